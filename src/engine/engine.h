@@ -1,0 +1,80 @@
+/* In: a store, a provider, a pipeline. Out: claimed jobs, worked off. The engine's whole outside;
+ * docs/architecture.md follows a job through the files behind it. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/loop.h"
+#include "job/pipeline.h"
+#include "job/price.h"
+#include "provider/pacer.h"
+#include "provider/provider.h"
+#include "store/store.h"
+
+struct engine;
+
+struct engine_config {
+    size_t slots;         /* jobs at once, 0 = 256 */
+    int cap_per_user;     /* running jobs of one user, 0 = none */
+    int64_t lease_us;     /* 0 = 15 s; renewed at a third of it */
+    int64_t poll_us;      /* claim poll, 0 = 1 s */
+    int64_t check_us;     /* look at the running ids, 0 = 500 ms */
+    int64_t sweep_us;     /* rescue sweep, 0 = 5 s */
+    int64_t text_save_us; /* how old unsaved text may get, 0 = 100 ms */
+    int64_t grace_us;     /* of a graceful stop, 0 = 500 ms */
+    bool sole;            /* no other worker can be alive: older leases are dead at once */
+    const char *worker_name;
+    uint64_t seed; /* of jitter; 0 = from the kernel */
+};
+
+/* What observers see; all borrowed for the call. */
+enum engine_event_kind {
+    ENGINE_JOB_CLAIMED,
+    ENGINE_JOB_PROGRESS,
+    ENGINE_JOB_STEP,
+    ENGINE_JOB_COMPLETED,
+    ENGINE_JOB_RETRY,
+    ENGINE_JOB_FAILED,
+    ENGINE_JOB_RELEASED,
+    ENGINE_JOB_LOST,
+    ENGINE_IDLE,    /* nothing runs and nothing is due; next_due_us says when something will be */
+    ENGINE_STOPPED, /* after engine_stop(): everything is saved and handed back */
+    ENGINE_TROUBLE, /* an operator must act: `message` says what to do; jobs wait meanwhile */
+    ENGINE_EVENT_MAX
+};
+struct engine_event {
+    enum engine_event_kind kind;
+    struct uuid job, user_id;
+    const char *step; /* as in the users' row */
+    int progress, chunk, chunks;
+    int words;                /* written so far in this attempt */
+    int64_t tokens_out;       /* of the job, this attempt */
+    double tokens_per_second; /* of the running stream */
+    struct usage usage;       /* of the job, this attempt, finished calls */
+    int64_t cost_udollar;
+    int64_t waited_us, worked_us;
+    const char *script;  /* COMPLETED */
+    const char *message; /* FAILED, RETRY, LOST, TROUBLE */
+    int64_t next_due_us; /* IDLE */
+};
+typedef void (*engine_event_fn)(void *ctx, const struct engine_event *event);
+
+/* Borrows everything but config. Nothing happens before engine_start(). */
+struct engine *engine_new(struct loop *loop, struct store *store, struct provider *provider,
+                          struct pacer *pacer, const struct pipeline *pipeline,
+                          const struct catalog *catalog, const struct engine_config *config,
+                          engine_event_fn fn, void *ctx);
+void engine_start(struct engine *e);
+/* Stops claiming, gives running calls the grace period, saves their text, hands back what is left;
+ * then ENGINE_STOPPED. */
+void engine_stop(struct engine *e);
+void engine_free(struct engine *e); /* after ENGINE_STOPPED, or before engine_start(); takes NULL */
+
+void engine_wake(struct engine *e); /* something may be due: claim soon */
+size_t engine_running(const struct engine *e);
+
+#endif

@@ -1,0 +1,76 @@
+/* In: a request and deadlines. Out: status, headers and body bytes as they come, then one end.
+ * The one home of curl.h. */
+#ifndef IO_HTTP_CLIENT_H
+#define IO_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/loop.h"
+
+struct http_client;
+struct http_call;
+
+struct http_client_config {
+    size_t max_connections; /* open at once, over all hosts; 0 = 4096 */
+    const char *user_agent; /* borrowed for the client's life */
+    const char *ca_file;    /* NULL = the system's bundle */
+};
+
+enum err http_client_new(struct loop *loop, const struct http_client_config *config,
+                         struct http_client **ret_client, struct errmsg *msg) MUST_CHECK;
+void http_client_free(struct http_client *client); /* aborts what runs; takes NULL */
+
+struct http_request {
+    const char *method;         /* "GET", "POST", "DELETE" */
+    const char *url;            /* http or https */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+    const char *body;           /* copied; NULL when none */
+    size_t body_len;
+    int64_t connect_timeout_us; /* 0 = 10 s */
+    int64_t header_timeout_us;  /* from send to the end of the headers; 0 = 60 s */
+    int64_t idle_timeout_us;    /* between two body bytes; 0 = none */
+    int64_t read_tick_us;       /* > 0: after a read the socket rests until the next multiple of
+                                   this, so that one system call takes several events */
+};
+
+/* Where a call is when it ends, so that the caller knows what a retry could pay twice. */
+enum http_phase {
+    HTTP_CONNECTING, /* nothing was sent */
+    HTTP_SENT,       /* some of the request left; no status yet */
+    HTTP_HEADERS,    /* the status is known */
+    HTTP_PHASE_MAX
+};
+
+struct http_end {
+    enum err err; /* OK, ERR_CONNECT, ERR_TIMEOUT, ERR_CLOSED, ERR_PROTOCOL, ERR_IO */
+    enum http_phase phase;
+    const char *detail; /* for people: what failed, without the request's headers; borrowed */
+};
+
+/* All optional but on_end. None is called after http_abort(). The header block is complete when
+ * on_headers runs; interim 1xx answers are skipped. */
+struct http_handlers {
+    void (*on_headers)(void *ctx, struct http_call *call, int status);
+    void (*on_body)(void *ctx, const char *bytes, size_t n);
+    void (*on_end)(void *ctx, const struct http_end *end); /* once, last; the call is then gone */
+};
+
+/* Starts a call. Never calls back before it returns. Refused input is reported by on_end. */
+struct http_call *http_start(struct http_client *client, const struct http_request *request,
+                             const struct http_handlers *handlers, void *ctx);
+/* Ends the call without a further callback; allowed inside its own callbacks. Takes NULL. */
+void http_abort(struct http_call *call);
+
+/* From on_headers on: the last value of a header (case-insensitive), or NULL; borrowed. */
+const char *http_header(const struct http_call *call, const char *name);
+
+/* Over the client's life, for benches: connections opened, bytes received. */
+struct http_client_stats {
+    uint64_t connects, bytes_in;
+};
+struct http_client_stats http_client_stats(const struct http_client *client);
+
+#endif

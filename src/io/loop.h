@@ -1,0 +1,69 @@
+/* In: descriptors, deadlines, signals, work from other threads. Out: callbacks on one thread, in a
+ * fixed order each turn: posted work, descriptors, timers, deferred work. The one home of uv.h. */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct loop;
+
+typedef void (*loop_fn)(void *ctx);
+
+enum err loop_new(struct loop **ret_loop) MUST_CHECK;
+/* A loop without an operating system: no descriptors, no signals; time stands still until
+ * loop_advance(). For tests on a fake clock. */
+struct loop *loop_new_manual(int64_t start_mono_us, int64_t start_wall_us);
+/* Every watch and timer must be stopped before. Takes NULL. */
+void loop_free(struct loop *loop);
+
+void loop_run(struct loop *loop);  /* until loop_stop() */
+void loop_stop(struct loop *loop); /* ends loop_run() after this turn */
+/* One turn that waits at most max_wait_us; for tests and for draining. */
+void loop_turn(struct loop *loop, int64_t max_wait_us);
+/* Manual loops only: moves time forward, running what falls due in order, at its own time. */
+void loop_advance(struct loop *loop, int64_t us);
+
+int64_t loop_now(const struct loop *loop);  /* monotonic microseconds, fixed during a turn */
+int64_t loop_wall(const struct loop *loop); /* wall clock microseconds */
+
+/* A timer lives in its owner (zero-initialised); it fires once. Setting a set timer moves it.
+ * Deadlines are on loop_now()'s clock. All of them share one operating-system timer. */
+struct loop_timer {
+    int64_t at_us;
+    loop_fn fn;
+    void *ctx;
+    uint32_t slot; /* place in the heap + 1; 0 = not set */
+};
+void timer_set(struct loop *loop, struct loop_timer *t, int64_t at_us, loop_fn fn, void *ctx);
+void timer_stop(struct loop *loop, struct loop_timer *t); /* harmless when not set */
+bool timer_is_set(const struct loop_timer *t);
+
+/* A task lives in its owner (zero-initialised). loop_post() may be called from any thread and runs
+ * fn on the loop's; posting a posted task does nothing. loop_defer() is for the loop's own thread:
+ * fn runs at the end of this turn, when no caller is on the stack: the place to free objects. */
+struct loop_task {
+    loop_fn fn;
+    void *ctx;
+    struct loop_task *next;
+    _Atomic bool queued;
+};
+void loop_post(struct loop *loop, struct loop_task *task);
+void loop_defer(struct loop *loop, struct loop_task *task);
+
+enum loop_events { LOOP_READ = 1, LOOP_WRITE = 2 };
+typedef void (*loop_io_fn)(void *ctx, unsigned events);
+
+/* Watches a descriptor that stays the caller's. After loop_unwatch() the callback never runs again
+ * and the descriptor may be closed at once; the watch is freed by the loop. Level-triggered. */
+struct loop_watch;
+struct loop_watch *loop_watch(struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *ctx);
+void loop_watch_set(struct loop_watch *w, unsigned events); /* 0 pauses */
+void loop_unwatch(struct loop_watch *w);                    /* takes NULL */
+
+typedef void (*loop_signal_fn)(void *ctx, int signo);
+void loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *ctx);
+
+#endif

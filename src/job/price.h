@@ -1,0 +1,53 @@
+/* In: the model catalogue (YAML) and token counts. Out: what a call cost, in integer
+ * micro-dollars. Pure. */
+#ifndef JOB_PRICE_H
+#define JOB_PRICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct usage {     /* tokens of one call, or a sum */
+    int64_t input; /* uncached */
+    int64_t output;
+    int64_t cache_read, cache_write_5m, cache_write_1h;
+};
+void usage_add(struct usage *sum, const struct usage *u);
+int64_t usage_prompt(const struct usage *u); /* input + cache reads + cache writes */
+
+struct price { /* micro-dollars per million tokens */
+    int64_t input, output, cache_read, cache_write_5m, cache_write_1h;
+};
+/* All classes summed, divided once, rounded half up. Counts and prices are not negative. */
+int64_t price_usage(const struct price *p, const struct usage *u);
+
+struct catalog;
+struct model {
+    const char *id, *name, *rate_class; /* rate_class: models that share the provider's buckets */
+    const char *api_version;            /* anthropic-version to send */
+    bool sampling;                      /* temperature and friends are accepted */
+    bool schema;                        /* output_config.format is accepted */
+    int64_t context_tokens, max_output_tokens;
+};
+
+/* data/models.yaml or the user's own; errors name file and line. Owned. */
+enum err catalog_parse(const char *yaml, size_t n, const char *file, struct catalog **ret_catalog,
+                       struct errmsg *msg) MUST_CHECK;
+void catalog_free(struct catalog *c);
+/* By id or alias; NULL when unknown or not allowed. Borrowed. */
+const struct model *catalog_model(const struct catalog *c, const char *id_or_alias);
+const struct model *catalog_default(const struct catalog *c);
+const struct model *catalog_at(const struct catalog *c, size_t i); /* NULL past the end */
+/* The price in force at wall_us for a prompt of that many tokens. ERR_NOT_FOUND: none is. */
+enum err catalog_price(const struct catalog *c, const char *model_id, int64_t wall_us,
+                       int64_t prompt_tokens, struct price *ret_price) MUST_CHECK;
+
+/* Tokens of a text before the provider has counted it: a byte-based estimate, never 0. */
+int64_t tokens_estimate(const char *text, size_t n);
+/* What a cut call produced by now, from what was last saved: `saved` tokens, the stream's rate,
+ * and the time from one save to the next; unbiased, for the ledger's estimated calls. */
+int64_t tokens_after_cut(int64_t saved, int64_t tokens_per_second, int64_t save_interval_us);
+
+#endif

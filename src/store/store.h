@@ -1,0 +1,246 @@
+/* In: what the engine and the commands want done to jobs. Out: the answer, later, on the loop.
+ * Every verb is asynchronous, atomic, and calls back exactly once; nothing else in the program
+ * knows SQL. Inputs are copied before the verb returns; results are borrowed for the callback. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "io/loop.h"
+#include "job/price.h"
+#include "job/state.h"
+
+#define STORE_BATCH_MAX 1000 /* items in one call of a batched verb */
+
+struct store;
+struct store_result;
+typedef void (*store_fn)(void *ctx, const struct store_result *r);
+
+/* Finishes queued requests, then closes. Takes NULL. */
+void store_free(struct store *store);
+
+/* ---- a job ---- */
+
+struct store_new_job {
+    struct uuid id; /* nil = the store makes a UUIDv7 */
+    struct uuid user_id;
+    struct uuid workflow_id;     /* nil = null */
+    int priority;                /* 1..10, higher first; 0 = 5 */
+    int max_retries;             /* < 0 = 3 */
+    const char *params;          /* JSON object text, kept byte for byte */
+    int64_t run_at_us;           /* wall; 0 = now */
+    const char *idempotency_key; /* NULL = none; unique per user */
+};
+
+struct store_job { /* the users' row and what the queue knows of it */
+    struct uuid id, user_id, workflow_id;
+    enum job_status status;
+    int progress, current_chunk, total_chunks, retry_count, max_retries, priority;
+    const char *current_step, *error_message, *params, *script, *metadata; /* may be NULL */
+    int64_t created_us, started_us, completed_us, updated_us;              /* wall; 0 = null */
+    int64_t processing_seconds;                                            /* -1 = null */
+    bool queued;                                                           /* a queue row exists */
+    int64_t run_at_us;                                                     /* of the queue row */
+    int run;                                                               /* 1.. */
+    int position; /* of a due pending job: 1 = next; 0 = unknown */
+    int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
+};
+
+/* ---- clients: enqueue, look, cancel, retry ---- */
+
+/* -> inserted: ids in order, `existed` where an idempotency key matched. */
+void store_insert(struct store *s, const struct store_new_job *jobs, size_t n, store_fn fn,
+                  void *ctx);
+/* -> job, with params, script and metadata; ERR_NOT_FOUND. */
+void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
+
+struct store_filter {
+    enum job_status status; /* JOB_STATUS_MAX = any */
+    struct uuid user_id;    /* nil = any */
+    struct uuid after;      /* nil = from the newest; else the cursor: the last id seen */
+    size_t limit;           /* 1..STORE_BATCH_MAX */
+};
+/* -> jobs, newest first, without params, script and metadata. */
+void store_list(struct store *s, const struct store_filter *filter, store_fn fn, void *ctx);
+
+/* What a client may do to a row, exactly as if it wrote the row itself. -> count of jobs changed;
+ * ERR_NOT_FOUND without the job, ERR_INVALID when its state does not allow it. */
+void store_cancel(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
+void store_retry(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
+void store_delete(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
+/* All jobs that match (failed or cancelled ones only). -> count. */
+void store_retry_all(struct store *s, const struct store_filter *filter, store_fn fn, void *ctx);
+/* Rows that another system left 'processing' longer than age_us. -> count requeued. */
+void store_rescue_foreign(struct store *s, int64_t age_us, store_fn fn, void *ctx);
+
+/* ---- workers: lease, claim, report, finish ---- */
+
+struct store_worker {
+    struct uuid id;
+    const char *name; /* host:pid, for people */
+    int64_t lease_us; /* how long it lives without renewal */
+};
+/* Opens the worker's lease. -> nothing. */
+void store_worker_open(struct store *s, const struct store_worker *w, store_fn fn, void *ctx);
+/* ERR_LOST when a rescuer has marked it dead. -> nothing. */
+void store_worker_renew(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
+/* Gives back what the worker still runs (pending, due now, no retry burned) and ends its lease. */
+void store_worker_close(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
+/* Marks workers whose lease ran out dead and requeues their jobs (crashes + 1; the fifth rescue
+ * without progress in between fails the job), and closes their open calls as cut. `by` is the
+ * rescuer; nil on the embedded store's start, when every older lease is dead. -> rescued. */
+void store_rescue(struct store *s, const struct uuid *by, store_fn fn, void *ctx);
+
+struct store_claim {
+    struct uuid worker;
+    size_t max;       /* jobs wanted, 1..STORE_BATCH_MAX */
+    int cap_per_user; /* running jobs one user may have; 0 = no cap */
+};
+struct store_claimed {
+    struct uuid id, user_id, workflow_id;
+    int64_t fence;
+    int run, attempts, crashes, max_retries, priority;
+    int64_t created_us, waited_us; /* created; from due to claimed */
+    const char *params;            /* NULL when the column is null */
+};
+/* Takes due jobs by priority, then fair order; each gets a fence, its row becomes 'processing',
+ * step 'initializing', progress 5. -> claimed, and next_due_us: the wall time at which the first
+ * job that is not due yet will be, 0 = none. */
+void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx);
+
+/* Which of these are no longer ours. -> lost, in order. */
+struct store_held {
+    struct uuid job;
+    int64_t fence;
+};
+enum store_lost { STORE_HELD, STORE_CANCELLED, STORE_DELETED, STORE_REPLACED, STORE_LOST_MAX };
+void store_check(struct store *s, const struct store_held *held, size_t n, store_fn fn, void *ctx);
+
+struct store_progress {
+    struct uuid job;
+    int64_t fence;
+    const char *step; /* current_step for people; NULL = leave the users' row alone */
+    int progress, current_chunk, total_chunks;
+    /* Text that the running model call produced since the last report; appended. */
+    const char *text_step; /* key of the running step; NULL = no text */
+    const char *text_hash; /* its input hash: text of another request is never continued */
+    const char *text;
+    size_t text_len;
+    struct uuid call;          /* of that text; its ledger row learns the count: */
+    int64_t output_tokens;     /* produced so far, as far as known */
+    int64_t tokens_per_second; /* of the stream, for the estimate after a crash */
+};
+/* -> lost, in order. */
+void store_progress(struct store *s, const struct store_progress *items, size_t n, store_fn fn,
+                    void *ctx);
+
+struct store_step {
+    const char *key;        /* "outline", "chunk_2": one per (job, run) */
+    const char *input_hash; /* SHA-256 in hexadecimal of all that made the request */
+    const char *output;     /* the text */
+    const char *stop;       /* stop_reason_name(); "cut" = the salvaged start of a cut call */
+    const char *model;      /* that served; may be NULL */
+    struct usage usage;
+    int64_t cost_udollar;
+    int64_t started_us, ended_us;
+};
+/* The checkpoints of a job's run, oldest first, and the text of the step that was cut.
+ * -> steps, partial. */
+void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx);
+
+/* ---- the ledger: money outlives fences, jobs and crashes ---- */
+
+struct store_call { /* the intent, written before the request leaves */
+    struct uuid id, job, user_id, worker;
+    int run, attempt;
+    const char *step, *provider, *model;
+    int64_t estimated_input;           /* tokens */
+    int64_t price_input, price_output; /* micro-dollars per million tokens, for estimates */
+};
+void store_call_open(struct store *s, const struct store_call *call, store_fn fn, void *ctx);
+
+enum call_state { CALL_OPEN, CALL_EXACT, CALL_ESTIMATED, CALL_UNBILLED, CALL_STATE_MAX };
+struct store_call_end {
+    struct uuid id;
+    enum call_state state; /* exact: final usage seen; estimated: cut; unbilled: refused or
+                              never sent */
+    struct usage usage;
+    int64_t cost_udollar;
+    const char *served_model, *request_id, *error; /* may be NULL */
+    int http_status;                               /* 0 = none */
+};
+void store_call_close(struct store *s, const struct store_call_end *end, store_fn fn, void *ctx);
+
+/* A finished step: checkpoint, removal of its text deltas and the end of its call, together. The
+ * call is recorded even when the fence is lost. `end` may be NULL (a step without a call).
+ * -> lost[0]. */
+void store_step_save(struct store *s, const struct store_held *held, int run,
+                     const struct store_step *step, const struct store_call_end *end, store_fn fn,
+                     void *ctx);
+
+/* ---- the end of an attempt ---- */
+
+enum store_outcome { STORE_COMPLETE, STORE_RETRY, STORE_FAIL, STORE_RELEASE, STORE_OUTCOME_MAX };
+struct store_finish {
+    struct uuid job;
+    int64_t fence;
+    enum store_outcome outcome;
+    const char *script, *metadata; /* STORE_COMPLETE */
+    const char *error;             /* STORE_RETRY, STORE_FAIL, may be given with STORE_RELEASE */
+    int64_t run_at_us;             /* wall; STORE_RETRY, STORE_RELEASE: due then */
+};
+/* Each item stands alone: one that fails does not disturb the others. -> lost, in order. */
+void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
+                  void *ctx);
+
+/* ---- the whole ---- */
+
+struct store_stats {
+    int64_t count[JOB_STATUS_MAX];          /* all jobs */
+    int64_t recent[JOB_STATUS_MAX];         /* created in the last hour */
+    double recent_seconds[JOB_STATUS_MAX];  /* their average processing time, -1 = none */
+    int64_t due, delayed, running, foreign; /* of the queue; foreign: processing, not ours */
+    int64_t oldest_due_us;                  /* wall; 0 = none */
+    struct usage usage;                     /* of all calls */
+    int64_t calls, calls_estimated, cost_udollar;
+};
+void store_stats(struct store *s, store_fn fn, void *ctx);
+
+/* Brings the schema up to date. dry_run: -> plan, the statements it would run. */
+void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx);
+/* A consistent copy while running; ERR_UNSUPPORTED where the server has better ways. */
+void store_backup(struct store *s, const char *path, store_fn fn, void *ctx);
+/* Durable settings (pause, scale). set with NULL removes. get -> text, NULL when unset. */
+void store_setting_set(struct store *s, const char *key, const char *value, store_fn fn, void *ctx);
+void store_setting_get(struct store *s, const char *key, store_fn fn, void *ctx);
+
+/* Somebody, perhaps another process, changed something: a hint to claim and to check. At most one
+ * call per loop turn; may come for nothing, and late (250 ms). NULL stops it. */
+void store_on_change(struct store *s, loop_fn fn, void *ctx);
+
+struct store_result {
+    enum err err;
+    const char *message; /* for people when err is not OK: says what to do; else "" */
+    int64_t count;       /* jobs changed; rescue: jobs requeued */
+    int64_t failed;      /* rescue: jobs failed as poison */
+    int64_t next_due_us;
+    size_t n;
+    const struct store_inserted {
+        struct uuid id;
+        bool existed;
+    } * inserted;
+    const struct store_job *jobs;
+    const struct store_claimed *claimed;
+    const enum store_lost *lost;
+    const struct store_step *steps;
+    const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
+                                                         input hash; NULL when there is none */
+    const struct store_stats *stats;
+    const char *text; /* setting or plan */
+};
+
+#endif

@@ -1,0 +1,93 @@
+/* In: the verbs of store.h, as values. Out: a driver that carries them out. Only src/store reads
+ * this: store.c copies each verb's arguments into a store_op and hands it to the driver, which
+ * fills op->result (from op->arena) and gives it back with store_op_done() on the loop. */
+#ifndef STORE_STORE_DRIVER_H
+#define STORE_STORE_DRIVER_H
+
+#include "base/mem.h"
+#include "store/store.h"
+
+enum store_verb {
+    VERB_INSERT,
+    VERB_GET,
+    VERB_LIST,
+    VERB_CANCEL,
+    VERB_RETRY,
+    VERB_DELETE,
+    VERB_RETRY_ALL,
+    VERB_RESCUE_FOREIGN,
+    VERB_WORKER_OPEN,
+    VERB_WORKER_RENEW,
+    VERB_WORKER_CLOSE,
+    VERB_RESCUE,
+    VERB_CLAIM,
+    VERB_CHECK,
+    VERB_PROGRESS,
+    VERB_STEPS,
+    VERB_CALL_OPEN,
+    VERB_CALL_CLOSE,
+    VERB_STEP_SAVE,
+    VERB_FINISH,
+    VERB_STATS,
+    VERB_MIGRATE,
+    VERB_BACKUP,
+    VERB_SETTING_SET,
+    VERB_SETTING_GET,
+    VERB_MAX
+};
+
+struct store_op {
+    struct store_op *next; /* the driver's queue */
+    enum store_verb verb;
+    struct arena arena; /* owns all inputs and results */
+    size_t n;           /* items, for the batched verbs */
+    union {
+        struct store_new_job *insert;
+        struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
+        struct store_filter filter;
+        int64_t age_us;
+        struct store_worker worker;
+        struct store_claim claim;
+        struct store_held *held;
+        struct store_progress *progress;
+        struct {
+            struct uuid job;
+            int run;
+        } steps;
+        struct store_call call;
+        struct store_call_end call_end;
+        struct {
+            struct store_held held;
+            int run;
+            struct store_step step;
+            struct store_call_end *end; /* or NULL */
+        } save;
+        struct store_finish *finish;
+        bool dry_run;
+        const char *path;
+        struct {
+            const char *key, *value;
+        } setting;
+    } in;
+    struct store_result result;
+    store_fn fn;
+    void *ctx;
+};
+
+struct store_driver {
+    void (*submit)(struct store *s, struct store_op *op); /* takes op */
+    void (*free)(struct store *s);
+};
+
+/* A driver's own store struct begins with this. */
+struct store {
+    const struct store_driver *driver;
+    struct loop *loop;
+    loop_fn change_fn;
+    void *change_ctx;
+};
+
+void store_op_done(struct store *s, struct store_op *op); /* calls back, frees op */
+void store_changed(struct store *s);                      /* runs the change hint */
+
+#endif
