@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""In: the source tree, or the names of some stages. Out: each stage's result, the full output of
+what failed, and last of all one line: N passed, N failed."""
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CHECK = os.path.join(ROOT, "build-check")  # gcc, address and undefined-behaviour sanitizers
+FUZZ = os.path.join(ROOT, "build-fuzz")  # clang, libFuzzer
+JOBS = str(os.cpu_count() or 2)
+
+
+class Tally:
+    """What a stage counted; `problems` is printed when something failed."""
+
+    def __init__(self):
+        self.passed, self.failed, self.problems = 0, 0, []
+
+    def ok(self, n=1):
+        self.passed += n
+
+    def bad(self, text, n=1):
+        self.failed += n
+        self.problems.append(text.rstrip())
+
+
+def run(args, env=None, timeout=None):
+    """Returns (exit code, output); standard output and error together."""
+    full = dict(os.environ, **(env or {}))
+    try:
+        done = subprocess.run(args, cwd=ROOT, env=full, stdin=subprocess.DEVNULL, timeout=timeout,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired as e:
+        return 124, (e.stdout or b"").decode(errors="replace") + f"\ngave up after {timeout} s"
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def count_tap(text):
+    """(passed, failed) of the points of a TAP stream that stand at the left margin."""
+    return (len(re.findall(r"^ok \d+", text, re.M)), len(re.findall(r"^not ok \d+", text, re.M)))
+
+
+def must(tally, what, args, env=None):
+    """A step that later stages stand on: its failure counts, its success does not."""
+    code, out = run(args, env)
+    if code != 0:
+        tally.bad(f"{what} failed: {' '.join(args)}\n{out}")
+    return code == 0
+
+
+def setup(tally, folder, options, env):
+    if os.path.exists(os.path.join(folder, "build.ninja")):
+        return True
+    return must(tally, "configuring", ["meson", "setup", folder, "-Dwerror=true", *options], env)
+
+
+# ---- stages ----
+
+def stage_build(tally):
+    options = ["-Db_sanitize=address,undefined", "-Dbuildtype=debugoptimized",
+               "-Dc_args=-fno-sanitize-recover=all"]
+    if setup(tally, CHECK, options, {"CC": "ccache gcc"}) and must(tally, "building",
+                                                            ["ninja", "-C", CHECK, "--quiet"]):
+        tally.ok()
+
+
+def meson_suite(tally, suite):
+    log = os.path.join(CHECK, "meson-logs", f"testlog-{suite}.json")
+    if os.path.exists(log):
+        os.unlink(log)
+    run(["meson", "test", "-C", CHECK, "--no-rebuild", "--suite", suite, "--logbase",
+         f"testlog-{suite}", "--timeout-multiplier", "6", "--print-errorlogs"],
+        {"CMOCKA_MESSAGE_OUTPUT": "TAP"})
+    if not os.path.exists(log):
+        tally.bad(f"no test of suite '{suite}' was run")
+        return
+    with open(log, encoding="utf-8") as f:
+        for line in f:
+            test = json.loads(line)
+            out = test.get("stdout", "") + test.get("stderr", "")
+            passed, failed = count_tap(test.get("stdout", ""))
+            if test["result"] == "OK" and failed == 0:
+                tally.ok(max(passed, 1))
+            else:
+                tally.ok(passed)
+                tally.bad(f"{test['name']}: {test['result']}\n{out}", max(failed, 1))
+
+
+def stage_unit(tally):
+    meson_suite(tally, "unit")
+
+
+def stage_conformance(tally):
+    meson_suite(tally, "conformance")
+
+
+def stage_replay(tally):
+    meson_suite(tally, "fuzz")
+
+
+def stage_fuzz(tally):
+    seconds = os.environ.get("FUZZ_SECONDS", "4")
+    options = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+    if not setup(tally, FUZZ, options, {"CC": "ccache clang"}) or \
+            not must(tally, "building", ["ninja", "-C", FUZZ, "--quiet", "fuzzers"]):
+        return
+    names = sorted(os.path.basename(f)[:-2] for f in
+                   glob.glob(os.path.join(ROOT, "tests/fuzz/fuzz_*.c")))
+    for name in names:
+        found = os.path.join(FUZZ, "found", name)
+        os.makedirs(found, exist_ok=True)
+        code, out = run([os.path.join(FUZZ, "tests/fuzz", name), f"-max_total_time={seconds}",
+                         "-timeout=10", "-rss_limit_mb=2048", "-max_len=16384", "-verbosity=0",
+                         f"-artifact_prefix={found}/crash-", found,
+                         os.path.join(ROOT, "tests/fuzz/corpus", name[len("fuzz_"):])],
+                        timeout=float(seconds) * 3 + 60)
+        if code == 0:
+            tally.ok()
+        else:
+            tally.bad(f"{name} (exit {code}); the input is kept in {found}\n{out[-6000:]}")
+
+
+def stage_layers(tally):
+    code, out = run(["tools/check_layers.py"])
+    tap(tally, "tools/check_layers.py", code, out)
+
+
+def stage_docs(tally):
+    code, out = run(["tools/check_docs.py", os.path.join(CHECK, "scriptorium")])
+    tap(tally, "tools/check_docs.py", code, out)
+
+
+def tap(tally, what, code, out):
+    passed, failed = count_tap(out)
+    tally.ok(passed)
+    if failed > 0 or code != 0 or passed == 0:
+        tally.bad(f"{what} (exit {code})\n{out}", max(failed, 1))
+
+
+def stage_blackbox(tally):
+    folder = os.path.join(ROOT, "tests/blackbox")
+    if os.path.exists(os.path.join(folder, "package-lock.json")) and \
+            not must(tally, "installing the tests' packages",
+                     ["npm", "ci", "--prefix", folder, "--no-audit", "--no-fund", "--silent"]):
+        return
+    files = sorted(glob.glob(os.path.join(folder, "*.test.mjs")))
+    env = {"SCRIPTORIUM": os.path.join(CHECK, "scriptorium"), "NO_COLOR": "1"}
+    code, out = run(["node", "--test", "--test-reporter=tap", *files], env, timeout=900)
+    counts = {k: int(n) for k, n in re.findall(r"^# (pass|fail|cancelled) (\d+)$", out, re.M)}
+    failed = counts.get("fail", 0) + counts.get("cancelled", 0)
+    tally.ok(counts.get("pass", 0))
+    if code != 0 or failed > 0 or counts.get("pass", 0) == 0:
+        tally.bad("black-box tests\n" + failures_of(out), max(failed, 1))
+
+
+def failures_of(out):
+    """The failing points of Node's TAP, each with its block; all of it when there is none."""
+    kept, keeping = [], False
+    for line in out.splitlines():
+        if re.match(r"\s*(not ok|ok|# Subtest)", line):
+            keeping = "not ok" in line
+        if keeping:
+            kept.append(line)
+    return "\n".join(kept) or out
+
+
+def stage_lint(tally):
+    sources = run(["git", "ls-files", "*.c", "*.h"])[1].split()
+    code, out = run(["clang-format", "--dry-run", "-Werror", *sources])
+    tally.ok() if code == 0 else tally.bad("clang-format: run 'make format'\n" + out[:6000])
+    code, out = run(["cppcheck", "--quiet", "--enable=warning,performance,portability",
+                     "--inline-suppr", "--suppress=missingIncludeSystem", "--error-exitcode=1",
+                     "--std=c11", "-D_GNU_SOURCE", "-Isrc", "-j", JOBS, "src", "bench"])
+    tally.ok() if code == 0 else tally.bad("cppcheck\n" + out)
+    if not setup(tally, FUZZ, ["-Dfuzz=true", "-Db_sanitize=address,undefined",
+                               "-Db_lundef=false"], {"CC": "ccache clang"}):
+        return
+    units = [s for s in sources if s.endswith(".c") and s.startswith("src/")]
+    code, out = tidy(units)
+    tally.ok() if code == 0 else tally.bad("clang-tidy\n" + out)
+
+
+def tidy(units):
+    done = subprocess.run(["xargs", "-P", JOBS, "-n", "4", "clang-tidy", "-p", FUZZ, "--quiet",
+                           "--warnings-as-errors=*"], cwd=ROOT, input="\n".join(units),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    lines = [l for l in done.stdout.splitlines() if not l.endswith("warnings generated.")]
+    return done.returncode, "\n".join(lines)
+
+
+STAGES = {
+    "build": stage_build, "layers": stage_layers, "unit": stage_unit,
+    "conformance": stage_conformance, "replay": stage_replay, "fuzz": stage_fuzz,
+    "docs": stage_docs, "blackbox": stage_blackbox, "lint": stage_lint,
+}
+NEED_BUILD = {"unit", "conformance", "replay", "docs", "blackbox"}
+
+
+def main():
+    names = sys.argv[1:] or list(STAGES)
+    for name in names:
+        if name not in STAGES:
+            sys.exit(f"no stage '{name}'; the stages are: {', '.join(STAGES)}")
+    if NEED_BUILD & set(names) and "build" not in names:
+        names.insert(0, "build")
+    passed = failed = 0
+    broken = False
+    for name in names:
+        tally, start = Tally(), time.monotonic()
+        if broken and name in NEED_BUILD:
+            tally.bad("not run: the build failed")
+        else:
+            STAGES[name](tally)
+        broken = broken or (name == "build" and tally.failed > 0)
+        passed += tally.passed
+        failed += tally.failed
+        print(f"{name:12} {tally.passed:5} passed {tally.failed:4} failed "
+              f"{time.monotonic() - start:7.1f} s", flush=True)
+        for problem in tally.problems:
+            print("\n" + problem + "\n", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
