@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/heap.h"
 
 struct loop;
 
@@ -30,12 +31,12 @@ int64_t loop_now(const struct loop *loop);  /* monotonic microseconds, fixed dur
 int64_t loop_wall(const struct loop *loop); /* wall clock microseconds */
 
 /* A timer lives in its owner (zero-initialised); it fires once. Setting a set timer moves it.
- * Deadlines are on loop_now()'s clock. All of them share one operating-system timer. */
+ * Deadlines are on loop_now()'s clock; equal ones fire in the order they were set. All timers share
+ * one operating-system timer, which is at most a millisecond late. */
 struct loop_timer {
-    int64_t at_us;
+    struct heap_node node; /* node.key is the deadline */
     loop_fn fn;
     void *ctx;
-    uint32_t slot; /* place in the heap + 1; 0 = not set */
 };
 void timer_set(struct loop *loop, struct loop_timer *t, int64_t at_us, loop_fn fn, void *ctx);
 void timer_stop(struct loop *loop, struct loop_timer *t); /* harmless when not set */
@@ -52,18 +53,24 @@ struct loop_task {
 };
 void loop_post(struct loop *loop, struct loop_task *task);
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* Takes back a task that waits, before its owner is freed; harmless when it does not wait. Other
+ * threads must have stopped posting it. */
+void loop_cancel(struct loop *loop, struct loop_task *task);
 
 enum loop_events { LOOP_READ = 1, LOOP_WRITE = 2 };
 typedef void (*loop_io_fn)(void *ctx, unsigned events);
 
-/* Watches a descriptor that stays the caller's. After loop_unwatch() the callback never runs again
- * and the descriptor may be closed at once; the watch is freed by the loop. Level-triggered. */
+/* Watches a descriptor (socket, pipe, epoll; never a plain file) that stays the caller's. An error
+ * or hang-up counts as all the events asked for, so that the next system call reports it. After
+ * loop_unwatch() the callback never runs again and the descriptor may be closed at once; the watch
+ * is freed by the loop. Level-triggered. */
 struct loop_watch;
 struct loop_watch *loop_watch(struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *ctx);
 void loop_watch_set(struct loop_watch *w, unsigned events); /* 0 pauses */
 void loop_unwatch(struct loop_watch *w);                    /* takes NULL */
 
 typedef void (*loop_signal_fn)(void *ctx, int signo);
+/* Until the loop is freed. `fn` runs on the loop like a descriptor's callback. */
 void loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *ctx);
 
 #endif
