@@ -72,7 +72,9 @@ void engine_start(struct engine *e);
 /* Stops claiming, gives running calls the grace period, saves their text, hands back what is left;
  * then ENGINE_STOPPED. */
 void engine_stop(struct engine *e);
-void engine_free(struct engine *e); /* after ENGINE_STOPPED, or before engine_start(); takes NULL */
+/* After ENGINE_STOPPED, or before engine_start(); takes NULL. When engine_running() is not 0 after
+ * ENGINE_STOPPED the store has not answered: end the process instead, the next start takes over. */
+void engine_free(struct engine *e);
 
 void engine_wake(struct engine *e); /* something may be due: claim soon */
 size_t engine_running(const struct engine *e);

@@ -128,6 +128,8 @@ struct store_progress {
     /* Text that the running model call produced since the last report; appended. */
     const char *text_step; /* key of the running step; NULL = no text */
     const char *text_hash; /* its input hash: text of another request is never continued */
+    size_t text_offset;    /* where the text goes: 0 starts over; else it must continue what is
+                              there, or it is left out */
     const char *text;
     size_t text_len;
     struct uuid call;          /* of that text; its ledger row learns the count: */

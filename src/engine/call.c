@@ -1,0 +1,389 @@
+/* In: the model call that a run wants. Out: its answer, or the run's retry, release or failure.
+ * pace.c -> intent row -> stream -> end, with what each failure calls for. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/impl.h"
+#include "job/retry.h"
+
+#define TRIES_MAX             6    /* of one call that fails for reasons of its own */
+#define TRIES_OVERLOADED_MAX  10   /* the provider's trouble: the slot is given back after these */
+#define TRIES_UNREACHABLE_MAX 4    /* about four seconds, then the operator is told */
+#define RETRY_BUDGET_MAX      20.0 /* retries of overload that may go at once over all runs ... */
+#define RETRY_BUDGET_EARNED   0.2  /* ... and what each success earns */
+#define BLOCKED_CLASSES_MAX   8
+
+void call_clear(struct run *r)
+{
+    struct call *c = &r->call;
+    buf_clear(&c->text);
+    c->sent = 0;
+    c->words = 0;
+    c->in_word = false;
+    c->streaming_us = 0;
+    c->usage = (struct usage){0};
+}
+
+/* ---- the end ---- */
+
+static void keep_text(char *out, size_t size, const char *s)
+{
+    (void)snprintf(out, size, "%s", s != NULL ? s : "");
+}
+
+static struct store_call_end describe_end(struct run *r, enum call_state state,
+                                          const struct usage *usage, int http_status,
+                                          const char *error)
+{
+    struct call *c = &r->call;
+    return (struct store_call_end){
+        .id = c->id,
+        .state = state,
+        .usage = *usage,
+        .cost_udollar = ledger_cost(r->engine, c->model->id, usage),
+        .served_model = c->served_model,
+        .request_id = c->request_id,
+        .error = error,
+        .http_status = http_status,
+    };
+}
+
+/* Nobody can know what a cut call produced: its prompt as told or estimated, and the text we saw.
+ */
+static struct usage cut_usage(struct run *r, const struct usage *told)
+{
+    struct usage u = *told;
+    int64_t seen = ledger_output_tokens(r->engine, &r->call);
+    if (usage_prompt(&u) == 0)
+        u.input = r->call.estimated_input;
+    if (u.output < seen)
+        u.output = seen;
+    return u;
+}
+
+static void answered(struct run *r, const struct provider_end *end)
+{
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    struct usage usage = end->usage_final ? end->usage : cut_usage(r, &end->usage);
+    struct store_call_end row = describe_end(r, end->usage_final ? CALL_EXACT : CALL_ESTIMATED,
+                                             &usage, end->http_status, NULL);
+    if (end->usage_final)
+        ledger_learn(e, r, &usage);
+    e->retry_budget += RETRY_BUDGET_EARNED;
+    if (e->retry_budget > RETRY_BUDGET_MAX)
+        e->retry_budget = RETRY_BUDGET_MAX;
+    struct script_answer answer = {.text = buf_str(&c->text),
+                                   .len = c->text.len,
+                                   .stop = end->stop,
+                                   .model = c->served_model,
+                                   .usage = usage,
+                                   .cost_udollar = row.cost_udollar,
+                                   .started_us = c->started_us,
+                                   .ended_us = loop_wall(e->loop)};
+    run_answered(r, &answer, &row);
+}
+
+/* The text of a cut call up to its last full sentence becomes a checkpoint; true when it did. */
+static bool salvage(struct run *r, const struct store_call_end *row)
+{
+    struct call *c = &r->call;
+    size_t n = r->want.resumable ? script_salvage(&r->want, buf_str(&c->text), c->text.len) : 0;
+    if (n == 0)
+        return false;
+    c->text.len = n;
+    c->text.data[n] = '\0';
+    struct script_answer answer = {.text = buf_str(&c->text),
+                                   .len = n,
+                                   .stop = STOP_CUT,
+                                   .model = c->served_model,
+                                   .usage = row->usage,
+                                   .cost_udollar = row->cost_udollar,
+                                   .started_us = c->started_us,
+                                   .ended_us = loop_wall(r->engine->loop)};
+    run_answered(r, &answer, row);
+    return true;
+}
+
+static void on_backoff_over(void *ctx)
+{
+    pace_enter(ctx);
+}
+
+static void back_off(struct run *r, int64_t retry_after_us)
+{
+    struct engine *e = r->engine;
+    int64_t delay = retry_call_delay_us(r->call.tries, retry_after_us, &e->rng);
+    if (delay > RETRY_HOLD_MAX_US || engine_is_stopping(e)) {
+        run_release(r, loop_wall(e->loop) + delay, "the model provider asked to wait");
+        return;
+    }
+    r->call.stage = STAGE_BACKOFF;
+    timer_set(e->loop, &r->call.timer, loop_now(e->loop) + delay, on_backoff_over, r);
+}
+
+/* The provider as a whole refuses: the job waits, nothing is burned, the operator is told. */
+static void park(struct run *r, const char *reason)
+{
+    struct engine *e = r->engine;
+    char *why = mem_strdup(reason);
+    claim_park(e, why);
+    run_release(r, loop_wall(e->loop) + ENGINE_PARK_US, why);
+    free(why);
+}
+
+static void after_overload(struct run *r, const struct provider_end *end)
+{
+    struct engine *e = r->engine;
+    if (end->should_retry == 0) {
+        run_fail(r, true, end->error);
+        return;
+    }
+    if (e->retry_budget < 1 || r->call.tries > TRIES_OVERLOADED_MAX) {
+        int64_t wait = RETRY_HOLD_MAX_US + (int64_t)(rng_unit(&e->rng) * 1e7);
+        run_release(r, loop_wall(e->loop) + wait, end->error);
+        return;
+    }
+    e->retry_budget -= 1;
+    back_off(r, end->retry_after_us);
+}
+
+static void after_failure(struct run *r, const struct provider_end *end)
+{
+    r->call.tries++;
+    switch (end->class) {
+    case CALL_THROTTLED:
+    case CALL_RAMP:
+        pace_enter(r); /* the pacer has frozen what the answer named */
+        return;
+    case CALL_OVERLOADED:
+        after_overload(r, end);
+        return;
+    case CALL_PARKED:
+    case CALL_OPERATOR:
+        park(r, end->error);
+        return;
+    case CALL_UNREACHABLE:
+        if (r->call.tries >= TRIES_UNREACHABLE_MAX)
+            park(r, end->error);
+        else
+            back_off(r, -1);
+        return;
+    case CALL_RETRY:
+        if (r->call.tries >= TRIES_MAX || end->should_retry == 0)
+            run_fail(r, false, end->error);
+        else
+            back_off(r, end->retry_after_us);
+        return;
+    default:
+        run_fail(r, true, end->error);
+        return;
+    }
+}
+
+static void failed(struct run *r, const struct provider_end *end)
+{
+    struct call *c = &r->call;
+    /* An error answer costs nothing; a request that left without any answer may have. */
+    bool maybe_billed = end->billed || (end->sent && end->http_status == 0);
+    struct usage usage = {0};
+    enum call_state state = CALL_UNBILLED;
+    if (maybe_billed) {
+        usage = end->usage_final ? end->usage : cut_usage(r, &end->usage);
+        state = end->usage_final ? CALL_EXACT : CALL_ESTIMATED;
+    }
+    struct store_call_end row = describe_end(r, state, &usage, end->http_status, end->error);
+    if (salvage(r, &row))
+        return;
+    ledger_close(r->engine, &row);
+    c->id = (struct uuid){0};
+    call_clear(r);
+    after_failure(r, end);
+}
+
+/* ---- the stream ---- */
+
+static void on_start(void *ctx, const struct usage *usage, const struct rate_report *rates)
+{
+    struct run *r = ctx;
+    struct engine *e = r->engine;
+    (void)rates; /* provider_end repeats them; pacer_started corrects the input */
+    r->call.usage = *usage;
+    pacer_started(e->pacer, r->call.ticket, usage, loop_now(e->loop));
+}
+
+static void count_words(struct call *c, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool space = isspace((unsigned char)text[i]) != 0;
+        if (c->in_word && space)
+            c->words++;
+        c->in_word = !space;
+    }
+}
+
+static void on_text(void *ctx, const char *text, size_t n)
+{
+    struct run *r = ctx;
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    if (buf_add(&c->text, text, n) != OK) {
+        call_abort(r);
+        run_fail(r, true, "the model's answer is larger than a script can be");
+        return;
+    }
+    if (c->streaming_us == 0)
+        c->streaming_us = loop_now(e->loop);
+    count_words(c, text, n);
+    pacer_output(e->pacer, c->ticket, ledger_output_tokens(e, c), loop_now(e->loop));
+    report_text(r);
+}
+
+static void on_end(void *ctx, const struct provider_end *end)
+{
+    struct run *r = ctx;
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    c->provider = NULL;
+    c->stage = STAGE_NONE;
+    keep_text(c->served_model, sizeof c->served_model,
+              end->served_model[0] != '\0' ? end->served_model : c->model->id);
+    keep_text(c->request_id, sizeof c->request_id, end->request_id);
+    pacer_ended(e->pacer, c->ticket, end, loop_now(e->loop), loop_wall(e->loop));
+    c->ticket = 0;
+    if (end->class == CALL_DONE)
+        answered(r, end);
+    else
+        failed(r, end);
+    pace_soon(e);
+}
+
+static void send(struct run *r)
+{
+    static const struct provider_handlers handlers = {on_start, on_text, on_end};
+    struct call *c = &r->call;
+    char id[UUID_TEXT_SIZE];
+    struct provider_request request = {
+        .model = c->model,
+        .system = r->want.system,
+        .user = r->want.user,
+        .schema = c->model->schema ? r->want.schema : NULL,
+        .max_tokens = r->want.max_tokens,
+        .call_id = uuid_text(&c->id, id),
+    };
+    c->stage = STAGE_STREAMING;
+    c->started_us = loop_wall(r->engine->loop);
+    c->provider = provider_start(r->engine->provider, &request, &handlers, r);
+}
+
+/* ---- the intent ---- */
+
+struct intent {
+    struct run *run;
+    struct uuid id;
+};
+
+static void write_intent(void *ctx);
+
+static void on_intent(void *ctx, const struct store_result *result)
+{
+    struct intent *intent = ctx;
+    struct run *r = intent->run;
+    struct engine *e = r->engine;
+    bool ours = r->call.stage == STAGE_INTENT && uuid_equal(&r->call.id, &intent->id);
+    if (!ours) {
+        if (result->err == OK) /* given up meanwhile: it was never sent */
+            ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
+    } else if (engine_store_failed(e, result)) {
+        timer_set(e->loop, &r->call.timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, write_intent,
+                  r);
+    } else {
+        send(r);
+    }
+    free(intent);
+    run_op_done(r);
+}
+
+static void write_intent(void *ctx)
+{
+    struct run *r = ctx;
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    struct price price = {0};
+    int64_t wall = loop_wall(e->loop);
+    if (catalog_price(e->catalog, c->model->id, wall, c->estimated_input, &price) != OK)
+        price = (struct price){0}; /* a model without a price: estimates of cut calls are 0 */
+    c->id = uuid_new(wall);
+    struct store_call row = {
+        .id = c->id,
+        .job = r->id,
+        .user_id = r->user_id,
+        .worker = e->worker,
+        .run = r->run,
+        .attempt = r->attempts + 1,
+        .step = r->want.key,
+        .provider = provider_name(e->provider),
+        .model = c->model->id,
+        .estimated_input = c->estimated_input,
+        .price_input = price.input,
+        .price_output = price.output,
+    };
+    struct intent *intent = mem_alloc(sizeof *intent);
+    *intent = (struct intent){.run = r, .id = c->id};
+    c->stage = STAGE_INTENT;
+    r->ops++;
+    store_call_open(e->store, &row, on_intent, intent);
+}
+
+void call_admitted(struct run *r)
+{
+    write_intent(r);
+}
+
+/* ---- the start ---- */
+
+void call_start(struct run *r)
+{
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    call_clear(r);
+    c->tries = 0;
+    c->model = catalog_model(e->catalog, r->want.model);
+    if (c->model == NULL) {
+        run_fail(r, true, "the model is not in the catalogue");
+        return;
+    }
+    c->estimated_input = ledger_input_tokens(e, &r->want);
+    pace_enter(r);
+}
+
+/* ---- our own end ---- */
+
+void call_abort(struct run *r)
+{
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    enum call_stage stage = c->stage;
+    timer_stop(e->loop, &c->timer);
+    if (stage == STAGE_PACING)
+        pace_leave(r);
+    c->stage = STAGE_NONE;
+    if (stage == STAGE_STREAMING) {
+        struct usage told = {0};
+        provider_abort(c->provider, &told);
+        c->provider = NULL;
+        struct usage usage = cut_usage(r, &told);
+        keep_text(c->served_model, sizeof c->served_model, c->model->id);
+        struct store_call_end row =
+            describe_end(r, CALL_ESTIMATED, &usage, 0, "cut by us: stopped, cancelled or lost");
+        ledger_close(e, &row);
+    }
+    if (stage == STAGE_STREAMING || stage == STAGE_INTENT) {
+        pacer_ended(e->pacer, c->ticket, NULL, loop_now(e->loop), loop_wall(e->loop));
+        c->ticket = 0;
+        pace_soon(e);
+    }
+}

@@ -1,0 +1,250 @@
+/* In: start, stop, wake. Out: the engine's life from its lease to the last job handed back. */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/impl.h"
+
+#define GIVE_UP_US (5 * USEC_PER_SEC) /* after the grace period, when the store does not answer */
+
+static int64_t or_default(int64_t value, int64_t fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+static void set_defaults(struct engine_config *c)
+{
+    if (c->slots == 0)
+        c->slots = 256;
+    c->lease_us = or_default(c->lease_us, 15 * USEC_PER_SEC);
+    c->poll_us = or_default(c->poll_us, USEC_PER_SEC);
+    c->check_us = or_default(c->check_us, 500 * USEC_PER_MSEC);
+    c->sweep_us = or_default(c->sweep_us, 5 * USEC_PER_SEC);
+    c->text_save_us = or_default(c->text_save_us, 100 * USEC_PER_MSEC);
+    c->grace_us = or_default(c->grace_us, 500 * USEC_PER_MSEC);
+    if (c->seed == 0)
+        c->seed = rng_seed_from_os();
+}
+
+struct engine *engine_new(struct loop *loop, struct store *store, struct provider *provider,
+                          struct pacer *pacer, const struct pipeline *pipeline,
+                          const struct catalog *catalog, const struct engine_config *config,
+                          engine_event_fn fn, void *ctx)
+{
+    struct engine *e = mem_alloc(sizeof *e);
+    e->loop = loop;
+    e->store = store;
+    e->provider = provider;
+    e->pacer = pacer;
+    e->pipeline = pipeline;
+    e->catalog = catalog;
+    e->config = *config;
+    set_defaults(&e->config);
+    e->worker_name = mem_strdup(config->worker_name != NULL ? config->worker_name : "worker");
+    e->fn = fn;
+    e->ctx = ctx;
+    e->rng = rng_seed(e->config.seed, 1);
+    e->retry_budget = 10;
+    e->bytes_per_token = 4.4;
+    e->input_ratio = 1;
+    return e;
+}
+
+void engine_tell(struct engine *e, const struct engine_event *event)
+{
+    if (e->fn != NULL)
+        e->fn(e->ctx, event);
+}
+
+void engine_tell_trouble(struct engine *e, const char *message)
+{
+    engine_tell(e, &(struct engine_event){.kind = ENGINE_TROUBLE, .message = message});
+}
+
+bool engine_store_failed(struct engine *e, const struct store_result *r)
+{
+    if (r->err == OK || r->err == ERR_LOST || r->err == ERR_NOT_FOUND) {
+        e->store_trouble = false;
+        return false;
+    }
+    if (!e->store_trouble) {
+        e->store_trouble = true;
+        engine_tell_trouble(e, r->message);
+    }
+    return true;
+}
+
+bool engine_is_stopping(const struct engine *e)
+{
+    return e->stage >= ENGINE_STOPPING;
+}
+
+size_t engine_running(const struct engine *e)
+{
+    return e->n_runs;
+}
+
+/* ---- start ---- */
+
+static void on_change(void *ctx)
+{
+    struct engine *e = ctx;
+    engine_wake(e);
+    lease_check_soon(e);
+}
+
+static void open_worker(void *ctx);
+
+static void on_open(void *ctx, const struct store_result *r)
+{
+    struct engine *e = ctx;
+    e->ops--;
+    if (engine_is_stopping(e)) {
+        engine_check_stopped(e);
+        return;
+    }
+    if (engine_store_failed(e, r)) {
+        timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + USEC_PER_SEC, open_worker, e);
+        return;
+    }
+    e->stage = ENGINE_RUNNING;
+    lease_start(e);
+    store_on_change(e->store, on_change, e);
+    claim_soon(e);
+}
+
+static void on_old_leases(void *ctx, const struct store_result *r)
+{
+    struct engine *e = ctx;
+    e->ops--;
+    if (engine_is_stopping(e)) {
+        engine_check_stopped(e);
+        return;
+    }
+    if (engine_store_failed(e, r)) {
+        timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + USEC_PER_SEC, open_worker, e);
+        return;
+    }
+    if (r->count > 0 || r->failed > 0)
+        log_info(NULL, "took over %lld job(s) of an earlier run, gave up on %lld",
+                 (long long)r->count, (long long)r->failed);
+    struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us};
+    w.id = e->worker = uuid_new(loop_wall(e->loop));
+    e->lease_until_us = loop_now(e->loop) + e->config.lease_us;
+    e->ops++;
+    store_worker_open(e->store, &w, on_open, e);
+}
+
+/* On a store of our own every older lease is dead; where others may live, the sweep decides. */
+static void open_worker(void *ctx)
+{
+    struct engine *e = ctx;
+    e->stage = ENGINE_OPENING;
+    e->ops++;
+    if (e->config.sole)
+        store_rescue(e->store, &(struct uuid){0}, on_old_leases, e);
+    else
+        on_old_leases(e, &(struct store_result){.err = OK, .message = ""});
+}
+
+void engine_start(struct engine *e)
+{
+    if (e->stage == ENGINE_NEW)
+        open_worker(e);
+}
+
+void engine_wake(struct engine *e)
+{
+    if (e->stage == ENGINE_RUNNING)
+        claim_soon(e);
+}
+
+/* ---- stop ---- */
+
+static void stopped(struct engine *e)
+{
+    e->stage = ENGINE_DONE;
+    timer_stop(e->loop, &e->grace_timer);
+    engine_tell(e, &(struct engine_event){.kind = ENGINE_STOPPED});
+}
+
+static void on_closed(void *ctx, const struct store_result *r)
+{
+    struct engine *e = ctx;
+    (void)r; /* what could not be handed back is rescued when the lease has run out */
+    e->ops--;
+    if (e->stage == ENGINE_CLOSING && e->ops == 0)
+        stopped(e);
+}
+
+void engine_check_stopped(struct engine *e)
+{
+    if (e->stage == ENGINE_CLOSING && e->ops == 0)
+        stopped(e);
+    if (e->stage != ENGINE_STOPPING || e->n_runs > 0 || e->ops > 0 || e->claiming)
+        return;
+    e->stage = ENGINE_CLOSING;
+    lease_stop(e);
+    e->ops++;
+    store_worker_close(e->store, &e->worker, on_closed, e);
+}
+
+static void give_up(void *ctx)
+{
+    struct engine *e = ctx;
+    log_warn(NULL, "the store does not answer: %zu job(s) will be taken over by the next start",
+             e->n_runs);
+    e->stage = ENGINE_DONE;
+    engine_tell(e, &(struct engine_event){.kind = ENGINE_STOPPED});
+}
+
+/* Everything that still runs is cut now, its text saved, its job handed back. */
+static void on_grace_over(void *ctx)
+{
+    struct engine *e = ctx;
+    struct run *r, *next;
+    DL_FOREACH_SAFE (e->runs, r, next) {
+        if (r->stage == RUN_CALLING)
+            run_release(r, loop_wall(e->loop), NULL);
+    }
+    timer_set(e->loop, &e->grace_timer, loop_now(e->loop) + GIVE_UP_US, give_up, e);
+}
+
+void engine_stop(struct engine *e)
+{
+    if (engine_is_stopping(e))
+        return;
+    bool started = e->stage != ENGINE_NEW;
+    e->stage = ENGINE_STOPPING;
+    store_on_change(e->store, NULL, NULL);
+    claim_stop(e);
+    if (!started) {
+        stopped(e);
+        return;
+    }
+    timer_set(e->loop, &e->grace_timer, loop_now(e->loop) + e->config.grace_us, on_grace_over, e);
+    struct run *r, *next;
+    DL_FOREACH_SAFE (e->runs, r, next) {
+        if (r->stage == RUN_CALLING && r->call.stage != STAGE_STREAMING)
+            run_release(r, loop_wall(e->loop), NULL);
+    }
+    engine_check_stopped(e);
+}
+
+void engine_free(struct engine *e)
+{
+    if (e == NULL)
+        return;
+    lease_stop(e);
+    claim_stop(e);
+    timer_stop(e->loop, &e->grace_timer);
+    timer_stop(e->loop, &e->pacing_timer);
+    timer_stop(e->loop, &e->report_timer);
+    timer_stop(e->loop, &e->finish_timer);
+    free(e->worker_name);
+    free(e);
+}

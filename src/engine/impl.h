@@ -1,0 +1,231 @@
+/* In: engine.h's promises. Out: the structs and calls that the engine's files share; nothing
+ * outside src/engine reads this. The path of a job through the files:
+ * claim.c -> run.c (step by step: pace.c, call.c, report.c, ledger.c) -> finish.c; lease.c
+ * watches. */
+#ifndef ENGINE_IMPL_H
+#define ENGINE_IMPL_H
+
+#include "base/buf.h"
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "job/script.h"
+
+#define ENGINE_TEXT_MAX       ((size_t)1 << 20) /* bytes of one model answer */
+#define ENGINE_STORE_RETRY_US (250 * USEC_PER_MSEC)
+#define ENGINE_PARK_US        (60 * USEC_PER_SEC) /* before a refused key or limit is tried again */
+
+/* ---- one model call of a run ---- */
+
+enum call_stage {
+    STAGE_NONE,
+    STAGE_PACING,    /* in engine.pacing, until the pacer admits it */
+    STAGE_INTENT,    /* the ledger row is being written; nothing was sent */
+    STAGE_STREAMING, /* the provider answers */
+    STAGE_BACKOFF,   /* waiting before the next try */
+    STAGE_MAX
+};
+
+struct call {
+    enum call_stage stage;
+    struct run *prev, *next; /* in engine.pacing */
+    int64_t ask_at_us;       /* PACING: not before */
+    struct loop_timer timer; /* BACKOFF, and store trouble in INTENT */
+    struct uuid id;          /* of the ledger row of this try */
+    const struct model *model;
+    struct provider_call *provider;
+    uint64_t ticket;
+    int tries;            /* failed so far, of this script_call */
+    int64_t started_us;   /* wall */
+    int64_t streaming_us; /* loop clock of the first text */
+    int64_t estimated_input;
+    struct usage usage; /* as told at the start */
+    struct buf text;
+    size_t sent, saved; /* bytes of text given to the store; that it has */
+    int words;
+    bool in_word;
+    char served_model[96], request_id[96]; /* kept from the end of the stream */
+};
+
+/* ---- one claimed job ---- */
+
+enum run_stage {
+    RUN_LOADING,   /* checkpoints are being read */
+    RUN_CALLING,   /* call.stage says more */
+    RUN_SAVING,    /* a checkpoint is being written */
+    RUN_FINISHING, /* in engine.finishing, or its batch is under way */
+    RUN_GONE,      /* over; freed when its last store request has answered */
+    RUN_STAGE_MAX
+};
+
+struct run {
+    struct run *prev, *next; /* in engine.runs */
+    struct engine *engine;
+    struct uuid id, user_id;
+    char name[UUID_TEXT_SIZE];
+    struct store_held held;
+    int run, attempts, max_retries;
+    int64_t waited_us, claimed_us; /* claimed_us: loop clock */
+    int64_t deadline_us, max_cost_udollar;
+    enum run_stage stage;
+    int ops; /* store requests that will still call back with this run */
+    struct loop_timer deadline;
+    struct loop_timer store_retry; /* LOADING, SAVING: repeats the request that failed */
+
+    struct script *script;
+    struct script_call want; /* what script_next() asked for */
+    struct call call;
+    struct usage usage; /* of its finished calls, reused ones too */
+    int words;          /* of finished steps of this attempt */
+    int64_t cost_udollar;
+
+    /* A checkpoint being written: kept to repeat it after store trouble. */
+    struct script_answer answer;
+    struct store_call_end call_end;
+    bool has_call_end;
+
+    /* What the users' row should show. */
+    enum phase phase;
+    int chunk, chunks, progress, shown_progress;
+    int64_t row_written_us; /* loop clock */
+    bool row_dirty;
+    struct run *dirty_prev, *dirty_next; /* in engine.dirty */
+    bool in_dirty;
+
+    /* How it ended. */
+    enum store_outcome outcome;
+    struct run *finish_next; /* in engine.finishing */
+    char *error;
+    int64_t run_at_us;
+};
+
+/* ---- the engine ---- */
+
+enum engine_stage {
+    ENGINE_NEW,
+    ENGINE_OPENING,
+    ENGINE_RUNNING,
+    ENGINE_STOPPING,
+    ENGINE_CLOSING,
+    ENGINE_DONE,
+    ENGINE_STAGE_MAX
+};
+
+struct engine {
+    struct loop *loop;
+    struct store *store;
+    struct provider *provider;
+    struct pacer *pacer;
+    const struct pipeline *pipeline;
+    const struct catalog *catalog;
+    struct engine_config config;
+    char *worker_name;
+    engine_event_fn fn;
+    void *ctx;
+    struct rng rng;
+    enum engine_stage stage;
+    struct uuid worker;
+    int ops; /* store requests that will still call back with the engine */
+
+    struct run *runs;
+    size_t n_runs;
+
+    /* claim.c */
+    bool claiming, claim_again, idle_told;
+    struct loop_task claim_task;
+    struct loop_timer claim_timer;
+    int64_t next_due_us;
+    int64_t parked_until_us; /* loop clock; 0 = not parked */
+
+    /* pace.c, call.c */
+    struct run *pacing;
+    struct loop_timer pacing_timer;
+    struct loop_task pacing_task;
+    double retry_budget;
+    double bytes_per_token, input_ratio; /* learned from exact calls */
+    double expected_output[PHASE_MAX];   /* tokens, learned; 0 = nothing yet */
+
+    /* report.c */
+    struct run *dirty;
+    bool reporting;
+    struct loop_timer report_timer;
+
+    /* finish.c */
+    struct run *finishing;
+    bool finish_under_way;
+    struct loop_task finish_task;
+    struct loop_timer finish_timer;
+
+    /* lease.c */
+    struct loop_timer renew_timer, sweep_timer, check_timer;
+    int64_t lease_until_us; /* loop clock */
+    bool renewing, sweeping;
+    int checking; /* looks under way */
+
+    /* engine.c */
+    struct loop_timer grace_timer;
+    bool store_trouble; /* told once until the store answers again */
+};
+
+/* engine.c */
+void engine_tell(struct engine *e, const struct engine_event *event);
+void engine_tell_trouble(struct engine *e, const char *message);
+/* True when the store failed in a way that passes (a full disk, a lost connection): the caller
+ * tries again later. Tells the operator once. */
+bool engine_store_failed(struct engine *e, const struct store_result *r);
+void engine_check_stopped(struct engine *e); /* goes on with stopping when nothing is left */
+bool engine_is_stopping(const struct engine *e);
+
+/* claim.c */
+void claim_soon(struct engine *e); /* at the end of this turn */
+void claim_park(struct engine *e, const char *reason);
+void claim_stop(struct engine *e);
+
+/* run.c */
+void run_start(struct engine *e, const struct store_claimed *job);
+void run_continue(struct run *r);
+void run_answered(struct run *r, const struct script_answer *answer,
+                  const struct store_call_end *end);
+void run_fail(struct run *r, bool permanent, const char *error);
+void run_release(struct run *r, int64_t run_at_us, const char *why);
+void run_lost(struct run *r, enum store_lost how); /* the fence is gone: stop at once */
+void run_end(struct run *r);                       /* leaves engine.runs */
+void run_op_done(struct run *r);                   /* one of run.ops; may free the run */
+void run_tell(struct run *r, enum engine_event_kind kind, const char *message);
+
+/* call.c */
+void call_start(struct run *r); /* makes the call that r->want describes */
+void call_abort(struct run *r); /* ends it, records what it cost; the text stays to be saved */
+void call_clear(struct run *r); /* after the call's text is a checkpoint */
+
+void call_admitted(struct run *r); /* by the pacer, with a ticket */
+
+/* pace.c */
+void pace_enter(struct run *r);
+void pace_leave(struct run *r);
+void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
+
+/* report.c */
+void report_phase(struct run *r, enum phase phase, int chunk, int chunks);
+void report_text(struct run *r);
+void report_flush(struct engine *e); /* now, whatever the timers say */
+void report_forget(struct run *r);
+
+/* finish.c */
+void finish_run(struct run *r, enum store_outcome outcome); /* takes r->error, r->run_at_us */
+
+/* ledger.c: ends a call's row whatever happens to its job; repeats it until the store has it */
+void ledger_close(struct engine *e, const struct store_call_end *end);
+int64_t ledger_cost(const struct engine *e, const char *model_id, const struct usage *usage);
+/* Tokens that the call's text amounts to, by the bytes per token learned so far. */
+int64_t ledger_output_tokens(const struct engine *e, const struct call *call);
+int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want);
+int64_t ledger_expected_output(const struct engine *e, const struct script_call *want);
+void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage);
+
+/* lease.c */
+void lease_start(struct engine *e);
+void lease_stop(struct engine *e);
+bool lease_held(const struct engine *e); /* by the monotonic clock: new calls may start */
+void lease_check_soon(struct engine *e);
+
+#endif

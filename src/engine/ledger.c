@@ -1,0 +1,101 @@
+/* In: model calls as they begin and end. Out: their cost, the estimates that pacing and cut calls
+ * need, and ledger rows that end whatever happens to the job. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/impl.h"
+
+#define LEARN_WEIGHT    0.2 /* of the newest call in a learned average */
+#define TOKENS_PER_WORD 1.5
+
+int64_t ledger_cost(const struct engine *e, const char *model_id, const struct usage *usage)
+{
+    struct price price;
+    if (catalog_price(e->catalog, model_id, loop_wall(e->loop), usage_prompt(usage), &price) != OK)
+        return 0;
+    return price_usage(&price, usage);
+}
+
+int64_t ledger_output_tokens(const struct engine *e, const struct call *call)
+{
+    return (int64_t)((double)call->text.len / e->bytes_per_token);
+}
+
+int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want)
+{
+    int64_t n = tokens_estimate(want->user, strlen(want->user));
+    if (want->system != NULL)
+        n += tokens_estimate(want->system, strlen(want->system));
+    return (int64_t)((double)n * e->input_ratio);
+}
+
+int64_t ledger_expected_output(const struct engine *e, const struct script_call *want)
+{
+    if (e->expected_output[want->phase] > 0)
+        return (int64_t)e->expected_output[want->phase];
+    if (want->expected_words > 0)
+        return (int64_t)((double)want->expected_words * TOKENS_PER_WORD);
+    return want->max_tokens / 2;
+}
+
+static void learn(double *average, double value)
+{
+    *average = *average == 0 ? value : *average + LEARN_WEIGHT * (value - *average);
+}
+
+void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage)
+{
+    const struct call *c = &r->call;
+    if (usage->output > 50)
+        learn(&e->bytes_per_token, (double)c->text.len / (double)usage->output);
+    if (c->estimated_input > 0 && usage_prompt(usage) > 0)
+        e->input_ratio *=
+            1 + LEARN_WEIGHT * ((double)usage_prompt(usage) / (double)c->estimated_input - 1);
+    learn(&e->expected_output[r->want.phase], (double)usage->output);
+}
+
+/* ---- ending rows ---- */
+
+struct closing {
+    struct engine *engine;
+    struct arena arena;
+    struct store_call_end end;
+    struct loop_timer timer;
+};
+
+static void submit(void *ctx);
+
+static void on_closed(void *ctx, const struct store_result *result)
+{
+    struct closing *closing = ctx;
+    struct engine *e = closing->engine;
+    if (engine_store_failed(e, result)) {
+        timer_set(e->loop, &closing->timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, submit,
+                  closing);
+        return;
+    }
+    arena_free(&closing->arena);
+    free(closing);
+    e->ops--;
+    engine_check_stopped(e);
+}
+
+static void submit(void *ctx)
+{
+    struct closing *closing = ctx;
+    store_call_close(closing->engine->store, &closing->end, on_closed, closing);
+}
+
+void ledger_close(struct engine *e, const struct store_call_end *end)
+{
+    struct closing *closing = mem_alloc(sizeof *closing);
+    closing->engine = e;
+    closing->end = *end;
+    closing->end.served_model = arena_strdup(&closing->arena, end->served_model);
+    closing->end.request_id = arena_strdup(&closing->arena, end->request_id);
+    closing->end.error = arena_strdup(&closing->arena, end->error);
+    e->ops++;
+    submit(closing);
+}

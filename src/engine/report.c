@@ -1,0 +1,182 @@
+/* In: phases and text of all running jobs. Out: their rows and text deltas, written together: text
+ * within text_save_us, a row at most once a second. */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/impl.h"
+
+#define ROW_INTERVAL_US USEC_PER_SEC
+
+static void flush(void *ctx);
+
+static void mark(struct run *r)
+{
+    struct engine *e = r->engine;
+    if (!r->in_dirty) {
+        r->in_dirty = true;
+        DL_APPEND2(e->dirty, r, dirty_prev, dirty_next);
+    }
+    if (!timer_is_set(&e->report_timer))
+        timer_set(e->loop, &e->report_timer, loop_now(e->loop) + e->config.text_save_us, flush, e);
+}
+
+void report_forget(struct run *r)
+{
+    if (!r->in_dirty)
+        return;
+    r->in_dirty = false;
+    DL_DELETE2(r->engine->dirty, r, dirty_prev, dirty_next);
+}
+
+static void update_progress(struct run *r)
+{
+    double f = 0;
+    if (r->stage == RUN_CALLING && r->want.expected_words > 0)
+        f = (double)r->call.words / (double)r->want.expected_words;
+    int p = plan_progress(r->phase, r->chunk, r->chunks, f < 1 ? f : 1);
+    if (p > r->shown_progress) { /* never backwards within an attempt */
+        r->shown_progress = p;
+        r->row_dirty = true;
+    }
+}
+
+void report_phase(struct run *r, enum phase phase, int chunk, int chunks)
+{
+    r->phase = phase;
+    r->chunk = chunk;
+    r->chunks = chunks;
+    r->row_dirty = true;
+    update_progress(r);
+    run_tell(r, ENGINE_JOB_PROGRESS, NULL);
+    mark(r);
+}
+
+void report_text(struct run *r)
+{
+    mark(r);
+}
+
+/* ---- writing ---- */
+
+struct sent {
+    struct run *run;
+    struct uuid call;
+    size_t from, to; /* of the call's text */
+};
+
+struct batch {
+    struct engine *engine;
+    size_t n;
+    struct sent items[];
+};
+
+static void on_written(void *ctx, const struct store_result *result)
+{
+    struct batch *batch = ctx;
+    struct engine *e = batch->engine;
+    bool failed = engine_store_failed(e, result);
+    for (size_t i = 0; i < batch->n; i++) {
+        struct sent *sent = &batch->items[i];
+        struct run *r = sent->run;
+        bool same_text = uuid_equal(&sent->call, &r->call.id) && r->call.text.len >= sent->to;
+        if (r->stage == RUN_GONE || r->stage == RUN_FINISHING) {
+            /* its end answers for it */
+        } else if (!failed && i < result->n && result->lost[i] != STORE_HELD) {
+            run_lost(r, result->lost[i]);
+        } else if (failed && same_text && r->call.sent > sent->from) {
+            r->call.sent = sent->from; /* again with the next round */
+            r->row_dirty = true;
+            mark(r);
+        }
+        run_op_done(r);
+    }
+    free(batch);
+}
+
+static void fill(struct run *r, bool row, char *step_name, struct store_progress *item,
+                 struct sent *sent)
+{
+    struct engine *e = r->engine;
+    struct call *c = &r->call;
+    *item = (struct store_progress){.job = r->id, .fence = r->held.fence};
+    *sent = (struct sent){.run = r, .call = c->id, .from = c->sent, .to = c->text.len};
+    if (row) {
+        item->step = plan_step_name(r->phase, r->chunk, r->chunks, step_name);
+        item->progress = r->shown_progress;
+        item->current_chunk = r->chunk;
+        item->total_chunks = r->chunks;
+        r->row_dirty = false;
+        r->row_written_us = loop_now(e->loop);
+    }
+    if (c->sent == c->text.len || r->stage == RUN_SAVING)
+        return;
+    int64_t streamed = loop_now(e->loop) - c->streaming_us;
+    item->text_step = r->want.key;
+    item->text_hash = r->want.input_hash;
+    item->text_offset = c->sent;
+    item->text = c->text.data + c->sent;
+    item->text_len = c->text.len - c->sent;
+    item->call = c->id;
+    item->output_tokens = ledger_output_tokens(e, c);
+    if (streamed > 0)
+        item->tokens_per_second = item->output_tokens * USEC_PER_SEC / streamed;
+    c->sent = c->text.len;
+}
+
+static void write_some(struct engine *e)
+{
+    char(*names)[PLAN_STEP_SIZE] = mem_array(STORE_BATCH_MAX, PLAN_STEP_SIZE);
+    struct store_progress *items = mem_array(STORE_BATCH_MAX, sizeof *items);
+    struct batch *batch = mem_alloc(sizeof *batch + STORE_BATCH_MAX * sizeof *batch->items);
+    batch->engine = e;
+    int64_t now = loop_now(e->loop);
+    bool waits = false;
+    struct run *r, *next;
+    DL_FOREACH_SAFE2(e->dirty, r, next, dirty_next)
+    {
+        if (batch->n == STORE_BATCH_MAX) {
+            waits = true;
+            break;
+        }
+        update_progress(r);
+        bool row = r->row_dirty && now - r->row_written_us >= ROW_INTERVAL_US;
+        if (row || r->call.sent < r->call.text.len) {
+            fill(r, row, names[batch->n], &items[batch->n], &batch->items[batch->n]);
+            r->ops++;
+            batch->n++;
+        }
+        if (r->row_dirty)
+            waits = true;
+        else
+            report_forget(r);
+    }
+    if (waits)
+        timer_set(e->loop, &e->report_timer, now + e->config.text_save_us, flush, e);
+    if (batch->n > 0)
+        store_progress(e->store, items, batch->n, on_written, batch);
+    else
+        free(batch);
+    free(items);
+    free(names);
+}
+
+static void tell_progress(struct engine *e)
+{
+    struct run *r, *next;
+    DL_FOREACH_SAFE2(e->dirty, r, next, dirty_next) run_tell(r, ENGINE_JOB_PROGRESS, NULL);
+}
+
+static void flush(void *ctx)
+{
+    struct engine *e = ctx;
+    tell_progress(e);
+    write_some(e);
+}
+
+void report_flush(struct engine *e)
+{
+    timer_stop(e->loop, &e->report_timer);
+    write_some(e);
+}
