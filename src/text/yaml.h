@@ -11,6 +11,9 @@
 
 enum yaml_kind { YAML_NULL, YAML_TEXT, YAML_LIST, YAML_MAP, YAML_KIND_MAX };
 
+/* libyaml has a function of this name inside; ours must not take its place at link time. */
+#define yaml_free yaml_tree_free
+
 struct yaml {
     enum yaml_kind kind;
     int line;           /* 1-based */
