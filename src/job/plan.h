@@ -14,9 +14,9 @@
 struct plan {
     int64_t duration_s;
     int words;       /* of the whole script */
-    int chunks;      /* 1 below 20 min; 2 to 30; 3 to 45; 4 to 60; then one per 15 min */
+    int chunks;      /* by begun minutes: 1 below 20; 2 to 30; 3 to 45; 4 to 60; then one per 15 */
     int chunk_words; /* what a chunk is asked for: its share and 10 % more */
-    int outline;     /* 1 when there is an outline step (20 min or more) */
+    int outline;     /* 1 when there is an outline step (as soon as there are two chunks) */
 };
 
 /* duration_s within the limits above; wpm > 0. */

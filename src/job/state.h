@@ -43,7 +43,7 @@ enum job_event {
     EVENT_SET_PROCESSING, /* a foreign worker takes it */
     EVENT_DELETE,
     /* the engine; all but CLAIM carry the attempt's fence */
-    EVENT_CLAIM,
+    EVENT_CLAIM,   /* of a job that is due */
     EVENT_ADVANCE, /* a step or text was saved: the crash count starts over */
     EVENT_COMPLETE,
     EVENT_FAIL, /* worth another attempt while retries are left */
@@ -63,7 +63,7 @@ struct job_model {
     int attempts;    /* failed attempts since it was queued */
     int max_retries; /* attempts allowed = max_retries + 1 */
     int crashes;
-    int run;           /* 1..; a re-run of a completed job starts the next */
+    int run;           /* 1..; leaving 'completed' starts the next */
     int64_t run_at_us; /* due time while waiting */
 };
 
@@ -75,15 +75,15 @@ enum job_effect {
     FX_QUEUE_UPDATE = 1 << 2, /* state, fence, attempts, crashes, run_at */
     FX_ROW_UPDATE = 1 << 3,   /* the engine writes the users' row */
     FX_ABORT_CALL = 1 << 4,   /* a running model call is cut within a second */
-    FX_NOTIFY = 1 << 5,
-    FX_NEW_RUN = 1 << 6, /* checkpoints of the old run are not reused */
-    FX_ENDED = 1 << 7,   /* a final state was reached */
+    FX_NOTIFY = 1 << 5,       /* something became due, or ended: wake those who wait for it */
+    FX_NEW_RUN = 1 << 6,      /* run + 1: checkpoints of the old run are not reused */
+    FX_ENDED = 1 << 7,        /* a job that had not ended has: it is final, or its row is gone */
 };
 
 struct job_event_args {
     int64_t now_us;
-    int64_t fence;     /* CLAIM: the new one; engine events: the attempt's */
-    int64_t run_at_us; /* FAIL, RELEASE: due then */
+    int64_t fence;     /* CLAIM: the new one; other engine events and RESCUE: the attempt's */
+    int64_t run_at_us; /* FAIL, RELEASE: due then; INSERT: not before then (0 = now) */
 };
 
 /* OK; ERR_LOST: the event's fence is not the job's, nothing changes; ERR_INVALID: this event
@@ -92,7 +92,9 @@ enum err job_apply(const struct job_model *job, enum job_event event,
                    const struct job_event_args *args, struct job_model *ret_job,
                    unsigned *ret_effects) MUST_CHECK;
 
-/* The table as Graphviz text, for docs/state-machine.dot (owned). */
+/* The table for docs/state-machine.md, which a test keeps equal: as Graphviz text, and as a
+ * Markdown table. Owned. */
 char *job_state_diagram(void);
+char *job_state_table(void);
 
 #endif
