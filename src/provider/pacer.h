@@ -27,23 +27,28 @@ struct pacer_need {
 };
 
 /* Takes all of the need, or nothing. Returns 0 and a ticket (> 0), or the time (microseconds,
- * loop clock) at which to ask again; INT64_MAX: not before pacer_wake_needed() (a running call
- * must end, or the pool is parked). */
+ * loop clock) at which to ask again; INT64_MAX: not before the next pacer_ended(), or, when the
+ * pool is parked, pacer_unpark(). Asking again earlier does no harm. */
 int64_t pacer_admit(struct pacer *p, const struct pacer_need *need, int64_t now_us,
                     uint64_t *ret_ticket);
+/* message_start told the prompt's real size. */
 void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, int64_t now_us);
+/* Now and then while text arrives; `tokens_so_far` is the caller's estimate. */
 void pacer_output(struct pacer *p, uint64_t ticket, int64_t tokens_so_far, int64_t now_us);
 /* Ends the ticket: corrects what was estimated, refunds what was not used, and obeys the end's
  * class (freeze a bucket until retry_after, slow start, fewer at once, park). `end` NULL: aborted
  * by us, or never sent. */
 void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *end, int64_t now_us,
                  int64_t wall_us);
+/* The headers of an answer, as soon as they are known (on_start). Older ones than the newest seen
+ * are ignored. */
 void pacer_report(struct pacer *p, const char *rate_class, const struct rate_report *rates,
                   int64_t now_us, int64_t wall_us);
 
 /* Why a call has to wait, for people; "" when it would not. Borrowed until the next call. */
 const char *pacer_why(struct pacer *p, const struct pacer_need *need, int64_t now_us);
-/* Parked by the provider (spend limit, key refused): the reason, or NULL. pacer_unpark() lifts. */
+/* Parked by the provider (spend limit, key refused): the reason, or NULL. pacer_unpark() lifts.
+ * `rate_class` NULL parks or lifts all classes, also those not seen yet. */
 const char *pacer_parked(const struct pacer *p, const char *rate_class);
 void pacer_park(struct pacer *p, const char *rate_class, const char *reason);
 void pacer_unpark(struct pacer *p, const char *rate_class);

@@ -43,6 +43,7 @@ struct limit_report {
 };
 struct rate_report {
     struct limit_report requests, input, output;
+    int64_t at_us; /* loop clock: when the headers came */
 };
 
 struct provider_end {
