@@ -6,7 +6,7 @@
 
 /* Tokenizers keep common words whole, split long ones, join a space to the word after it, and runs
  * of punctuation in pairs. Bytes of other scripts count as letters of short words. */
-#define BYTES_PER_WORD_TOKEN  6
+#define BYTES_PER_WORD_TOKEN  5
 #define BYTES_PER_DIGIT_TOKEN 3
 #define BYTES_PER_OTHER_TOKEN 3
 #define BYTES_PER_PUNCT_TOKEN 2
