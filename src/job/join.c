@@ -70,7 +70,7 @@ static size_t sentence_end(const char *text, size_t n, size_t i)
     for (size_t len; end < n && (len = closer_length(text + end, n - end)) > 0;)
         end += len;
     if (end < n)
-        return wide || is_space(text[end]) ? end : 0;
+        return is_space(text[end]) || (wide && !is_continuation(text[end])) ? end : 0;
     bool after_digit = i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9';
     return end == i + 1 && text[i] == '.' && after_digit ? 0 : end;
 }

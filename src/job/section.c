@@ -141,6 +141,8 @@ static void set_title(struct section *s, const char *line, size_t n)
     size_t open = n - 1; /* the time may close the heading: "### Shaping (02:30)" */
     while (open > i && line[open] != '(' && line[open] != '[')
         open--;
+    if (open + 1 == n)
+        return;
     int64_t at;
     size_t len = time_range(line + open + 1, n - open - 2, &at);
     if (len == 0 || len != n - open - 2)
