@@ -21,7 +21,8 @@ struct http_client_config {
 
 enum err http_client_new(struct loop *loop, const struct http_client_config *config,
                          struct http_client **ret_client, struct errmsg *msg) MUST_CHECK;
-void http_client_free(struct http_client *client); /* aborts what runs; takes NULL */
+/* Aborts what runs; not from inside a callback of its calls. Takes NULL. */
+void http_client_free(struct http_client *client);
 
 struct http_request {
     const char *method;         /* "GET", "POST", "DELETE" */
@@ -32,9 +33,13 @@ struct http_request {
     int64_t connect_timeout_us; /* 0 = 10 s */
     int64_t header_timeout_us;  /* from send to the end of the headers; 0 = 60 s */
     int64_t idle_timeout_us;    /* between two body bytes; 0 = none */
-    int64_t read_tick_us;       /* > 0: after a read the socket rests until the next multiple of
-                                   this, so that one system call takes several events */
+    int64_t read_tick_us;       /* > 0: after a read the socket rests until a multiple of this that
+                                   is half to one and a half ticks away, so that one system call
+                                   takes several events; a bulk body is not slowed down */
 };
+
+/* A kept connection that dies before the answer is ERR_CLOSED with HTTP_SENT and is not repeated
+ * silently. The body is given out as it came: no content encoding is asked for. */
 
 /* Where a call is when it ends, so that the caller knows what a retry could pay twice. */
 enum http_phase {
@@ -45,7 +50,8 @@ enum http_phase {
 };
 
 struct http_end {
-    enum err err; /* OK, ERR_CONNECT, ERR_TIMEOUT, ERR_CLOSED, ERR_PROTOCOL, ERR_IO */
+    enum err err; /* OK, ERR_INVALID (the request), ERR_CONNECT, ERR_TIMEOUT, ERR_CLOSED,
+                     ERR_PROTOCOL, ERR_IO */
     enum http_phase phase;
     const char *detail; /* for people: what failed, without the request's headers; borrowed */
 };

@@ -1,0 +1,529 @@
+/* In: requests. Out: each one's answer and its one end, under deadlines of our own. Admission is
+ * ours too: libcurl only ever holds calls that may run, and learns a new host's address once. */
+#include "io/http_client.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "io/curl_loop.h"
+
+#define MAX_CONNECTIONS_DEFAULT 4096
+#define CONNECT_TIMEOUT_DEFAULT (10 * USEC_PER_SEC)
+#define HEADER_TIMEOUT_DEFAULT  (60 * USEC_PER_SEC)
+#define DNS_CACHE_S             300L
+#define DNS_FRESH_US            ((DNS_CACHE_S - 30) * USEC_PER_SEC)
+#define HOST_MAX                256
+
+/* libcurl starts a thread for each look-up it cannot answer from its cache, so the first call to a
+ * name goes alone and the others wait for it here. */
+struct host {
+    char *name; /* "name:port" */
+    int64_t fresh_until_us;
+    struct http_call *resolving;
+    struct host *next;
+};
+
+enum call_state {
+    CALL_WAITING, /* in client->waiting, not known to libcurl */
+    CALL_RUNNING, /* libcurl has it */
+    CALL_OVER,    /* no callback any more; in client->over until the end of the turn */
+};
+
+struct http_call {
+    struct curl_transfer t; /* the first member: curl_loop hands it back */
+    struct http_client *client;
+    struct http_handlers handlers;
+    void *ctx;
+    enum call_state state;
+    bool in_curl; /* libcurl has to give it back before it is freed */
+    enum http_phase phase;
+    enum err refused; /* the request is no good; said from the loop, not from http_start() */
+    struct curl_slist *headers;
+    char *body;
+    struct host *host; /* NULL when no name has to be resolved */
+    int64_t connect_us, header_us, idle_us;
+    int64_t last_byte_us;
+    struct loop_timer deadline;
+    struct http_call *prev, *next;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct http_client {
+    struct loop *loop;
+    struct curl_loop *curl;
+    char *user_agent, *ca_file;
+    size_t max_connections, running;
+    struct http_call *waiting, *active, *over;
+    struct host *hosts;
+    struct loop_task pump;
+    uint64_t bytes_in;
+};
+
+static void pump_soon(struct http_client *client)
+{
+    loop_defer(client->loop, &client->pump);
+}
+
+/* ---- hosts ---- */
+
+static bool is_literal(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return host[0] == '[' || strcasecmp(host, "localhost") == 0 ||
+           inet_pton(AF_INET, host, address) == 1;
+}
+
+static struct host *host_of(struct http_client *client, const char *name)
+{
+    struct host *h = client->hosts;
+    size_t count = 0;
+    for (; h != NULL; h = h->next, count++) {
+        if (strcmp(h->name, name) == 0)
+            return h;
+    }
+    if (count >= HOST_MAX)
+        return NULL; /* so many names that one look-up each is no storm */
+    h = mem_alloc(sizeof(*h));
+    h->name = mem_strdup(name);
+    LL_PREPEND(client->hosts, h);
+    return h;
+}
+
+static void host_resolved(struct http_call *call, bool known)
+{
+    struct host *h = call->host;
+    if (h == NULL || h->resolving != call)
+        return;
+    h->resolving = NULL;
+    h->fresh_until_us = known ? loop_now(call->client->loop) + DNS_FRESH_US : 0;
+    pump_soon(call->client);
+}
+
+static bool host_ready(const struct http_call *call)
+{
+    const struct host *h = call->host;
+    return h == NULL || (h->resolving == NULL) || h->fresh_until_us > loop_now(call->client->loop);
+}
+
+/* ---- ends ---- */
+
+static void stop(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    timer_stop(client->loop, &call->deadline);
+    if (call->state == CALL_WAITING)
+        DL_DELETE(client->waiting, call);
+    else
+        DL_DELETE(client->active, call);
+    host_resolved(call, false);
+    call->state = CALL_OVER;
+    DL_APPEND(client->over, call);
+    pump_soon(client);
+}
+
+/* Not from inside libcurl. */
+static void finish(struct http_call *call, enum err err, const char *detail)
+{
+    const struct http_end end = {.err = err, .phase = call->phase, .detail = detail};
+    stop(call);
+    call->handlers.on_end(call->ctx, &end);
+}
+
+static void release(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    if (call->in_curl) {
+        curl_loop_remove(client->curl, &call->t);
+        client->running--;
+    }
+    curl_easy_cleanup(call->t.easy);
+    curl_slist_free_all(call->headers);
+    free(call->body);
+    free(call);
+}
+
+void http_abort(struct http_call *call)
+{
+    if (call != NULL && call->state != CALL_OVER)
+        stop(call);
+}
+
+static enum err err_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return OK;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return ERR_INVALID;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return ERR_CONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ERR_TIMEOUT;
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_ABORTED_BY_CALLBACK:
+        return ERR_CLOSED;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return ERR_PROTOCOL;
+    default:
+        return ERR_IO;
+    }
+}
+
+static void on_done(void *ctx, struct curl_transfer *t, CURLcode code)
+{
+    struct http_call *call = (struct http_call *)(void *)t;
+    (void)ctx;
+    if (call->state == CALL_OVER)
+        return;
+    enum err err = err_of(code);
+    /* A peer that resets or garbles a connection it already had is not unreachable, and a request
+     * that left was valid: libcurl says so of an answer without a status line. */
+    if (err == ERR_CONNECT && call->phase != HTTP_CONNECTING)
+        err = ERR_CLOSED;
+    if (err == ERR_INVALID && call->phase != HTTP_CONNECTING)
+        err = ERR_PROTOCOL;
+    const char *detail = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+    finish(call, err, err == OK ? "" : detail);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct http_call *call = ctx;
+    struct loop *loop = call->client->loop;
+    if (call->phase == HTTP_HEADERS && call->last_byte_us + call->idle_us > loop_now(loop)) {
+        timer_set(loop, &call->deadline, call->last_byte_us + call->idle_us, on_deadline, call);
+        return;
+    }
+    static const char *const what[HTTP_PHASE_MAX] = {
+        [HTTP_CONNECTING] = "no connection within the time allowed",
+        [HTTP_SENT] = "no answer within the time allowed",
+        [HTTP_HEADERS] = "the answer fell silent for the time allowed",
+    };
+    finish(call, ERR_TIMEOUT, what[call->phase]);
+}
+
+/* ---- libcurl's callbacks ---- */
+
+/* The connection stands and the request is about to leave. A second time means that libcurl would
+ * send it again because a kept connection died: whether that pays twice is our caller's question.
+ */
+static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port)
+{
+    struct http_call *call = ctx;
+    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    if (call->state == CALL_OVER || call->phase != HTTP_CONNECTING)
+        return CURL_PREREQFUNC_ABORT;
+    struct loop *loop = call->client->loop;
+    call->phase = HTTP_SENT;
+    host_resolved(call, true);
+    timer_set(loop, &call->deadline, loop_now(loop) + call->header_us, on_deadline, call);
+    return CURL_PREREQFUNC_OK;
+}
+
+static void headers_done(struct http_call *call)
+{
+    struct loop *loop = call->client->loop;
+    long status = 0;
+    (void)curl_easy_getinfo(call->t.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200)
+        return;
+    call->phase = HTTP_HEADERS;
+    call->last_byte_us = loop_now(loop);
+    if (call->idle_us > 0)
+        timer_set(loop, &call->deadline, call->last_byte_us + call->idle_us, on_deadline, call);
+    else
+        timer_stop(loop, &call->deadline);
+    if (call->handlers.on_headers != NULL)
+        call->handlers.on_headers(call->ctx, call, (int)status);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx)
+{
+    struct http_call *call = ctx;
+    (void)size;
+    if (call->state == CALL_OVER)
+        return 0;
+    call->client->bytes_in += n;
+    call->t.got += n;
+    bool blank = n > 0 && (line[0] == '\r' || line[0] == '\n');
+    if (blank && call->phase != HTTP_HEADERS) /* trailers have a blank line too */
+        headers_done(call);
+    return call->state == CALL_OVER ? 0 : n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
+{
+    struct http_call *call = ctx;
+    (void)size;
+    if (call->state == CALL_OVER)
+        return 0;
+    call->client->bytes_in += n;
+    call->t.got += n;
+    call->t.streaming = true;
+    call->last_byte_us = loop_now(call->client->loop);
+    if (call->handlers.on_body != NULL)
+        call->handlers.on_body(call->ctx, bytes, n);
+    return call->state == CALL_OVER ? 0 : n;
+}
+
+/* ---- starting ---- */
+
+static void set_transport(struct http_call *call)
+{
+    CURL *e = call->t.easy;
+    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
+    (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
+    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)(call->connect_us / USEC_PER_MSEC) + 60000L); /* ours is first */
+    /* A stuck look-up must not hold the loop when its call is given up. */
+    (void)curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    /* The directory makes libcurl read all authorities again for every connection. */
+    (void)curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    if (call->client->ca_file != NULL)
+        (void)curl_easy_setopt(e, CURLOPT_CAINFO, call->client->ca_file);
+    if (call->client->user_agent != NULL)
+        (void)curl_easy_setopt(e, CURLOPT_USERAGENT, call->client->user_agent);
+}
+
+static void set_callbacks(struct http_call *call)
+{
+    CURL *e = call->t.easy;
+    (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error);
+    (void)curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
+    (void)curl_easy_setopt(e, CURLOPT_PREREQDATA, call);
+    (void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
+    (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
+}
+
+static enum err set_method(struct http_call *call, const struct http_request *r)
+{
+    CURL *e = call->t.easy;
+    size_t letters = strspn(r->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (letters == 0 || r->method[letters] != '\0')
+        return ERR_INVALID;
+    bool post = strcmp(r->method, "POST") == 0;
+    if (post || r->body_len > 0) {
+        call->body = mem_dup(r->body, r->body_len);
+        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body_len > 0 ? call->body : "");
+    }
+    if (strcmp(r->method, "HEAD") == 0)
+        (void)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    else if (!post)
+        (void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+    return OK;
+}
+
+static enum err set_headers(struct http_call *call, const struct http_request *r)
+{
+    bool typed = false;
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; r->headers != NULL && r->headers[i] != NULL; i++) {
+        if (strpbrk(r->headers[i], "\r\n") != NULL || strchr(r->headers[i], ':') == NULL) {
+            curl_slist_free_all(list);
+            return ERR_INVALID;
+        }
+        typed = typed || strncasecmp(r->headers[i], "content-type:", 13) == 0;
+        list = curl_slist_append(list, r->headers[i]);
+    }
+    if (!typed)
+        list = curl_slist_append(list, "Content-Type:"); /* not libcurl's guess */
+    call->headers = list;
+    (void)curl_easy_setopt(call->t.easy, CURLOPT_HTTPHEADER, list);
+    return OK;
+}
+
+static enum err set_url(struct http_call *call, const char *url)
+{
+    enum err err = ERR_INVALID;
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    CURLU *u = curl_url();
+    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
+        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+        goto out;
+    if (!is_literal(host)) {
+        char *name = mem_printf("%s:%s", host, port);
+        call->host = host_of(call->client, name);
+        free(name);
+    }
+    (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
+    err = OK;
+out:
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(u);
+    return err;
+}
+
+struct http_call *http_start(struct http_client *client, const struct http_request *r,
+                             const struct http_handlers *handlers, void *ctx)
+{
+    struct http_call *call = mem_alloc(sizeof(*call));
+    call->client = client;
+    call->handlers = *handlers;
+    call->ctx = ctx;
+    call->t.read_tick_us = r->read_tick_us;
+    call->connect_us = r->connect_timeout_us > 0 ? r->connect_timeout_us : CONNECT_TIMEOUT_DEFAULT;
+    call->header_us = r->header_timeout_us > 0 ? r->header_timeout_us : HEADER_TIMEOUT_DEFAULT;
+    call->idle_us = r->idle_timeout_us;
+    call->t.easy = curl_easy_init();
+    if (call->t.easy == NULL)
+        call->refused = ERR_IO;
+    else if (set_url(call, r->url) != OK || set_method(call, r) != OK || set_headers(call, r) != OK)
+        call->refused = ERR_INVALID;
+    if (call->refused == OK) {
+        set_transport(call);
+        set_callbacks(call);
+    }
+    DL_APPEND(client->waiting, call);
+    pump_soon(client);
+    return call;
+}
+
+static void set_connect_deadline(struct http_call *call)
+{
+    struct loop *loop = call->client->loop;
+    if (!timer_is_set(&call->deadline))
+        timer_set(loop, &call->deadline, loop_now(loop) + call->connect_us, on_deadline, call);
+}
+
+static enum err begin(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    if (curl_loop_add(client->curl, &call->t) != OK)
+        return ERR_IO;
+    call->in_curl = true;
+    client->running++;
+    DL_DELETE(client->waiting, call);
+    DL_APPEND(client->active, call);
+    call->state = CALL_RUNNING;
+    if (call->host != NULL && call->host->fresh_until_us <= loop_now(client->loop))
+        call->host->resolving = call;
+    set_connect_deadline(call);
+    return OK;
+}
+
+/* Starts what may start, in order of arrival. False: a refusal was told, and its receiver may have
+ * changed the list. */
+static bool admit(struct http_client *client)
+{
+    struct http_call *call, *next;
+    DL_FOREACH_SAFE (client->waiting, call, next) {
+        if (client->running >= client->max_connections)
+            break;
+        if (call->refused == OK && !host_ready(call)) {
+            set_connect_deadline(call); /* a dead resolver must not hold them one by one */
+            continue;
+        }
+        if (call->refused == OK)
+            call->refused = begin(call);
+        if (call->refused != OK) {
+            finish(call, call->refused,
+                   call->refused == ERR_INVALID ? "the address, method or a header is not valid"
+                                                : "libcurl cannot take the request");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* At the end of a turn, when nobody uses the calls that are over. */
+static void pump(void *ctx)
+{
+    struct http_client *client = ctx;
+    struct http_call *call, *next;
+    DL_FOREACH_SAFE (client->over, call, next) {
+        DL_DELETE(client->over, call);
+        release(call);
+    }
+    if (!admit(client))
+        pump_soon(client);
+}
+
+const char *http_header(const struct http_call *call, const char *name)
+{
+    struct curl_header *h = NULL;
+    if (curl_easy_header(call->t.easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return NULL;
+    if (h->amount > 1 &&
+        curl_easy_header(call->t.easy, name, h->amount - 1, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return NULL;
+    return h->value;
+}
+
+/* ---- life ---- */
+
+enum err http_client_new(struct loop *loop, const struct http_client_config *config,
+                         struct http_client **ret_client, struct errmsg *msg)
+{
+    struct http_client *client = mem_alloc(sizeof(*client));
+    client->loop = loop;
+    client->user_agent = mem_strdup(config->user_agent);
+    client->ca_file = mem_strdup(config->ca_file);
+    client->max_connections =
+        config->max_connections > 0 ? config->max_connections : MAX_CONNECTIONS_DEFAULT;
+    client->pump = (struct loop_task){.fn = pump, .ctx = client};
+    enum err err = curl_loop_new(loop, client->max_connections, on_done, client, &client->curl);
+    if (err != OK) {
+        http_client_free(client);
+        return err_set(msg, err, "libcurl cannot be started; check its installation");
+    }
+    *ret_client = client;
+    return OK;
+}
+
+void http_client_free(struct http_client *client)
+{
+    if (client == NULL)
+        return;
+    while (client->waiting != NULL)
+        stop(client->waiting);
+    while (client->active != NULL)
+        stop(client->active);
+    struct http_call *call, *next_call;
+    DL_FOREACH_SAFE (client->over, call, next_call) {
+        DL_DELETE(client->over, call);
+        release(call);
+    }
+    loop_cancel(client->loop, &client->pump);
+    curl_loop_free(client->curl);
+    struct host *h, *next;
+    LL_FOREACH_SAFE (client->hosts, h, next) {
+        free(h->name);
+        free(h);
+    }
+    free(client->user_agent);
+    free(client->ca_file);
+    free(client);
+}
+
+struct http_client_stats http_client_stats(const struct http_client *client)
+{
+    return (struct http_client_stats){.connects = curl_loop_connects(client->curl),
+                                      .bytes_in = client->bytes_in};
+}
