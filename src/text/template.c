@@ -64,8 +64,11 @@ static enum err refuse(const struct parser *p, const char *what, const struct pi
 /* Where the two characters are, before `to`; otherwise `to`. */
 static size_t find(const struct parser *p, size_t from, size_t to, const char *two)
 {
-    const char *found = memmem(p->text + from, to - from, two, 2);
-    return found == NULL ? to : (size_t)(found - p->text);
+    for (size_t i = from; i + 1 < to; i++) {
+        if (p->text[i] == two[0] && p->text[i + 1] == two[1])
+            return i;
+    }
+    return to;
 }
 
 static enum kind kind_of(char sigil)
