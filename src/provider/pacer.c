@@ -438,21 +438,22 @@ static void explain(char *out, size_t size, const struct pace_class *c, enum wai
 {
     switch (wait) {
     case WAIT_CALLS:
-        snprintf(out, size, "%d calls of %s run already%s", c->running, c->name,
-                 c->concurrency.allowed > 0 ? "; fewer are sent while the provider is overloaded"
-                                            : ", as many as are allowed");
+        (void)snprintf(out, size, "%d calls of %s run already%s", c->running, c->name,
+                       c->concurrency.allowed > 0
+                           ? "; fewer are sent while the provider is overloaded"
+                           : ", as many as are allowed");
         break;
     case WAIT_REQUESTS:
-        snprintf(out, size, "the request limit of %s (%lld a minute)", c->name,
-                 (long long)c->requests.per_minute);
+        (void)snprintf(out, size, "the request limit of %s (%lld a minute)", c->name,
+                       (long long)c->requests.per_minute);
         break;
     case WAIT_INPUT:
-        snprintf(out, size, "the input token limit of %s (%lld a minute)", c->name,
-                 (long long)c->input.per_minute);
+        (void)snprintf(out, size, "the input token limit of %s (%lld a minute)", c->name,
+                       (long long)c->input.per_minute);
         break;
     case WAIT_OUTPUT:
-        snprintf(out, size, "the output token limit of %s (%lld a minute)", c->name,
-                 (long long)c->output.per_minute);
+        (void)snprintf(out, size, "the output token limit of %s (%lld a minute)", c->name,
+                       (long long)c->output.per_minute);
         break;
     default:
         out[0] = '\0';
@@ -463,7 +464,7 @@ const char *pacer_why(struct pacer *p, const struct pacer_need *need, int64_t no
 {
     const char *parked = pacer_parked(p, need->rate_class);
     if (parked != NULL) {
-        snprintf(p->why, sizeof(p->why), "stopped by the provider: %s", parked);
+        (void)snprintf(p->why, sizeof(p->why), "stopped by the provider: %s", parked);
         return p->why;
     }
     enum wait wait = WAIT_NONE;
