@@ -24,13 +24,13 @@ static int chunks_for(int64_t duration_s)
 
 struct plan plan_make(int64_t duration_s, int wpm)
 {
-    int chunks = chunks_for(duration_s);
+    int64_t chunks = chunks_for(duration_s);
     int64_t words = (duration_s * wpm + 30) / 60;
     int64_t chunk_words = (words * 11 + chunks * 5) / (chunks * 10);
     return (struct plan){
         .duration_s = duration_s,
         .words = (int)words,
-        .chunks = chunks,
+        .chunks = (int)chunks,
         .chunk_words = (int)chunk_words,
         .outline = chunks > 1,
     };

@@ -72,6 +72,6 @@ int64_t tokens_after_cut(int64_t saved, int64_t tokens_per_second, int64_t save_
     wide unsaved = (wide)tokens_per_second * save_interval_us;
     if (unsaved <= 0)
         return saved;
-    int64_t half = (int64_t)((unsaved + USEC_PER_SEC) / (2 * USEC_PER_SEC));
+    int64_t half = (int64_t)((unsaved + USEC_PER_SEC) / ((wide)2 * USEC_PER_SEC));
     return saved + half;
 }
