@@ -253,36 +253,22 @@ enum err job_apply(const struct job_model *job, enum job_event event,
 
 #define PRINT_MAX ((size_t)64 << 10)
 
-static void put_effects(struct buf *b, unsigned effects)
-{
-    static const char *const names[] = {
-        "queue delete", "queue insert", "queue update", "row update",
-        "abort call",   "notify",       "new run",      "ended",
-    };
-    const char *separator = "";
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (effects & (1u << i)) {
-            buf_putf(b, "%s%s", separator, names[i]);
-            separator = ", ";
-        }
-    }
-}
+static const char *const effect_names[] = {
+    "queue delete", "queue insert", "queue update", "row update",
+    "abort call",   "notify",       "new run",      "ended",
+};
+static const char *const change_names[] = {
+    "run = 1",     "attempts = crashes = 0", "due now",
+    "due as told", "attempts + 1",           "crashes + 1",
+    "crashes = 0",
+};
 
-static void put_changes(struct buf *b, const struct transition *t)
+static void put_flags(struct buf *b, unsigned flags, const char *const *names,
+                      const char *separator)
 {
-    static const char *const names[] = {
-        "run = 1",     "attempts = crashes = 0", "due now",
-        "due as told", "attempts + 1",           "crashes + 1",
-        "crashes = 0",
-    };
-    const char *separator = "";
-    if (t->event == EVENT_CLAIM) {
-        buf_puts(b, "new fence");
-        separator = ", ";
-    }
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (t->changes & (1u << i)) {
-            buf_putf(b, "%s%s", separator, names[i]);
+    for (; flags != 0; flags >>= 1, names++) {
+        if (flags & 1) {
+            buf_putf(b, "%s%s", separator, *names);
             separator = ", ";
         }
     }
@@ -297,9 +283,9 @@ char *job_state_table(void)
         const struct transition *t = &table[i];
         buf_putf(&b, "| %s | %s | %s | %s | ", job_state_name(t->state), job_event_name(t->event),
                  guard_names[t->guard], job_state_name(t->next));
-        put_effects(&b, t->effects);
-        buf_puts(&b, " | ");
-        put_changes(&b, t);
+        put_flags(&b, t->effects, effect_names, "");
+        buf_puts(&b, t->event == EVENT_CLAIM ? " | new fence" : " | ");
+        put_flags(&b, t->changes, change_names, "");
         buf_puts(&b, " |\n");
     }
     return buf_take(&b);
