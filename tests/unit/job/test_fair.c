@@ -36,7 +36,7 @@ static struct fair_item item(unsigned user_number, int priority, int64_t tag, in
 static void check_order(const size_t *order, size_t n, const size_t *expected, size_t n_expected)
 {
     assert_int_equal(n, n_expected);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n_expected; i++)
         assert_int_equal(order[i], expected[i]);
 }
 
