@@ -47,8 +47,8 @@ lint: ## clang-format, clang-tidy, cppcheck, layer and document checks
 	@tools/deps.sh install build check
 	@tools/check.py layers lint
 
-docs: all ## writes docs/commands.md from the command table
-	@tools/commands_md.py $(BUILD)/scriptorium >docs/commands.md
+docs: all ## writes the tables in docs/ from the program's own
+	@tools/docs.sh $(BUILD)/scriptorium
 
 install: all ## into PREFIX, with the man page and shell completion
 	@meson install -C $(BUILD) --quiet

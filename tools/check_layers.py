@@ -25,7 +25,7 @@ ENGINE_SEES = {"store/store.h", "provider/provider.h", "provider/pacer.h"}
 # A foreign header and the folder or file that may include it.
 HOMES = {
     "uv.h": ["src/io/loop"],
-    "curl/curl.h": ["src/io/http_client"],
+    "curl/curl.h": ["src/io/http_client", "src/io/curl_loop"],
     "microhttpd.h": ["src/io/http_server"],
     "sqlite3.h": ["src/store/sqlite/"],
     "libpq-fe.h": ["src/store/pg/"],
@@ -37,7 +37,7 @@ HOMES = {
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 # Everything that is not listed above must be the C library, Linux, or one of these.
 SYSTEM = re.compile(r"^(std\w+|a(ssert|rpa/inet)|c(type|locale)|dirent|err(no|or)|fcntl|float|getopt|grp|"
-                    r"inttypes|iso646|limits|locale|math|memory|net/\w+|netdb|netinet/\w+|poll|pthread|"
+                    r"inttypes|iso646|langinfo|limits|locale|math|memory|net/\w+|netdb|netinet/\w+|poll|pthread|"
                     r"pwd|regex|sched|semaphore|set?jmp|signal|spawn|string|strings|sys/\w+|"
                     r"term(ios)?|time|unistd|utime|wchar|wctype|linux/\w+|uthash|utlist)\.h$")
 

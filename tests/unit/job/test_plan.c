@@ -13,19 +13,19 @@ static void test_chunks_follow_begun_minutes(void **state)
 {
     (void)state;
     static const struct {
-        int64_t minutes, seconds;
+        int64_t duration_s;
         int chunks;
     } cases[] = {
-        {0, 15, 1}, {10, 0, 1}, {19, 0, 1}, {19, 1, 2}, {19, 59, 2},  {20, 0, 2},
-        {30, 0, 2}, {30, 1, 3}, {45, 0, 3}, {45, 1, 4}, {60, 0, 4},   {60, 1, 5},
-        {61, 0, 5}, {75, 0, 5}, {75, 1, 6}, {90, 0, 6}, {239, 0, 16}, {240, 0, 16},
+        {15, 1},      {600, 1},         {19 * 60, 1},     {19 * 60 + 1, 2}, {19 * 60 + 59, 2},
+        {20 * 60, 2}, {30 * 60, 2},     {30 * 60 + 1, 3}, {45 * 60, 3},     {45 * 60 + 1, 4},
+        {60 * 60, 4}, {60 * 60 + 1, 5}, {61 * 60, 5},     {75 * 60, 5},     {75 * 60 + 1, 6},
+        {90 * 60, 6}, {239 * 60, 16},   {240 * 60, 16},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int64_t duration_s = cases[i].minutes * 60 + cases[i].seconds;
-        struct plan p = plan_make(duration_s, PLAN_WPM_DEFAULT);
+        struct plan p = plan_make(cases[i].duration_s, PLAN_WPM_DEFAULT);
         assert_int_equal(p.chunks, cases[i].chunks);
         assert_int_equal(p.outline, cases[i].chunks > 1);
-        assert_int_equal(p.duration_s, duration_s);
+        assert_int_equal(p.duration_s, cases[i].duration_s);
     }
 }
 

@@ -1,0 +1,24 @@
+/* In: an invocation. Out: its work done and an exit code: one function per command. */
+#ifndef APP_CMD_H
+#define APP_CMD_H
+
+#include "app/command.h"
+
+int cmd_run(struct invocation *inv);
+int cmd_enqueue(struct invocation *inv);
+int cmd_jobs_list(struct invocation *inv);
+int cmd_jobs_show(struct invocation *inv);
+int cmd_jobs_watch(struct invocation *inv);
+int cmd_jobs_cancel(struct invocation *inv);
+int cmd_jobs_retry(struct invocation *inv);
+int cmd_jobs_rescue(struct invocation *inv);
+int cmd_stats(struct invocation *inv);
+int cmd_migrate(struct invocation *inv);
+int cmd_backup(struct invocation *inv);
+int cmd_simulate(struct invocation *inv);
+int cmd_help(struct invocation *inv);
+int cmd_man(struct invocation *inv);
+int cmd_completion(struct invocation *inv);
+int cmd_version(struct invocation *inv);
+
+#endif

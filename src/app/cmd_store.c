@@ -1,0 +1,144 @@
+/* In: stats, migrate, backup. Out: the store counted, brought up to date, copied. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/cmd.h"
+#include "app/context.h"
+#include "app/fmt.h"
+#include "text/json.h"
+
+/* ---- stats ---- */
+
+static void print_stats_json(const struct store_stats *s)
+{
+    char dollars[FMT_SIZE];
+    (void)printf("{\"jobs\":{");
+    for (int i = 0; i < JOB_STATUS_MAX; i++)
+        (void)printf("%s\"%s\":%" PRId64, i > 0 ? "," : "", job_status_name((enum job_status)i),
+                     s->count[i]);
+    (void)printf("},\"last_hour\":{");
+    for (int i = 0; i < JOB_STATUS_MAX; i++) {
+        (void)printf("%s\"%s\":{\"count\":%" PRId64 ",\"average_seconds\":", i > 0 ? "," : "",
+                     job_status_name((enum job_status)i), s->recent[i]);
+        if (s->recent_seconds[i] >= 0)
+            (void)printf("%.3f}", s->recent_seconds[i]);
+        else
+            (void)printf("null}");
+    }
+    (void)printf("},\"queue\":{\"due\":%" PRId64 ",\"delayed\":%" PRId64 ",\"running\":%" PRId64
+                 ",\"foreign\":%" PRId64 "},",
+                 s->due, s->delayed, s->running, s->foreign);
+    (void)printf("\"calls\":%" PRId64 ",\"calls_estimated\":%" PRId64
+                 ",\"tokens\":{\"input\":%" PRId64 ",\"output\":%" PRId64 ",\"cache_read\":%" PRId64
+                 ",\"cache_write\":%" PRId64 "},\"cost_usd\":%s}\n",
+                 s->calls, s->calls_estimated, s->usage.input, s->usage.output, s->usage.cache_read,
+                 s->usage.cache_write_5m + s->usage.cache_write_1h,
+                 fmt_dollars_json(s->cost_udollar, dollars));
+}
+
+static void print_stats(const struct store_stats *s)
+{
+    char a[FMT_SIZE], b[FMT_SIZE], c[FMT_SIZE];
+    (void)printf("%-12s %10s %12s %14s\n", "jobs", "all", "last hour", "average");
+    for (int i = 0; i < JOB_STATUS_MAX; i++) {
+        const char *average = "";
+        if (s->recent_seconds[i] >= 0)
+            average = fmt_seconds((int64_t)(s->recent_seconds[i] * 1e6), c);
+        (void)printf("%-12s %10s %12s %14s\n", job_status_name((enum job_status)i),
+                     fmt_count(s->count[i], a), fmt_count(s->recent[i], b), average);
+    }
+    (void)printf("\nqueue: %" PRId64 " due, %" PRId64 " due later, %" PRId64 " running", s->due,
+                 s->delayed, s->running);
+    if (s->foreign > 0)
+        (void)printf(", %" PRId64
+                     " in work by another system (see: scriptorium jobs rescue --help)",
+                     s->foreign);
+    (void)printf("\ncalls: %s, of which %" PRId64 " were cut and are estimated\n",
+                 fmt_count(s->calls, a), s->calls_estimated);
+    (void)printf("tokens: %s in, %s out; cost: %s\n", fmt_count(usage_prompt(&s->usage), a),
+                 fmt_count(s->usage.output, b), fmt_money(s->cost_udollar, c));
+}
+
+static void take_stats(void *ctx, const struct store_result *r)
+{
+    const struct invocation *inv = ctx;
+    if (inv->set.json)
+        print_stats_json(r->stats);
+    else
+        print_stats(r->stats);
+}
+
+int cmd_stats(struct invocation *inv)
+{
+    struct context c;
+    int code = context_open(&c, inv, 0);
+    if (code != EXIT_DONE)
+        return code;
+    struct answer a = {.take = take_stats, .ctx = inv};
+    store_stats(c.store, answer_take, &a);
+    code = answer_wait(&c, &a);
+    context_close(&c);
+    return code;
+}
+
+/* ---- migrate ---- */
+
+static void take_plan(void *ctx, const struct store_result *r)
+{
+    const struct invocation *inv = ctx;
+    const char *plan = r->text != NULL ? r->text : "";
+    if (inv->set.json) {
+        struct buf out = BUF_INIT((size_t)16 << 20);
+        buf_puts(&out, "{\"plan\":");
+        json_put_string(&out, plan, strlen(plan));
+        (void)printf("%s}\n", buf_str(&out));
+        buf_free(&out);
+    } else if (!inv->set.dry_run) {
+        (void)printf("The store is up to date.\n");
+    } else if (plan[0] == '\0') {
+        (void)printf("Nothing to do: the store is up to date.\n");
+    } else {
+        (void)printf("%s%s", plan, plan[strlen(plan) - 1] == '\n' ? "" : "\n");
+    }
+}
+
+int cmd_migrate(struct invocation *inv)
+{
+    struct context c;
+    int code = context_open(&c, inv, inv->set.dry_run ? 0 : CONTEXT_CREATE);
+    if (code != EXIT_DONE)
+        return code;
+    struct answer a = {.take = take_plan, .ctx = inv};
+    store_migrate(c.store, inv->set.dry_run, answer_take, &a);
+    code = answer_wait(&c, &a);
+    context_close(&c);
+    return code;
+}
+
+/* ---- backup ---- */
+
+int cmd_backup(struct invocation *inv)
+{
+    struct context c;
+    const char *path = inv->args[0];
+    int code = context_open(&c, inv, 0);
+    if (code != EXIT_DONE)
+        return code;
+    struct answer a = {.done = false};
+    store_backup(c.store, path, answer_take, &a);
+    code = answer_wait(&c, &a);
+    context_close(&c);
+    if (code != EXIT_DONE)
+        return code;
+    if (inv->set.json) {
+        struct buf out = BUF_INIT((size_t)1 << 16);
+        buf_puts(&out, "{\"file\":");
+        json_put_string(&out, path, strlen(path));
+        (void)printf("%s}\n", buf_str(&out));
+        buf_free(&out);
+    } else {
+        (void)printf("The store is copied to %s\n", path);
+    }
+    return EXIT_DONE;
+}

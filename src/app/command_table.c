@@ -1,0 +1,126 @@
+/* In: nothing. Out: the one table of all commands. */
+#include "app/cmd.h"
+#include "app/command.h"
+
+#define MANY (-1)
+
+const struct command command_table[] = {
+    {.name = "run",
+     .summary = "write scripts now, and show how they come along",
+     .about = "Puts the wanted scripts into the queue, works off everything that is due, also what "
+              "an earlier run left over, writes each finished script to DIR/ID.md and prints a "
+              "summary. With none of --topic, --jobs and --params it only works off what is "
+              "there.\n\n"
+              "Ctrl-C saves what was written so far; the next run goes on from there. A second "
+              "Ctrl-C exits at once. Without ANTHROPIC_API_KEY a simulated provider inside the "
+              "program does the writing.\n\n"
+              "Exit status 0 means that every script was completed.",
+     .example = "scriptorium run --topic 'Why bridges hum' --minutes 10",
+     .options = {SET_TOPIC, SET_MINUTES, SET_JOBS, SET_USERS, SET_PARAMS, SET_OUT, SET_CONCURRENCY,
+                 SET_WORKERS, SET_SPEED, SET_SEED, SET_PIPELINE, SET_MODELS, SET_JSON, SET_DATABASE,
+                 SET_MAX},
+     .run = cmd_run},
+    {.name = "enqueue",
+     .summary = "put one script into the queue and print its id",
+     .about = "A run, at work already or started later, picks it up. With --idempotency-key the "
+              "second request with the same key of the same user is the first one: its id is "
+              "printed, and that it was there already.",
+     .example = "scriptorium enqueue --topic 'The history of salt' --minutes 20 --priority 8",
+     .options = {SET_TOPIC, SET_MINUTES, SET_USER, SET_PRIORITY, SET_PARAMS, SET_IDEMPOTENCY_KEY,
+                 SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_enqueue},
+    {.name = "jobs list",
+     .summary = "list jobs, newest first",
+     .options = {SET_STATUS, SET_USER, SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_list},
+    {.name = "jobs show",
+     .args = "ID",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "show one job: its row, its place in the queue, what it cost",
+     .about = "With --json everything, the request, the script and its metadata too.",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_show},
+    {.name = "jobs watch",
+     .args = "[ID...]",
+     .max_args = MANY,
+     .summary = "follow jobs live, whoever works on them",
+     .about = "Ends when the given jobs have ended, or, without any, when nothing waits or runs. "
+              "Exit status 0 means that none of them failed or was cancelled.",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_watch},
+    {.name = "jobs cancel",
+     .args = "ID...",
+     .min_args = 1,
+     .max_args = MANY,
+     .summary = "cancel jobs; a running one stops within a second",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_cancel},
+    {.name = "jobs retry",
+     .args = "[ID...]",
+     .max_args = MANY,
+     .summary = "run ended jobs again; finished model calls are not paid twice",
+     .about = "Name the jobs, or give --status failed (or cancelled), perhaps with --user, for all "
+              "of them. A completed job starts over and leaves its first script to the second.",
+     .example = "scriptorium jobs retry --status failed",
+     .options = {SET_STATUS, SET_USER, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_retry},
+    {.name = "jobs rescue",
+     .summary = "take over jobs that another system left in 'processing'",
+     .about = "Rows that were in work when Scriptorium adopted the table belong to somebody else "
+              "and are left alone until this command says that they may be taken.",
+     .example = "scriptorium jobs rescue --older-than 30m",
+     .options = {SET_OLDER_THAN, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_rescue},
+    {.name = "stats",
+     .summary = "count jobs, tokens and money",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_stats},
+    {.name = "migrate",
+     .summary = "bring the store up to date",
+     .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "
+              "file that they create.",
+     .options = {SET_DRY_RUN, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_migrate},
+    {.name = "backup",
+     .args = "FILE",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "copy the store to FILE while it is in use",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_backup},
+    {.name = "simulate",
+     .summary = "serve the simulated provider on its own",
+     .about = "It answers like the real Messages API: with the same errors, limits and event "
+              "streams. GET /sim/ledger tells what every request really produced. Point a program "
+              "at it with ANTHROPIC_BASE_URL and any ANTHROPIC_API_KEY.",
+     .example = "scriptorium simulate --listen 127.0.0.1:8401 --speed 30",
+     .options = {SET_LISTEN, SET_SEED, SET_SPEED, SET_ACCEPT_KEY, SET_MODELS, SET_JSON, SET_MAX},
+     .run = cmd_simulate},
+    {.name = "help",
+     .args = "[COMMAND]",
+     .max_args = 2,
+     .summary = "list the commands, or explain one",
+     .options = {SET_MAX},
+     .run = cmd_help},
+    {.name = "man",
+     .args = "[PAGE]",
+     .max_args = 1,
+     .summary = "print the manual page: scriptorium man | man -l -",
+     .about = "PAGE may be commands or settings: then it prints that page of docs/ as Markdown.",
+     .options = {SET_MAX},
+     .run = cmd_man},
+    {.name = "completion",
+     .args = "SHELL",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "print completion code for a shell: bash",
+     .example = "source <(scriptorium completion bash)",
+     .options = {SET_MAX},
+     .run = cmd_completion},
+    {.name = "version",
+     .summary = "print the version",
+     .options = {SET_JSON, SET_MAX},
+     .run = cmd_version},
+};
+const size_t command_count = sizeof command_table / sizeof command_table[0];

@@ -1,0 +1,81 @@
+/* In: an invocation. Out: a loop and an open store. */
+#include "app/context.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite/store_sqlite.h"
+
+/* The path of a sqlite: URL; a path alone will do as well. NULL: another kind of store. */
+static const char *sqlite_path(const char *url)
+{
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        url += 7;
+        return strncmp(url, "///", 3) == 0 ? url + 2 : url;
+    }
+    return strstr(url, "://") == NULL ? url : NULL;
+}
+
+int context_open(struct context *c, struct invocation *inv, unsigned flags)
+{
+    memset(c, 0, sizeof *c);
+    c->inv = inv;
+    const char *url = inv->set.database, *path = sqlite_path(url);
+    if (path == NULL && strncmp(url, "postgres", 8) == 0)
+        return command_fail(inv, EXIT_USAGE,
+                            "this build has the embedded store only; use --database sqlite:PATH");
+    if (path == NULL || path[0] == '\0')
+        return command_fail(inv, EXIT_USAGE, "the database must be given as sqlite:PATH");
+    if (loop_new(&c->loop) != OK)
+        return command_fail(inv, EXIT_WORK_FAILED, "the event loop cannot be started");
+    struct errmsg msg = {""};
+    struct store_sqlite_config config = {.path = path,
+                                         .engine = (flags & CONTEXT_ENGINE) != 0,
+                                         .create = (flags & CONTEXT_CREATE) != 0};
+    if (store_sqlite_open(c->loop, &config, &c->store, &msg) != OK) {
+        context_close(c);
+        return command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
+    }
+    return EXIT_DONE;
+}
+
+void context_close(struct context *c)
+{
+    store_free(c->store);
+    loop_free(c->loop);
+    c->store = NULL;
+    c->loop = NULL;
+}
+
+void answer_take(void *answer, const struct store_result *r)
+{
+    struct answer *a = answer;
+    a->done = true;
+    a->err = r->err;
+    a->count = r->count;
+    if (r->err != OK)
+        (void)snprintf(a->msg.text, sizeof a->msg.text, "%s",
+                       r->message != NULL && r->message[0] != '\0' ? r->message : err_name(r->err));
+    else if (a->take != NULL)
+        a->take(a->ctx, r);
+}
+
+int answer_wait(struct context *c, struct answer *a)
+{
+    while (!a->done)
+        loop_turn(c->loop, 1000000);
+    if (a->err == OK)
+        return EXIT_DONE;
+    return command_fail(c->inv, EXIT_WORK_FAILED, "%s", a->msg.text);
+}
+
+int context_uuid(const struct invocation *inv, const char *what, const char *text,
+                 struct uuid *ret_id)
+{
+    if (uuid_parse(text, strlen(text), ret_id) == OK)
+        return EXIT_DONE;
+    return command_fail(inv, EXIT_USAGE,
+                        "%s: '%.60s' is no id; ids look like "
+                        "0190163d-8694-739b-aea5-966c26f8ad91",
+                        what, text);
+}

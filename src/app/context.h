@@ -1,0 +1,44 @@
+/* In: an invocation. Out: a loop and an open store, and the store's answers one after the other. */
+#ifndef APP_CONTEXT_H
+#define APP_CONTEXT_H
+
+#include <stdbool.h>
+
+#include "app/command.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+struct context {
+    struct invocation *inv;
+    struct loop *loop;
+    struct store *store;
+};
+
+enum {
+    CONTEXT_ENGINE = 1, /* holds the store's lock as its one engine */
+    CONTEXT_CREATE = 2, /* makes the file when there is none */
+};
+
+/* EXIT_DONE, or another exit code after one line on standard error. */
+int context_open(struct context *c, struct invocation *inv, unsigned flags);
+void context_close(struct context *c); /* takes one that was not opened */
+
+/* An answer that a command waits for: give `answer_take` and the struct to a verb of store.h. */
+struct answer {
+    void (*take)(void *ctx, const struct store_result *r); /* when it succeeded; may be NULL */
+    void *ctx;
+    bool done;
+    enum err err;
+    int64_t count;
+    struct errmsg msg;
+};
+void answer_take(void *answer, const struct store_result *r);
+/* Turns the loop until it is there. EXIT_DONE, or EXIT_WORK_FAILED after one line on standard
+ * error. */
+int answer_wait(struct context *c, struct answer *a);
+
+/* An argument or option that is a job's or user's id. EXIT_USAGE after one line. */
+int context_uuid(const struct invocation *inv, const char *what, const char *text,
+                 struct uuid *ret_id);
+
+#endif

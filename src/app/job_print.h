@@ -1,0 +1,14 @@
+/* In: stored rows. Out: how `jobs` and `stats` print them. */
+#ifndef APP_JOB_PRINT_H
+#define APP_JOB_PRINT_H
+
+#include "base/buf.h"
+#include "store/store.h"
+
+#define JOB_PRINT_MAX ((size_t)256 << 20)
+
+void job_put_json(struct buf *out, const struct store_job *job, bool everything);
+void job_put_line(struct buf *out, const struct store_job *job); /* one of a list */
+void job_put_page(struct buf *out, const struct store_job *job);
+
+#endif

@@ -1,0 +1,54 @@
+/* In: argv and the environment. Out: one command, run; its exit code. */
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "app/command.h"
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+/* A thousand streams are a thousand descriptors; the soft limit is often 1024. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int print_help(const struct command *command)
+{
+    struct buf text = BUF_INIT(COMMAND_DOC_MAX);
+    command_put_help(&text, command);
+    (void)fwrite(buf_str(&text), 1, text.len, stdout);
+    buf_free(&text);
+    return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct invocation inv = {0};
+    struct errmsg msg = {""};
+    (void)setlocale(LC_CTYPE, "");
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    if (command_parse(argc > 0 ? argc - 1 : 0, argv + 1, environment, &inv, &msg) != OK) {
+        (void)fprintf(stderr, "scriptorium: %s\n", msg.text);
+        return EXIT_USAGE;
+    }
+    log_set_level((enum log_level)inv.set.log_level);
+    log_set_json(inv.set.log_format == 1);
+    int code = inv.set.help ? print_help(inv.command) : inv.command->run(&inv);
+    command_done(&inv);
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        perror("scriptorium: standard output");
+        code = EXIT_WORK_FAILED;
+    }
+    return code;
+}

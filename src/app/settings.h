@@ -1,0 +1,109 @@
+/* In: options, environment, a configuration file, defaults. Out: one typed struct, filled in that
+ * order of precedence from one table; the documents are checked against the same table. */
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "text/yaml.h"
+
+enum setting_id {
+    SET_DATABASE,
+    SET_CONFIG,
+    SET_LOG_LEVEL,
+    SET_LOG_FORMAT,
+    SET_JSON,
+    SET_HELP,
+    /* what a script is about */
+    SET_TOPIC,
+    SET_MINUTES,
+    SET_JOBS,
+    SET_USERS,
+    SET_PARAMS,
+    SET_USER,
+    SET_PRIORITY,
+    SET_IDEMPOTENCY_KEY,
+    /* how it is made */
+    SET_OUT,
+    SET_CONCURRENCY,
+    SET_WORKERS,
+    SET_CAP_PER_USER,
+    SET_GRACE,
+    SET_LEASE,
+    SET_PIPELINE,
+    SET_MODELS,
+    /* the provider */
+    SET_API_KEY,
+    SET_BASE_URL,
+    SET_RPM,
+    SET_ITPM,
+    SET_OTPM,
+    SET_MAX_CALLS,
+    SET_HEADER_TIMEOUT,
+    SET_IDLE_TIMEOUT,
+    SET_PROGRESS_TIMEOUT,
+    /* the simulated provider */
+    SET_SPEED,
+    SET_SEED,
+    SET_LISTEN,
+    SET_ACCEPT_KEY,
+    /* looking and mending */
+    SET_STATUS,
+    SET_LIMIT,
+    SET_OLDER_THAN,
+    SET_DRY_RUN,
+    SET_MAX
+};
+
+struct settings {
+    char *database, *config;
+    int log_level, log_format; /* enum log_level; 0 text, 1 json */
+    bool json, help, dry_run;
+    char *topic, *params, *user, *idempotency_key, *status;
+    double minutes, speed;
+    int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;
+    int64_t grace_us, lease_us, older_than_us;
+    char *out, *pipeline, *models;
+    char *api_key, *base_url;
+    int64_t rpm, itpm, otpm, max_calls;
+    int64_t header_timeout_us, idle_timeout_us, progress_timeout_us;
+    int64_t seed;
+    char *listen, *sim_key;
+    const struct yaml *group_node; /* while the file is read */
+};
+
+enum { FROM_OPTION = 1, FROM_ENV = 2, FROM_FILE = 4 };
+
+struct setting {
+    const char *name; /* option "log-level", member "log_level"; "anthropic.api_key": in a group */
+    unsigned from;
+    bool secret;          /* never an option; each variable also as NAME_FILE */
+    const char *env[3];   /* first one set wins; NULL-terminated */
+    const char *value;    /* how help calls the value; NULL: a flag */
+    const char *fallback; /* the default as text; NULL: none */
+    const char *help;
+    struct yaml_field field; /* of struct settings; its name is not used */
+};
+extern const struct setting setting_table[SET_MAX];
+
+/* The groups that the file may hold ("anthropic" ...), NULL-terminated. */
+extern const char *const setting_groups[];
+
+/* Reads an environment variable; getenv, or a test's own. */
+typedef const char *(*env_fn)(const char *name);
+
+/* `options[id]`: the text given on the command line, or NULL; flags: "true". ERR_INVALID with a
+ * message that names the option, the variable, or file and line. Fill an empty struct. */
+enum err settings_load(struct settings *s, const char *const options[SET_MAX], env_fn env,
+                       struct errmsg *msg) MUST_CHECK;
+void settings_free(struct settings *s);
+
+/* The whole file, at most max bytes; "-" is standard input. Owned, NUL-terminated. */
+enum err settings_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                            struct errmsg *msg) MUST_CHECK;
+
+#endif

@@ -1,0 +1,176 @@
+/* In: settings. Out: models, pipeline, provider and pacer. */
+#include "app/workshop.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app/models_files.h"
+#include "app/pipeline_files.h"
+#include "base/clock.h"
+#include "base/embed.h"
+#include "base/mem.h"
+
+#define PIPELINE_FILES_MAX 64
+#define PIPELINE_FILE_MAX  ((size_t)1 << 20)
+#define PIPELINE_NAME_MAX  255
+#define ANTHROPIC_URL      "https://api.anthropic.com"
+#define SIMULATED_KEY      "simulated"
+
+int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog)
+{
+    const char *file = inv->set.models;
+    struct errmsg msg = {""};
+    enum err e;
+    if (file == NULL) {
+        e = catalog_parse((const char *)models_files[0].data, models_files[0].len,
+                          models_files[0].name, ret_catalog, &msg);
+    } else {
+        char *text = NULL;
+        size_t n = 0;
+        e = settings_read_file(file, YAML_SIZE_MAX, &text, &n, &msg);
+        if (e == OK)
+            e = catalog_parse(text, n, file, ret_catalog, &msg);
+        free(text);
+    }
+    return e == OK ? EXIT_DONE : command_fail(inv, EXIT_USAGE, "%s", msg.text);
+}
+
+/* ---- the pipeline ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct pipeline_file *)a)->name, ((const struct pipeline_file *)b)->name);
+}
+
+/* One file of the folder, added to files[*n] when it is one. */
+static enum err read_one(const char *dir, const char *name, struct pipeline_file *files, size_t *n,
+                         struct errmsg *msg)
+{
+    char *path = mem_printf("%s/%s", dir, name), *text = NULL;
+    struct stat st;
+    size_t len = 0;
+    enum err e = OK;
+    if (name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        if (*n == PIPELINE_FILES_MAX)
+            e = err_set(msg, ERR_TOO_BIG, "%s: more than %d files", dir, PIPELINE_FILES_MAX);
+        if (e == OK)
+            e = settings_read_file(path, PIPELINE_FILE_MAX, &text, &len, msg);
+        if (e == OK)
+            files[(*n)++] = (struct pipeline_file){mem_strndup(name, PIPELINE_NAME_MAX), text, len};
+    }
+    free(path);
+    return e;
+}
+
+static enum err read_folder(const char *dir, struct pipeline **ret_pipeline, struct errmsg *msg)
+{
+    struct pipeline_file files[PIPELINE_FILES_MAX];
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    if (d == NULL)
+        return err_set(msg, ERR_NOT_FOUND, "%s: %s", dir, strerror(errno));
+    enum err e = OK;
+    for (struct dirent *f = readdir(d); e == OK && f != NULL; f = readdir(d))
+        e = read_one(dir, f->d_name, files, &n, msg);
+    (void)closedir(d);
+    if (e == OK) {
+        qsort(files, n, sizeof files[0], by_name);
+        e = pipeline_parse(files, n, ret_pipeline, msg);
+    }
+    for (size_t i = 0; i < n; i++) {
+        free((void *)(uintptr_t)files[i].name);
+        free((void *)(uintptr_t)files[i].text);
+    }
+    return e;
+}
+
+static enum err built_in(struct pipeline **ret_pipeline, struct errmsg *msg)
+{
+    struct pipeline_file *files = mem_array(pipeline_files_count, sizeof *files);
+    for (size_t i = 0; i < pipeline_files_count; i++)
+        files[i] = (struct pipeline_file){
+            pipeline_files[i].name, (const char *)pipeline_files[i].data, pipeline_files[i].len};
+    enum err e = pipeline_parse(files, pipeline_files_count, ret_pipeline, msg);
+    free(files);
+    return e;
+}
+
+/* ---- the provider ---- */
+
+static enum err simulator(struct workshop *w, struct context *c, struct errmsg *msg)
+{
+    const struct settings *set = &c->inv->set;
+    struct sim_config config = {.host = "127.0.0.1",
+                                .seed = (uint64_t)set->seed,
+                                .speed = set->speed,
+                                .catalog = w->catalog};
+    return sim_new(c->loop, &config, &w->sim, msg);
+}
+
+static enum err provider(struct workshop *w, struct context *c, struct errmsg *msg)
+{
+    const struct settings *set = &c->inv->set;
+    struct http_client_config http = {.user_agent = "scriptorium/" SCRIPTORIUM_VERSION};
+    struct messages_config config = {.base_url = set->base_url,
+                                     .api_key = set->api_key,
+                                     .header_timeout_us = set->header_timeout_us,
+                                     .idle_timeout_us = set->idle_timeout_us,
+                                     .progress_timeout_us = set->progress_timeout_us};
+    enum err e = http_client_new(c->loop, &http, &w->http, msg);
+    if (e == OK && set->api_key == NULL) {
+        e = simulator(w, c, msg);
+        config.api_key = SIMULATED_KEY;
+        config.base_url = w->sim != NULL ? sim_url(w->sim) : NULL;
+    } else if (config.base_url == NULL) {
+        config.base_url = ANTHROPIC_URL;
+    }
+    if (e == OK)
+        e = provider_messages_new(c->loop, w->http, &config, &w->provider, msg);
+    return e;
+}
+
+int workshop_open(struct workshop *w, struct context *c)
+{
+    const struct settings *set = &c->inv->set;
+    struct errmsg msg = {""};
+    memset(w, 0, sizeof *w);
+    if (set->api_key == NULL && set->base_url != NULL)
+        return command_fail(c->inv, EXIT_USAGE,
+                            "ANTHROPIC_BASE_URL is set but ANTHROPIC_API_KEY is not; set both, or "
+                            "neither for the simulated provider");
+    int code = workshop_catalog(c->inv, &w->catalog);
+    if (code != EXIT_DONE)
+        return code;
+    enum err e = set->pipeline != NULL ? read_folder(set->pipeline, &w->pipeline, &msg)
+                                       : built_in(&w->pipeline, &msg);
+    if (e != OK) {
+        workshop_close(w);
+        return command_fail(c->inv, EXIT_USAGE, "%s", msg.text);
+    }
+    e = provider(w, c, &msg);
+    if (e != OK) {
+        workshop_close(w);
+        return command_fail(c->inv, EXIT_WORK_FAILED, "%s", msg.text);
+    }
+    struct pacer_config pace = {.requests = set->rpm,
+                                .input_tokens = set->itpm,
+                                .output_tokens = set->otpm,
+                                .burst_us = 2 * USEC_PER_SEC,
+                                .max_running = (int)set->max_calls};
+    w->pacer = pacer_new(&pace);
+    return EXIT_DONE;
+}
+
+void workshop_close(struct workshop *w)
+{
+    pacer_free(w->pacer);
+    provider_free(w->provider);
+    http_client_free(w->http);
+    sim_free(w->sim);
+    pipeline_free(w->pipeline);
+    catalog_free(w->catalog);
+    memset(w, 0, sizeof *w);
+}

@@ -1,0 +1,28 @@
+/* In: settings. Out: all that the engine makes scripts with: models, pipeline, provider, pacer. */
+#ifndef APP_WORKSHOP_H
+#define APP_WORKSHOP_H
+
+#include "app/context.h"
+#include "job/pipeline.h"
+#include "job/price.h"
+#include "provider/pacer.h"
+#include "provider/provider.h"
+#include "provider/sim/sim.h"
+
+struct workshop {
+    struct catalog *catalog;
+    struct pipeline *pipeline;
+    struct http_client *http;
+    struct sim *sim; /* when no key is configured */
+    struct provider *provider;
+    struct pacer *pacer;
+};
+
+/* EXIT_DONE, or another exit code after one line on standard error. */
+int workshop_open(struct workshop *w, struct context *c);
+void workshop_close(struct workshop *w); /* takes one that was not opened */
+
+/* --models, or the built-in ones; also for simulate. Owned. */
+int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog);
+
+#endif
