@@ -66,14 +66,6 @@ static void on_claimed(void *ctx, const struct store_result *r)
     }
 }
 
-static void unpark(struct engine *e)
-{
-    e->parked_until_us = 0;
-    const struct model *model;
-    for (size_t i = 0; (model = catalog_at(e->catalog, i)) != NULL; i++)
-        pacer_unpark(e->pacer, model->rate_class);
-}
-
 static void claim_now(void *ctx)
 {
     struct engine *e = ctx;
@@ -84,7 +76,8 @@ static void claim_now(void *ctx)
         return;
     }
     if (e->parked_until_us > 0)
-        unpark(e);
+        pacer_unpark(e->pacer, NULL);
+    e->parked_until_us = 0;
     if (e->claiming) {
         e->claim_again = true;
         return;

@@ -245,6 +245,9 @@ void engine_free(struct engine *e)
     timer_stop(e->loop, &e->pacing_timer);
     timer_stop(e->loop, &e->report_timer);
     timer_stop(e->loop, &e->finish_timer);
+    loop_cancel(e->loop, &e->claim_task);
+    loop_cancel(e->loop, &e->pacing_task);
+    loop_cancel(e->loop, &e->finish_task);
     free(e->worker_name);
     free(e);
 }
