@@ -1,0 +1,442 @@
+/* In: http_server.c. Out: what it answers to our own client, and to raw sockets that break every
+ * rule and limit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "io/http_client.h"
+#include "io/http_server.h"
+#include "peer.h"
+
+enum { MAX_UNSENT = 64 * 1024, IN_SIZE = 256 * 1024 };
+
+struct world {
+    struct loop *loop;
+    struct http_server *server;
+    uint16_t port;
+    /* The one exchange that a handler left open, and what became of all. */
+    struct http_exchange *open;
+    bool has_open, gone;
+    int handled, complete, lost;
+    char *in;
+};
+
+static void note_gone(void *ctx, bool complete)
+{
+    struct world *w = ctx;
+    w->complete += complete ? 1 : 0;
+    w->lost += complete ? 0 : 1;
+    w->gone = true;
+}
+
+static void say_body(struct http_exchange *x)
+{
+    char text[256];
+    size_t len;
+    const char *body = http_body(x, &len);
+    const char *name = http_query(x, "name"), *header = http_request_header(x, "x-Test");
+    int n = snprintf(text, sizeof(text), "%s %s name=%s x-test=%s len=%zu body=%.10s",
+                     http_method(x), http_path(x), name == NULL ? "(none)" : name,
+                     header == NULL ? "(none)" : header, len, body);
+    static const char *const headers[] = {"X-One", "1", "X-Two", "2", NULL};
+    http_reply(x, 201, "text/plain", headers, text, (size_t)n);
+}
+
+/* The path says what to do. */
+static void on_exchange(void *ctx, struct http_exchange *x)
+{
+    struct world *w = ctx;
+    const char *path = http_path(x);
+    w->handled++;
+    http_on_gone(x, note_gone, w);
+    if (strncmp(path, "/echo", 5) == 0) {
+        say_body(x);
+    } else if (strcmp(path, "/cut") == 0) {
+        http_cut(x);
+    } else {
+        if (strcmp(path, "/stream") == 0)
+            http_stream_begin(x, 200, "text/event-stream", NULL);
+        w->open = x;
+        w->has_open = true;
+    }
+}
+
+static char *refusal(void *ctx, int status)
+{
+    assert_non_null(ctx);
+    return mem_printf("{\"error\":\"refused %d\"}", status);
+}
+
+static int set_up(void **state)
+{
+    static struct world w;
+    w = (struct world){.loop = peer_loop(), .in = mem_alloc(IN_SIZE)};
+    struct http_server_config config = {.host = "127.0.0.1",
+                                        .max_connections = 8,
+                                        .header_timeout_us = 300 * USEC_PER_MSEC,
+                                        .max_unsent = MAX_UNSENT,
+                                        .refusal_body = refusal};
+    assert_int_equal(http_server_new(w.loop, &config, on_exchange, &w, &w.server, NULL), OK);
+    w.port = http_server_port(w.server);
+    *state = &w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    http_server_free(w->server);
+    loop_free(w->loop);
+    free(w->in);
+    assert_int_equal(w->complete + w->lost, w->handled);
+    return 0;
+}
+
+static int ask(struct world *w, const char *request)
+{
+    int fd = peer_connect(w->loop, w->port);
+    peer_says(w->loop, fd, request);
+    return fd;
+}
+
+static void expect(struct world *w, int fd, const char *text)
+{
+    if (!peer_hears(w->loop, fd, text, w->in, IN_SIZE))
+        fail_msg("wanted \"%s\", heard \"%s\"", text, w->in);
+}
+
+#define GET(path)  "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
+#define HEAD(path) "HEAD " path " HTTP/1.1\r\nHost: t\r\n\r\n"
+
+static void requests_arrive_whole_and_decoded_on_a_kept_connection(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, "POST /echo%20a?x=1&name=J%C3%B8rgen+B HTTP/1.1\r\nHost: t\r\nX-TEST: yes\r\n"
+                    "Content-Length: 5\r\n\r\nhe");
+    peer_turns(w->loop, 5000);
+    assert_int_equal(w->handled, 0);
+    peer_says(w->loop, fd, "llo");
+    expect(w, fd, "POST /echo a name=J\xC3\xB8rgen B x-test=yes len=5 body=hello");
+    assert_int_equal(strncmp(w->in, "HTTP/1.1 201 Created\r\n", 22), 0);
+    assert_non_null(strstr(w->in, "\r\nContent-Type: text/plain\r\n"));
+    assert_non_null(strstr(w->in, "\r\nX-One: 1\r\n"));
+    assert_non_null(strstr(w->in, "\r\nX-Two: 2\r\n"));
+    peer_says(w->loop, fd, GET("/echo?name"));
+    expect(w, fd, "GET /echo name= x-test=(none) len=0 body=");
+    peer_says(w->loop, fd,
+              "PUT /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+              "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+    expect(w, fd, "PUT /echo name=(none) x-test=(none) len=7 body=abcdefg");
+    close(fd);
+}
+
+static void a_delayed_answer_arrives_when_given(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/later"));
+    peer_wait(w->loop, &w->has_open);
+    peer_turns(w->loop, 400 * USEC_PER_MSEC); /* longer than the time for headers */
+    assert_false(w->gone);
+    http_reply(w->open, 200, NULL, NULL, "late", 4);
+    expect(w, fd, "\r\n\r\nlate");
+    peer_wait(w->loop, &w->gone);
+    assert_int_equal(w->complete, 1);
+    close(fd);
+}
+
+static void a_stream_leaves_write_by_write(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/stream"));
+    expect(w, fd, "\r\n\r\n");
+    assert_non_null(strstr(w->in, "Transfer-Encoding: chunked"));
+    for (int i = 0; i < 5; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "event %d\n", i);
+        assert_int_equal(http_stream_write(w->open, text, strlen(text)), OK);
+        expect(w, fd, text);
+    }
+    assert_int_equal(http_stream_unsent(w->open), 0);
+    assert_int_equal(http_stream_write(w->open, "last", 4), OK);
+    http_stream_end(w->open);
+    assert_int_equal(http_stream_write(w->open, "x", 1), ERR_CLOSED);
+    expect(w, fd, "4\r\nlast\r\n0\r\n\r\n");
+    peer_wait(w->loop, &w->gone);
+    assert_int_equal(w->complete, 1);
+    peer_says(w->loop, fd, GET("/echo"));
+    expect(w, fd, "GET /echo");
+    close(fd);
+}
+
+static void a_cut_stream_delivers_what_was_written_and_no_proper_end(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/stream"));
+    expect(w, fd, "\r\n\r\n");
+    assert_int_equal(http_stream_write(w->open, "half", 4), OK);
+    http_cut(w->open);
+    assert_false(w->gone); /* never from inside our own call */
+    expect(w, fd, "4\r\nhalf\r\n");
+    assert_false(peer_hears(w->loop, fd, "0\r\n\r\n", w->in, IN_SIZE));
+    assert_int_equal(w->lost, 1);
+    close(fd);
+    fd = ask(w, GET("/cut"));
+    assert_true(peer_hears_end(w->loop, fd));
+    assert_int_equal(w->lost, 2);
+    close(fd);
+}
+
+static void a_vanished_client_is_noticed_within_a_second(void **state)
+{
+    struct world *w = *state;
+    static const char *const requests[] = {GET("/stream"), GET("/later")};
+    for (int i = 0; i < 4; i++) {
+        w->has_open = w->gone = false;
+        int fd = ask(w, requests[i % 2]);
+        peer_wait(w->loop, &w->has_open);
+        peer_turns(w->loop, 2000);
+        int64_t from = clock_mono();
+        if (i < 2)
+            close(fd);
+        else
+            peer_reset(fd);
+        peer_wait(w->loop, &w->gone);
+        assert_true(clock_mono() - from < 1500 * USEC_PER_MSEC);
+        assert_int_equal(w->lost, i + 1);
+    }
+    assert_int_equal(http_server_open(w->server), 0);
+}
+
+static void half_a_header_is_cut_at_the_deadline_however_it_drips(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, "GET /echo HTTP/1.1\r\nHost: t\r\nX: ");
+    int64_t from = clock_mono();
+    for (int i = 0; i < 6; i++) {
+        peer_turns(w->loop, 100 * USEC_PER_MSEC);
+        peer_says(w->loop, fd, "y");
+    }
+    expect(w, fd, "{\"error\":\"refused 408\"}");
+    assert_int_equal(strncmp(w->in, "HTTP/1.1 408 ", 13), 0);
+    assert_true(peer_hears_end(w->loop, fd));
+    assert_true(clock_mono() - from >= 300 * USEC_PER_MSEC);
+    assert_int_equal(w->handled, 0);
+    close(fd);
+}
+
+static void half_a_body_and_half_a_second_request_are_cut_too(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/echo"));
+    expect(w, fd, "GET /echo");
+    peer_says(w->loop, fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf");
+    expect(w, fd, "{\"error\":\"refused 408\"}");
+    assert_true(peer_hears_end(w->loop, fd));
+    assert_int_equal(w->handled, 1);
+    close(fd);
+}
+
+static void big_bodies_are_refused_and_the_refusal_can_be_read(void **state)
+{
+    struct world *w = *state;
+    static char block[1 << 16];
+    memset(block, 'b', sizeof(block));
+    for (int chunked = 0; chunked < 2; chunked++) {
+        int fd = ask(w, chunked ? "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
+                                  "\r\nA00000\r\n"
+                                : "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10485760\r\n"
+                                  "\r\n");
+        for (int i = 0; i < 160; i++)
+            peer_send(w->loop, fd, block, sizeof(block));
+        if (chunked)
+            peer_says(w->loop, fd, "\r\n0\r\n\r\n");
+        expect(w, fd, "{\"error\":\"refused 413\"}");
+        assert_int_equal(strncmp(w->in, "HTTP/1.1 413 ", 13), 0);
+        close(fd);
+    }
+    int fd = ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10485760\r\n"
+                    "Expect: 100-continue\r\n\r\n");
+    expect(w, fd, "{\"error\":\"refused 413\"}");
+    assert_null(strstr(w->in, "100 Continue"));
+    close(fd);
+    assert_int_equal(w->handled, 0);
+}
+
+static void a_body_at_the_limit_is_taken(void **state)
+{
+    struct world *w = *state;
+    static char block[1 << 20];
+    memset(block, 'b', sizeof(block));
+    int fd = ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1048576\r\n\r\n");
+    peer_send(w->loop, fd, block, sizeof(block));
+    expect(w, fd, "len=1048576 body=bbbbbbbbbb");
+    close(fd);
+}
+
+static void big_headers_are_refused(void **state)
+{
+    struct world *w = *state;
+    static char value[200 * 1024];
+    static const size_t sizes[] = {15000, 17000, 30000, 200000};
+    for (int i = 0; i < 4; i++) {
+        memset(value, 'v', sizes[i]);
+        int fd = ask(w, "GET /echo HTTP/1.1\r\nHost: t\r\nX: ");
+        peer_send(w->loop, fd, value, sizes[i]);
+        peer_says(w->loop, fd, "\r\n\r\n");
+        static const char *const last[] = {"body=", "{\"error\":\"refused 431\"}", "\r\n", "\r\n"};
+        expect(w, fd, last[i]);
+        assert_int_equal(strncmp(w->in, i == 0 ? "HTTP/1.1 201 " : "HTTP/1.1 431 ", 13), 0);
+        close(fd);
+    }
+    assert_int_equal(w->handled, 1);
+}
+
+static void garbage_is_refused_and_harms_nobody(void **state)
+{
+    struct world *w = *state;
+    static const char *const garbage[] = {
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 tls hello \r\n\r\n",
+        "GET\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "\r\n\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+        int fd = ask(w, garbage[i]);
+        assert_true(peer_hears_end(w->loop, fd)); /* at the latest at the deadline */
+        close(fd);
+    }
+    assert_int_equal(w->handled, 0);
+    int fd = ask(w, GET("/echo"));
+    expect(w, fd, "GET /echo");
+    close(fd);
+}
+
+static void connections_past_the_limit_hear_so_and_others_go_on(void **state)
+{
+    struct world *w = *state;
+    int fds[8];
+    for (int i = 0; i < 8; i++) {
+        fds[i] = ask(w, GET("/echo"));
+        expect(w, fds[i], "GET /echo");
+    }
+    assert_int_equal(http_server_open(w->server), 8);
+    int extra = ask(w, GET("/echo"));
+    expect(w, extra, "{\"error\":\"refused 503\"}");
+    assert_true(peer_hears_end(w->loop, extra));
+    close(extra);
+    peer_says(w->loop, fds[0], GET("/echo"));
+    expect(w, fds[0], "GET /echo");
+    for (int i = 0; i < 8; i++)
+        close(fds[i]);
+    assert_int_equal(w->handled, 9);
+}
+
+static void a_reader_that_is_too_slow_is_cut(void **state)
+{
+    struct world *w = *state;
+    static char block[16 * 1024];
+    int fd = ask(w, GET("/stream"));
+    expect(w, fd, "\r\n\r\n");
+    enum err e = OK;
+    size_t written = 0, unsent = 0;
+    while (e == OK && written < (64u << 20)) {
+        unsent = http_stream_unsent(w->open);
+        e = http_stream_write(w->open, block, sizeof(block));
+        written += sizeof(block);
+        loop_turn(w->loop, 0);
+    }
+    assert_int_equal(e, ERR_TOO_BIG);
+    assert_true(unsent >= MAX_UNSENT - sizeof(block));
+    peer_wait(w->loop, &w->gone);
+    assert_int_equal(w->lost, 1);
+    close(fd);
+}
+
+static void head_requests_end_once_with_no_body(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, HEAD("/echo"));
+    expect(w, fd, "\r\n\r\n");
+    peer_wait(w->loop, &w->gone);
+    assert_null(strstr(w->in, "HEAD /echo"));
+    w->gone = false;
+    peer_says(w->loop, fd, HEAD("/stream"));
+    expect(w, fd, "\r\n\r\n");
+    peer_wait(w->loop, &w->gone);
+    assert_int_equal(w->complete, 2);
+    close(fd);
+}
+
+static void a_draining_server_refuses_new_connections_and_finishes_old_ones(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/later"));
+    peer_wait(w->loop, &w->has_open);
+    http_server_stop_listening(w->server);
+    http_reply(w->open, 200, NULL, NULL, "done", 4);
+    expect(w, fd, "done");
+    close(fd);
+    struct errmsg msg;
+    struct http_server *again = NULL;
+    struct http_server_config config = {.host = "127.0.0.1", .port = w->port};
+    assert_int_equal(http_server_new(w->loop, &config, on_exchange, w, &again, &msg), OK);
+    struct http_server *third = NULL;
+    assert_int_equal(http_server_new(w->loop, &config, on_exchange, w, &third, &msg), ERR_BUSY);
+    assert_non_null(strstr(msg.text, "in use"));
+    http_server_free(again);
+}
+
+static void freeing_a_server_ends_all_that_is_open(void **state)
+{
+    struct world *w = *state;
+    int fd[3];
+    static const char *const requests[] = {GET("/stream"), GET("/later"), "GET /half"};
+    for (int i = 0; i < 3; i++) {
+        fd[i] = ask(w, requests[i]);
+        peer_turns(w->loop, 5000);
+    }
+    http_server_free(w->server);
+    w->server = NULL;
+    assert_int_equal(w->lost, 2);
+    for (int i = 0; i < 3; i++) {
+        assert_true(peer_hears_end(w->loop, fd[i]));
+        close(fd[i]);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(requests_arrive_whole_and_decoded_on_a_kept_connection),
+        TEST(a_delayed_answer_arrives_when_given),
+        TEST(a_stream_leaves_write_by_write),
+        TEST(a_cut_stream_delivers_what_was_written_and_no_proper_end),
+        TEST(a_vanished_client_is_noticed_within_a_second),
+        TEST(half_a_header_is_cut_at_the_deadline_however_it_drips),
+        TEST(half_a_body_and_half_a_second_request_are_cut_too),
+        TEST(big_bodies_are_refused_and_the_refusal_can_be_read),
+        TEST(a_body_at_the_limit_is_taken),
+        TEST(big_headers_are_refused),
+        TEST(garbage_is_refused_and_harms_nobody),
+        TEST(connections_past_the_limit_hear_so_and_others_go_on),
+        TEST(a_reader_that_is_too_slow_is_cut),
+        TEST(head_requests_end_once_with_no_body),
+        TEST(a_draining_server_refuses_new_connections_and_finishes_old_ones),
+        TEST(freeing_a_server_ends_all_that_is_open),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
