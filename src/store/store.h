@@ -14,7 +14,9 @@
 #include "job/price.h"
 #include "job/state.h"
 
-#define STORE_BATCH_MAX 1000 /* items in one call of a batched verb */
+#define STORE_BATCH_MAX 1000        /* items in one call of a batched verb */
+#define STORE_TEXT_MAX  (16u << 20) /* bytes of one text: params, script, output ... */
+#define STORE_KEY_MAX   255         /* bytes of an idempotency or setting key */
 
 struct store;
 struct store_result;
@@ -117,7 +119,14 @@ struct store_held {
     struct uuid job;
     int64_t fence;
 };
-enum store_lost { STORE_HELD, STORE_CANCELLED, STORE_DELETED, STORE_REPLACED, STORE_LOST_MAX };
+enum store_lost {
+    STORE_HELD,
+    STORE_CANCELLED,
+    STORE_DELETED,
+    STORE_REPLACED,
+    STORE_REFUSED, /* still ours, but the database refused this item: `message` says why */
+    STORE_LOST_MAX
+};
 void store_check(struct store *s, const struct store_held *held, size_t n, store_fn fn, void *ctx);
 
 struct store_progress {
@@ -136,7 +145,7 @@ struct store_progress {
     int64_t output_tokens;     /* produced so far, as far as known */
     int64_t tokens_per_second; /* of the stream, for the estimate after a crash */
 };
-/* -> lost, in order. */
+/* Each item stands alone, as in store_finish(). -> lost, in order. */
 void store_progress(struct store *s, const struct store_progress *items, size_t n, store_fn fn,
                     void *ctx);
 
@@ -195,7 +204,8 @@ struct store_finish {
     const char *error;             /* STORE_RETRY, STORE_FAIL, may be given with STORE_RELEASE */
     int64_t run_at_us;             /* wall; STORE_RETRY, STORE_RELEASE: due then */
 };
-/* Each item stands alone: one that fails does not disturb the others. -> lost, in order. */
+/* Each item stands alone: one that the database refuses is STORE_REFUSED and does not disturb the
+ * others. -> lost, in order. */
 void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
                   void *ctx);
 

@@ -40,6 +40,8 @@ struct store_op {
     struct store_op *next; /* the driver's queue */
     enum store_verb verb;
     struct arena arena; /* owns all inputs and results */
+    int64_t now_us;     /* wall time at which the verb was called */
+    bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
     union {
         struct store_new_job *insert;
@@ -74,8 +76,11 @@ struct store_op {
     void *ctx;
 };
 
+/* A driver gives every op back exactly once. One whose result has an error already (misuse, found
+ * by store.c) is only given back. */
 struct store_driver {
     void (*submit)(struct store *s, struct store_op *op); /* takes op */
+    void (*watch)(struct store *s, bool on); /* somebody wants the change hint; may be NULL */
     void (*free)(struct store *s);
 };
 
@@ -87,6 +92,9 @@ struct store {
     void *change_ctx;
 };
 
+/* Sets the result's error; the first one stays. */
+void store_op_fail(struct store_op *op, enum err e, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void store_op_done(struct store *s, struct store_op *op); /* calls back, frees op */
 void store_changed(struct store *s);                      /* runs the change hint */
 

@@ -1,0 +1,119 @@
+-- The queue follows the users' table by state alone. The engine changes its queue row first and
+-- the users' row second, so that for its own writes these triggers find nothing left to do.
+
+-- What "enters the queue" means: due now, behind the user's other pending jobs of that priority,
+-- and not before the virtual time (job/fair.h).
+CREATE TRIGGER scriptorium_insert_pending AFTER INSERT ON script_generation_jobs
+WHEN NEW.status = 'pending'
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    INSERT INTO scriptorium_queue (job_id, user_id, priority, tag, run_at)
+    VALUES (
+        NEW.id, NEW.user_id, coalesce(NEW.priority, 5),
+        max((SELECT virtual_time FROM scriptorium_fair WHERE priority = coalesce(NEW.priority, 5)),
+            coalesce((SELECT tag + 1000000
+                      FROM scriptorium_queue INDEXED BY scriptorium_queue_user
+                      WHERE user_id = NEW.user_id AND priority = coalesce(NEW.priority, 5)
+                        AND state <> 1
+                      ORDER BY tag DESC LIMIT 1), 0)),
+        CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000);
+END;
+
+-- Only INSERT OR REPLACE over an existing row finds anything here.
+CREATE TRIGGER scriptorium_insert_other AFTER INSERT ON script_generation_jobs
+WHEN NEW.status <> 'pending'
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    INSERT INTO scriptorium_foreign (job_id, since)
+    SELECT NEW.id, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000
+    WHERE NEW.status = 'processing'
+      AND NOT EXISTS (SELECT 1 FROM scriptorium_foreign WHERE job_id = NEW.id);
+END;
+
+CREATE TRIGGER scriptorium_set_pending AFTER UPDATE OF status ON script_generation_jobs
+WHEN NEW.status = 'pending'
+ AND NOT EXISTS (SELECT 1 FROM scriptorium_queue WHERE job_id = NEW.id AND state <> 1)
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_foreign WHERE job_id = NEW.id;
+    INSERT INTO scriptorium_queue (job_id, user_id, priority, tag, run_at)
+    VALUES (
+        NEW.id, NEW.user_id, coalesce(NEW.priority, 5),
+        max((SELECT virtual_time FROM scriptorium_fair WHERE priority = coalesce(NEW.priority, 5)),
+            coalesce((SELECT tag + 1000000
+                      FROM scriptorium_queue INDEXED BY scriptorium_queue_user
+                      WHERE user_id = NEW.user_id AND priority = coalesce(NEW.priority, 5)
+                        AND state <> 1
+                      ORDER BY tag DESC LIMIT 1), 0)),
+        CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000);
+END;
+
+-- Whatever leaves 'completed' begins the next run: the old checkpoints are not used again.
+CREATE TRIGGER scriptorium_new_run AFTER UPDATE OF status ON script_generation_jobs
+WHEN OLD.status = 'completed' AND NEW.status <> 'completed'
+BEGIN
+    UPDATE scriptorium_run SET run = run + 1 WHERE job_id = NEW.id;
+    INSERT INTO scriptorium_run (job_id, run)
+    SELECT NEW.id, 2
+    WHERE NOT EXISTS (SELECT 1 FROM scriptorium_run WHERE job_id = NEW.id);
+END;
+
+CREATE TRIGGER scriptorium_set_processing AFTER UPDATE OF status ON script_generation_jobs
+WHEN NEW.status = 'processing'
+ AND NOT EXISTS (SELECT 1 FROM scriptorium_queue WHERE job_id = NEW.id AND state = 1)
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    INSERT INTO scriptorium_foreign (job_id, since)
+    SELECT NEW.id, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000
+    WHERE NOT EXISTS (SELECT 1 FROM scriptorium_foreign WHERE job_id = NEW.id);
+END;
+
+-- The text of a cut call stays with a failed or cancelled job, so that a re-run can go on with it.
+CREATE TRIGGER scriptorium_set_ended AFTER UPDATE OF status ON script_generation_jobs
+WHEN NEW.status IN ('completed', 'failed', 'cancelled')
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_foreign WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_text WHERE job_id = NEW.id AND NEW.status = 'completed';
+END;
+
+CREATE TRIGGER scriptorium_set_priority AFTER UPDATE OF priority ON script_generation_jobs
+WHEN NEW.priority IS NOT OLD.priority
+BEGIN
+    UPDATE scriptorium_queue
+    SET priority = coalesce(NEW.priority, 5),
+        tag = max(
+            (SELECT virtual_time FROM scriptorium_fair WHERE priority = coalesce(NEW.priority, 5)),
+            coalesce((SELECT q.tag + 1000000
+                      FROM scriptorium_queue q INDEXED BY scriptorium_queue_user
+                      WHERE q.user_id = NEW.user_id AND q.priority = coalesce(NEW.priority, 5)
+                        AND q.state <> 1
+                      ORDER BY q.tag DESC LIMIT 1), 0))
+    WHERE job_id = NEW.id AND state <> 1;
+END;
+
+CREATE TRIGGER scriptorium_delete AFTER DELETE ON script_generation_jobs
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_foreign WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_run WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_text WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_step WHERE job_id = OLD.id;
+END;
+
+CREATE TRIGGER scriptorium_call_opened AFTER INSERT ON scriptorium_call
+BEGIN
+    UPDATE scriptorium_total SET calls = calls + 1;
+END;
+
+CREATE TRIGGER scriptorium_call_closed AFTER UPDATE OF state ON scriptorium_call
+BEGIN
+    UPDATE scriptorium_total
+    SET estimated = estimated + (NEW.state = 2) - (OLD.state = 2),
+        input = input + NEW.input - OLD.input,
+        output = output + NEW.output - OLD.output,
+        cache_read = cache_read + NEW.cache_read - OLD.cache_read,
+        cache_write_5m = cache_write_5m + NEW.cache_write_5m - OLD.cache_write_5m,
+        cache_write_1h = cache_write_1h + NEW.cache_write_1h - OLD.cache_write_1h,
+        cost = cost + NEW.cost - OLD.cost;
+END;

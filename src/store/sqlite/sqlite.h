@@ -1,0 +1,104 @@
+/* In: store_ops on the store's thread. Out: their results. What the files of this folder share. */
+#ifndef STORE_SQLITE_SQLITE_H
+#define STORE_SQLITE_SQLITE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/sqlite/db.h"
+#include "store/store_driver.h"
+
+struct sqlite_mailbox; /* finished ops on their way to the loop */
+struct sqlite_backup;
+
+struct sqlite_store {
+    struct store base; /* first: a struct store is cast to this */
+    struct db *db;     /* the thread's, once it runs */
+    char *path;
+    bool engine;
+    char opener[UUID_TEXT_SIZE]; /* marks the leases of this open store */
+    int lock_fd, writers_fd;     /* -1 = none */
+    int64_t schema;              /* version of the file */
+
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of the next four */
+    pthread_cond_t wake;
+    struct store_op *queue, **queue_end;
+    bool stop, watching;
+
+    int64_t data_version; /* the thread's: changes when somebody else has written */
+    size_t checkpoint_at; /* pages of log */
+    struct sqlite_backup *backup;
+    struct sqlite_mailbox *mailbox;
+};
+
+/* A verb runs inside a transaction. A failure is returned; what it has written is then undone. Its
+ * reason is the db's, or was set by store_op_fail(). */
+typedef enum err (*sqlite_verb_fn)(struct sqlite_store *s, struct store_op *op);
+
+enum err sqlite_insert(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_list(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_cancel(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_retry(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_delete(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_retry_all(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_rescue_foreign(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_worker_open(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_worker_renew(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_worker_close(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_rescue(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_claim(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_check(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_progress(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_steps(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_call_close(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_step_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_finish(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+
+/* Runs fn for each item. When the database refuses one, all is undone and done again with each
+ * item on its own; those refused are STORE_REFUSED in op->result.lost. */
+typedef enum err (*sqlite_item_fn)(struct sqlite_store *s, struct store_op *op, size_t i,
+                                   enum store_lost *ret_lost);
+enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn) MUST_CHECK;
+
+/* Is the job still ours? Reads only. */
+enum err sqlite_held(struct sqlite_store *s, const struct uuid *job, int64_t fence,
+                     enum store_lost *ret_lost) MUST_CHECK;
+/* Gives a running job back: the users' row becomes pending. The queue row must still be running. */
+enum err sqlite_requeue(struct sqlite_store *s, const struct uuid *job, int64_t now_us,
+                        bool crashed) MUST_CHECK;
+/* Ends a running job as failed. */
+enum err sqlite_fail(struct sqlite_store *s, const struct uuid *job, const char *error,
+                     int64_t now_us) MUST_CHECK;
+enum err sqlite_end_call(struct sqlite_store *s, const struct store_call_end *end,
+                         int64_t now_us) MUST_CHECK;
+/* Closes the open calls of workers whose lease is gone, as cut. */
+enum err sqlite_end_lost_calls(struct sqlite_store *s, int64_t now_us) MUST_CHECK;
+
+/* Schema: reads the file's version; ERR_NEWER. Then brings it up to date. */
+enum err sqlite_schema_read(struct sqlite_store *s, struct errmsg *msg) MUST_CHECK;
+bool sqlite_schema_is_current(const struct sqlite_store *s);
+enum err sqlite_schema_migrate(struct sqlite_store *s, struct errmsg *msg) MUST_CHECK;
+char *sqlite_schema_plan(const struct sqlite_store *s, struct arena *a);
+
+/* Backup: an op that takes several turns of the thread. */
+void sqlite_backup_start(struct sqlite_store *s, struct store_op *op);
+struct store_op *sqlite_backup_step(struct sqlite_store *s, bool cancel); /* the op when it ends */
+
+/* Thread: starts it, or ends it after what is queued. */
+enum err sqlite_thread_start(struct sqlite_store *s) MUST_CHECK;
+void sqlite_thread_stop(struct sqlite_store *s); /* all ops are given back when it returns */
+void sqlite_thread_submit(struct store *base, struct store_op *op);
+void sqlite_thread_watch(struct store *base, bool on);
+
+/* Times as the users' table spells them. */
+int64_t
+sqlite_time_parse(const char *text); /* RFC 3339 or SQLite's own form; 0 = NULL or neither */
+
+#endif

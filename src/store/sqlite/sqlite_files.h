@@ -1,0 +1,24 @@
+/* In: a database's path. Out: the locks beside it. */
+#ifndef STORE_SQLITE_SQLITE_FILES_H
+#define STORE_SQLITE_SQLITE_FILES_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Does the file exist? Its full name is owned by the caller. ERR_NOT_FOUND: its directory does not
+ * exist. */
+enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists,
+                           struct errmsg *msg) MUST_CHECK;
+
+/* <path>.lock, for the one engine; it holds its process id. ERR_BUSY names the holder. */
+enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *msg) MUST_CHECK;
+
+/* <path>.writers: shared by all who write and are not the engine (`share` waits for it), exclusive
+ * to the engine while it moves the log. */
+enum err sqlite_files_open_writers(const char *path, bool share, int *ret_fd,
+                                   struct errmsg *msg) MUST_CHECK;
+bool sqlite_files_lock_writers(int fd); /* without waiting */
+void sqlite_files_unlock_writers(int fd);
+
+#endif

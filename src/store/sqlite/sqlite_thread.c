@@ -1,0 +1,367 @@
+/* In: ops from the loop. Out: the same ops with their results, back on the loop. One thread owns
+ * the database; what has queued up while it worked becomes one transaction, so that many requests
+ * share one wait for the disk. */
+#include "store/sqlite/sqlite.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "store/sqlite/sqlite_files.h"
+
+#define GROUP_MAX        512 /* ops in one transaction */
+#define POLL_US          (200 * USEC_PER_MSEC)
+#define CHECKPOINT_PAGES 8192 /* 32 MiB of log */
+
+/* ---- the way back ---- */
+
+struct sqlite_mailbox {
+    struct loop_task task;
+    struct sqlite_store *store;
+    pthread_mutex_t mutex;
+    struct store_op *done, **done_end;
+    bool changed;
+};
+
+static void deliver(void *ctx)
+{
+    struct sqlite_mailbox *m = ctx;
+    pthread_mutex_lock(&m->mutex);
+    struct store_op *op = m->done;
+    bool changed = m->changed;
+    m->done = NULL;
+    m->done_end = &m->done;
+    m->changed = false;
+    pthread_mutex_unlock(&m->mutex);
+    while (op != NULL) {
+        struct store_op *next = op->next;
+        store_op_done(&m->store->base, op);
+        op = next;
+    }
+    if (changed)
+        store_changed(&m->store->base);
+}
+
+static void give_back(struct sqlite_store *s, struct store_op *ops, bool changed)
+{
+    struct sqlite_mailbox *m = s->mailbox;
+    pthread_mutex_lock(&m->mutex);
+    *m->done_end = ops;
+    while (*m->done_end != NULL)
+        m->done_end = &(*m->done_end)->next;
+    m->changed |= changed;
+    pthread_mutex_unlock(&m->mutex);
+    loop_post(s->base.loop, &m->task);
+}
+
+/* ---- one op ---- */
+
+static const struct {
+    sqlite_verb_fn fn;
+    bool reads; /* only */
+} verbs[VERB_MAX] = {
+    [VERB_INSERT] = {sqlite_insert, false},
+    [VERB_GET] = {sqlite_get, true},
+    [VERB_LIST] = {sqlite_list, true},
+    [VERB_CANCEL] = {sqlite_cancel, false},
+    [VERB_RETRY] = {sqlite_retry, false},
+    [VERB_DELETE] = {sqlite_delete, false},
+    [VERB_RETRY_ALL] = {sqlite_retry_all, false},
+    [VERB_RESCUE_FOREIGN] = {sqlite_rescue_foreign, false},
+    [VERB_WORKER_OPEN] = {sqlite_worker_open, false},
+    [VERB_WORKER_RENEW] = {sqlite_worker_renew, false},
+    [VERB_WORKER_CLOSE] = {sqlite_worker_close, false},
+    [VERB_RESCUE] = {sqlite_rescue, false},
+    [VERB_CLAIM] = {sqlite_claim, false},
+    [VERB_CHECK] = {sqlite_check, true},
+    [VERB_PROGRESS] = {sqlite_progress, false},
+    [VERB_STEPS] = {sqlite_steps, true},
+    [VERB_CALL_OPEN] = {sqlite_call_open, false},
+    [VERB_CALL_CLOSE] = {sqlite_call_close, false},
+    [VERB_STEP_SAVE] = {sqlite_step_save, false},
+    [VERB_FINISH] = {sqlite_finish, false},
+    [VERB_STATS] = {sqlite_stats, true},
+    [VERB_SETTING_SET] = {sqlite_setting_set, false},
+    [VERB_SETTING_GET] = {sqlite_setting_get, true},
+};
+
+static enum err run(struct db *db, const char *sql)
+{
+    return query_run(db_query(db, sql));
+}
+
+static void run_op(struct sqlite_store *s, struct store_op *op)
+{
+    struct db *db = s->db;
+    bool reads = verbs[op->verb].reads;
+    db_clear(db);
+    enum err e = reads ? OK : run(db, "SAVEPOINT op");
+    if (e == OK)
+        e = verbs[op->verb].fn(s, op);
+    if (e != OK)
+        store_op_fail(op, e, "%s", db_message(db));
+    db_clear(db);
+    if (reads || !db_in_transaction(db))
+        return;
+    if (e != OK)
+        e = run(db, "ROLLBACK TO op");
+    if (e == OK)
+        e = run(db, "RELEASE op");
+    if (e != OK)
+        store_op_fail(op, e, "%s", db_message(db));
+}
+
+enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn)
+{
+    struct db *db = s->db;
+    enum store_lost *lost = arena_array(&op->arena, op->n, sizeof *lost);
+    enum err e = OK;
+    for (size_t i = 0; i < op->n && e == OK; i++)
+        e = fn(s, op, i, &lost[i]);
+    bool refused = e == ERR_INVALID || e == ERR_EXISTS || e == ERR_TOO_BIG;
+    if (refused) {
+        db_clear(db);
+        e = run(db, "ROLLBACK TO op");
+    }
+    for (size_t i = 0; i < op->n && refused && e == OK; i++) {
+        e = run(db, "SAVEPOINT item");
+        if (e == OK && fn(s, op, i, &lost[i]) != OK) {
+            lost[i] = STORE_REFUSED;
+            if (op->result.message == NULL)
+                op->result.message = arena_strdup(&op->arena, db_message(db));
+            db_clear(db);
+            e = run(db, "ROLLBACK TO item");
+        }
+        if (e == OK)
+            e = run(db, "RELEASE item");
+    }
+    op->result.lost = lost;
+    op->result.n = op->n;
+    return e;
+}
+
+/* ---- one transaction ---- */
+
+static void fail_all(struct store_op *ops, enum err e, const char *message)
+{
+    for (struct store_op *op = ops; op != NULL; op = op->next)
+        store_op_fail(op, e, "%s", message);
+}
+
+static bool is_transactional(const struct store_op *op)
+{
+    return op->verb != VERB_MIGRATE && op->verb != VERB_BACKUP;
+}
+
+static void run_group(struct sqlite_store *s, struct store_op *ops)
+{
+    struct db *db = s->db;
+    bool reads = true;
+    for (struct store_op *op = ops; op != NULL; op = op->next)
+        reads = reads && verbs[op->verb].reads;
+    db_clear(db);
+    if (run(db, reads ? "BEGIN" : "BEGIN IMMEDIATE") != OK) {
+        fail_all(ops, db_error(db), db_message(db));
+        return;
+    }
+    for (struct store_op *op = ops; op != NULL && db_in_transaction(db); op = op->next) {
+        if (op->result.err == OK)
+            run_op(s, op);
+    }
+    db_clear(db);
+    if (run(db, "COMMIT") == OK)
+        return;
+    /* Also when an error ended the whole transaction before: nothing of the group is kept. */
+    fail_all(ops, db_error(db), db_message(db));
+    db_clear(db);
+    if (db_in_transaction(db))
+        (void)!run(db, "ROLLBACK");
+}
+
+static void run_migrate(struct sqlite_store *s, struct store_op *op)
+{
+    struct errmsg msg = {0};
+    db_clear(s->db);
+    if (op->in.dry_run) {
+        op->result.text = sqlite_schema_plan(s, &op->arena);
+        return;
+    }
+    op->result.err = sqlite_schema_migrate(s, &msg);
+    if (op->result.err != OK)
+        op->result.message = arena_strdup(&op->arena, msg.text);
+}
+
+static void refuse_old_schema(struct sqlite_store *s, struct store_op *ops)
+{
+    for (struct store_op *op = ops; op != NULL; op = op->next)
+        store_op_fail(op, ERR_UNSUPPORTED,
+                      "%s: schema %lld is older than this program's; run `scriptorium migrate`",
+                      s->path, (long long)s->schema);
+}
+
+/* Takes the head of the list: as many ops as go into one transaction, or a single special one. */
+static struct store_op *cut_group(struct store_op **list)
+{
+    struct store_op *head = *list, *last = head;
+    for (int n = 1; is_transactional(head) && last->next != NULL && n < GROUP_MAX &&
+                    is_transactional(last->next);
+         n++)
+        last = last->next;
+    *list = last->next;
+    last->next = NULL;
+    return head;
+}
+
+/* ---- the log and other writers ---- */
+
+/* SQLite before 3.51.3 can lose the log when two connections reset it at the same moment, so the
+ * engine moves it into the file only while nobody else has the file open for writing. */
+static void checkpoint(struct sqlite_store *s)
+{
+    if (!s->engine || db_wal_pages(s->db) < s->checkpoint_at ||
+        !sqlite_files_lock_writers(s->writers_fd))
+        return;
+    (void)!db_checkpoint(s->db); /* on failure the log stays: nothing is lost */
+    db_clear(s->db);
+    s->checkpoint_at = db_wal_pages(s->db) + CHECKPOINT_PAGES;
+    sqlite_files_unlock_writers(s->writers_fd);
+}
+
+static void poll_others(struct sqlite_store *s)
+{
+    struct query *q = db_query(s->db, "PRAGMA data_version");
+    if (query_next(q)) {
+        int64_t version = query_get_int(q, 0);
+        query_end(q);
+        if (s->data_version != 0 && version != s->data_version)
+            give_back(s, NULL, true);
+        s->data_version = version;
+    }
+    db_clear(s->db);
+}
+
+/* ---- the thread ---- */
+
+static void work(struct sqlite_store *s, struct store_op *list)
+{
+    while (list != NULL) {
+        struct store_op *group = cut_group(&list);
+        if (group->verb == VERB_BACKUP && s->backup == NULL) {
+            sqlite_backup_start(s, group);
+            continue;
+        }
+        if (group->verb == VERB_BACKUP)
+            store_op_fail(group, ERR_BUSY, "a backup is being made already; wait for it");
+        else if (group->verb == VERB_MIGRATE)
+            run_migrate(s, group);
+        else if (!sqlite_schema_is_current(s))
+            refuse_old_schema(s, group);
+        else
+            run_group(s, group);
+        bool changed = false;
+        for (struct store_op *op = group; op != NULL; op = op->next)
+            changed = changed || (op->changed && op->result.err == OK);
+        give_back(s, group, changed);
+    }
+    checkpoint(s);
+}
+
+/* Waits for work; returns it, or NULL after the poll interval. */
+static struct store_op *wait_for_work(struct sqlite_store *s, int64_t poll_at, bool *ret_stop)
+{
+    struct timespec until = {.tv_sec = poll_at / USEC_PER_SEC,
+                             .tv_nsec = poll_at % USEC_PER_SEC * 1000};
+    int rc = 0;
+    pthread_mutex_lock(&s->mutex);
+    while (s->queue == NULL && !s->stop && rc == 0 && s->backup == NULL)
+        rc = s->watching ? pthread_cond_timedwait(&s->wake, &s->mutex, &until)
+                         : pthread_cond_wait(&s->wake, &s->mutex);
+    struct store_op *list = s->queue;
+    s->queue = NULL;
+    s->queue_end = &s->queue;
+    *ret_stop = s->stop && list == NULL;
+    pthread_mutex_unlock(&s->mutex);
+    return list;
+}
+
+static void *thread_main(void *ctx)
+{
+    struct sqlite_store *s = ctx;
+    bool stop = false;
+    int64_t poll_at = clock_mono() + POLL_US;
+    poll_others(s);
+    while (!stop) {
+        struct store_op *list = wait_for_work(s, poll_at, &stop);
+        work(s, list);
+        if (s->backup != NULL) {
+            struct store_op *ended = sqlite_backup_step(s, stop);
+            if (ended != NULL)
+                give_back(s, ended, false);
+        }
+        if (clock_mono() >= poll_at) {
+            poll_others(s);
+            poll_at = clock_mono() + POLL_US;
+        }
+    }
+    return NULL;
+}
+
+enum err sqlite_thread_start(struct sqlite_store *s)
+{
+    struct sqlite_mailbox *m = mem_alloc(sizeof *m);
+    *m = (struct sqlite_mailbox){.store = s, .done_end = &m->done};
+    m->task = (struct loop_task){.fn = deliver, .ctx = m};
+    pthread_mutex_init(&m->mutex, NULL);
+    s->mailbox = m;
+    s->queue_end = &s->queue;
+    s->checkpoint_at = CHECKPOINT_PAGES;
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    return pthread_create(&s->thread, NULL, thread_main, s) == 0 ? OK : ERR_IO;
+}
+
+void sqlite_thread_stop(struct sqlite_store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->stop = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+    pthread_join(s->thread, NULL);
+    /* A callback may still ask for something: submit() answers it that the store is closed. */
+    while (s->mailbox->task.queued)
+        loop_turn(s->base.loop, 0);
+    pthread_mutex_destroy(&s->mailbox->mutex);
+    free(s->mailbox);
+    pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->mutex);
+}
+
+void sqlite_thread_submit(struct store *base, struct store_op *op)
+{
+    struct sqlite_store *s = (struct sqlite_store *)base;
+    pthread_mutex_lock(&s->mutex);
+    bool closed = s->stop;
+    if (!closed) {
+        *s->queue_end = op;
+        s->queue_end = &op->next;
+        pthread_cond_signal(&s->wake);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (closed) {
+        store_op_fail(op, ERR_CLOSED, "%s: the store is closed", s->path);
+        give_back(s, op, false);
+    }
+}
+
+void sqlite_thread_watch(struct store *base, bool on)
+{
+    struct sqlite_store *s = (struct sqlite_store *)base;
+    pthread_mutex_lock(&s->mutex);
+    s->watching = on;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+}

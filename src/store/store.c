@@ -1,0 +1,383 @@
+/* In: the verbs of store.h. Out: store_ops, with everything copied, on their way to the driver. */
+#include "store/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/store_driver.h"
+
+void store_free(struct store *store)
+{
+    if (store != NULL)
+        store->driver->free(store);
+}
+
+void store_on_change(struct store *s, loop_fn fn, void *ctx)
+{
+    s->change_fn = fn;
+    s->change_ctx = ctx;
+    if (s->driver->watch != NULL)
+        s->driver->watch(s, fn != NULL);
+}
+
+void store_changed(struct store *s)
+{
+    if (s->change_fn != NULL)
+        s->change_fn(s->change_ctx);
+}
+
+void store_op_fail(struct store_op *op, enum err e, const char *fmt, ...)
+{
+    if (op->result.err != OK)
+        return;
+    char text[sizeof((struct errmsg *)NULL)->text];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    op->result.err = e;
+    op->result.message = arena_strdup(&op->arena, text);
+}
+
+void store_op_done(struct store *s, struct store_op *op)
+{
+    (void)s;
+    if (op->result.message == NULL)
+        op->result.message = "";
+    op->fn(op->ctx, &op->result);
+    arena_free(&op->arena);
+    free(op);
+}
+
+static struct store_op *op_new(struct store *s, enum store_verb verb, store_fn fn, void *ctx)
+{
+    struct store_op *op = mem_alloc(sizeof *op);
+    op->verb = verb;
+    op->fn = fn;
+    op->ctx = ctx;
+    op->now_us = loop_wall(s->loop);
+    return op;
+}
+
+static void submit(struct store *s, struct store_op *op)
+{
+    s->driver->submit(s, op);
+}
+
+/* A bounded copy. NULL stays NULL. */
+static const char *copy(struct store_op *op, const char *text, size_t max, const char *what)
+{
+    if (text == NULL)
+        return NULL;
+    size_t n = strnlen(text, max + 1);
+    if (n > max) {
+        store_op_fail(op, ERR_TOO_BIG, "%s is larger than %zu bytes", what, max);
+        return NULL;
+    }
+    return arena_strndup(&op->arena, text, n);
+}
+
+static const char *copy_text(struct store_op *op, const char *text, const char *what)
+{
+    return copy(op, text, STORE_TEXT_MAX, what);
+}
+
+/* Room for n items; an impossible n fails the op and leaves it without items. */
+static void *items(struct store_op *op, const void *from, size_t n, size_t size)
+{
+    if (n > STORE_BATCH_MAX) {
+        store_op_fail(op, ERR_INVALID, "%zu items in one batch; at most %d", n, STORE_BATCH_MAX);
+        return NULL;
+    }
+    op->n = n;
+    void *to = arena_array(&op->arena, n, size);
+    if (n > 0)
+        memcpy(to, from, n * size);
+    return to;
+}
+
+static void op_need(struct store_op *op, bool condition, const char *message)
+{
+    if (!condition)
+        store_op_fail(op, ERR_INVALID, "%s", message);
+}
+
+static void submit_id(struct store *s, enum store_verb verb, const struct uuid *id, store_fn fn,
+                      void *ctx)
+{
+    struct store_op *op = op_new(s, verb, fn, ctx);
+    if (id != NULL)
+        op->in.id = *id;
+    submit(s, op);
+}
+
+/* ---- clients ---- */
+
+static void copy_new_job(struct store_op *op, struct store_new_job *j)
+{
+    if (j->priority == 0)
+        j->priority = 5;
+    if (j->max_retries < 0)
+        j->max_retries = 3;
+    op_need(op, j->priority >= 1 && j->priority <= 10, "priority must be 1 to 10");
+    op_need(op, !uuid_is_nil(&j->user_id), "a job needs a user id");
+    op_need(op, j->run_at_us >= 0, "run_at must not be negative");
+    j->params = copy_text(op, j->params, "generation_params");
+    j->idempotency_key = copy(op, j->idempotency_key, STORE_KEY_MAX, "the idempotency key");
+}
+
+void store_insert(struct store *s, const struct store_new_job *jobs, size_t n, store_fn fn,
+                  void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_INSERT, fn, ctx);
+    op->in.insert = items(op, jobs, n, sizeof *jobs);
+    for (size_t i = 0; i < op->n; i++)
+        copy_new_job(op, &op->in.insert[i]);
+    submit(s, op);
+}
+
+void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_GET, id, fn, ctx);
+}
+
+static void submit_filter(struct store *s, enum store_verb verb, const struct store_filter *filter,
+                          store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, verb, fn, ctx);
+    op->in.filter = *filter;
+    op_need(op, (unsigned)filter->status <= JOB_STATUS_MAX, "no such status");
+    submit(s, op);
+}
+
+void store_list(struct store *s, const struct store_filter *filter, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_LIST, fn, ctx);
+    op->in.filter = *filter;
+    op_need(op, (unsigned)filter->status <= JOB_STATUS_MAX, "no such status");
+    op_need(op, filter->limit >= 1 && filter->limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
+    submit(s, op);
+}
+
+void store_cancel(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_CANCEL, id, fn, ctx);
+}
+
+void store_retry(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_RETRY, id, fn, ctx);
+}
+
+void store_delete(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_DELETE, id, fn, ctx);
+}
+
+void store_retry_all(struct store *s, const struct store_filter *filter, store_fn fn, void *ctx)
+{
+    submit_filter(s, VERB_RETRY_ALL, filter, fn, ctx);
+}
+
+void store_rescue_foreign(struct store *s, int64_t age_us, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_RESCUE_FOREIGN, fn, ctx);
+    op->in.age_us = age_us;
+    op_need(op, age_us >= 0, "the age must not be negative");
+    submit(s, op);
+}
+
+/* ---- workers ---- */
+
+void store_worker_open(struct store *s, const struct store_worker *w, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_WORKER_OPEN, fn, ctx);
+    op->in.worker = *w;
+    op->in.worker.name = copy_text(op, w->name, "the worker's name");
+    op_need(op, !uuid_is_nil(&w->id), "a worker needs an id");
+    op_need(op, w->lease_us > 0, "a lease must be longer than nothing");
+    submit(s, op);
+}
+
+void store_worker_renew(struct store *s, const struct uuid *worker, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_WORKER_RENEW, worker, fn, ctx);
+}
+
+void store_worker_close(struct store *s, const struct uuid *worker, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_WORKER_CLOSE, worker, fn, ctx);
+}
+
+void store_rescue(struct store *s, const struct uuid *by, store_fn fn, void *ctx)
+{
+    submit_id(s, VERB_RESCUE, by, fn, ctx);
+}
+
+void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_CLAIM, fn, ctx);
+    op->in.claim = *claim;
+    op_need(op, claim->max >= 1 && claim->max <= STORE_BATCH_MAX, "max must be 1 to 1000");
+    op_need(op, claim->cap_per_user >= 0, "the cap must not be negative");
+    submit(s, op);
+}
+
+void store_check(struct store *s, const struct store_held *held, size_t n, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_CHECK, fn, ctx);
+    op->in.held = items(op, held, n, sizeof *held);
+    submit(s, op);
+}
+
+static void copy_progress(struct store_op *op, struct store_progress *p)
+{
+    op_need(op, p->progress >= 0 && p->progress <= 100, "progress must be 0 to 100");
+    p->step = copy_text(op, p->step, "the step");
+    p->text_step = copy_text(op, p->text_step, "the step");
+    if (p->text_step == NULL)
+        return;
+    p->text_hash = copy_text(op, p->text_hash == NULL ? "" : p->text_hash, "the input hash");
+    if (p->text_len > STORE_TEXT_MAX) {
+        store_op_fail(op, ERR_TOO_BIG, "the text is larger than %u bytes", STORE_TEXT_MAX);
+        return;
+    }
+    p->text = arena_strndup(&op->arena, p->text, p->text_len);
+}
+
+void store_progress(struct store *s, const struct store_progress *list, size_t n, store_fn fn,
+                    void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_PROGRESS, fn, ctx);
+    op->in.progress = items(op, list, n, sizeof *list);
+    for (size_t i = 0; i < op->n; i++)
+        copy_progress(op, &op->in.progress[i]);
+    submit(s, op);
+}
+
+void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_STEPS, fn, ctx);
+    op->in.steps.job = *job;
+    op->in.steps.run = run;
+    submit(s, op);
+}
+
+/* ---- the ledger ---- */
+
+void store_call_open(struct store *s, const struct store_call *call, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_CALL_OPEN, fn, ctx);
+    struct store_call *c = &op->in.call;
+    *c = *call;
+    op_need(op, !uuid_is_nil(&c->id), "a call needs an id");
+    c->step = copy_text(op, c->step, "the step");
+    c->provider = copy_text(op, c->provider, "the provider's name");
+    c->model = copy_text(op, c->model, "the model's name");
+    submit(s, op);
+}
+
+static void copy_end(struct store_op *op, struct store_call_end *to,
+                     const struct store_call_end *from)
+{
+    *to = *from;
+    op_need(op, from->state > CALL_OPEN && from->state < CALL_STATE_MAX,
+            "a call ends exact, estimated or unbilled");
+    to->served_model = copy_text(op, from->served_model, "the model's name");
+    to->request_id = copy_text(op, from->request_id, "the request id");
+    to->error = copy_text(op, from->error, "the error");
+}
+
+void store_call_close(struct store *s, const struct store_call_end *end, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_CALL_CLOSE, fn, ctx);
+    copy_end(op, &op->in.call_end, end);
+    submit(s, op);
+}
+
+void store_step_save(struct store *s, const struct store_held *held, int run,
+                     const struct store_step *step, const struct store_call_end *end, store_fn fn,
+                     void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_STEP_SAVE, fn, ctx);
+    op->in.save.held = *held;
+    op->in.save.run = run;
+    struct store_step *to = &op->in.save.step;
+    *to = *step;
+    op_need(op, step->key != NULL && step->input_hash != NULL && step->output != NULL,
+            "a step needs a key, an input hash and an output");
+    to->key = copy_text(op, step->key, "the step's key");
+    to->input_hash = copy_text(op, step->input_hash, "the input hash");
+    to->output = copy_text(op, step->output, "the step's output");
+    to->stop = copy_text(op, step->stop, "the stop reason");
+    to->model = copy_text(op, step->model, "the model's name");
+    if (end != NULL) {
+        op->in.save.end = arena_alloc(&op->arena, sizeof *end);
+        copy_end(op, op->in.save.end, end);
+    }
+    submit(s, op);
+}
+
+/* ---- the end of an attempt ---- */
+
+static void copy_finish(struct store_op *op, struct store_finish *f)
+{
+    op_need(op, (unsigned)f->outcome < STORE_OUTCOME_MAX, "no such outcome");
+    f->script = copy_text(op, f->script, "generated_script");
+    f->metadata = copy_text(op, f->metadata, "script_metadata");
+    f->error = copy_text(op, f->error, "error_message");
+}
+
+void store_finish(struct store *s, const struct store_finish *list, size_t n, store_fn fn,
+                  void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_FINISH, fn, ctx);
+    op->in.finish = items(op, list, n, sizeof *list);
+    for (size_t i = 0; i < op->n; i++)
+        copy_finish(op, &op->in.finish[i]);
+    submit(s, op);
+}
+
+/* ---- the whole ---- */
+
+void store_stats(struct store *s, store_fn fn, void *ctx)
+{
+    submit(s, op_new(s, VERB_STATS, fn, ctx));
+}
+
+void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_MIGRATE, fn, ctx);
+    op->in.dry_run = dry_run;
+    submit(s, op);
+}
+
+void store_backup(struct store *s, const char *path, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_BACKUP, fn, ctx);
+    op->in.path = copy_text(op, path, "the path");
+    submit(s, op);
+}
+
+static void submit_setting(struct store *s, enum store_verb verb, const char *key,
+                           const char *value, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, verb, fn, ctx);
+    op_need(op, key != NULL && key[0] != '\0', "a setting needs a key");
+    op->in.setting.key = copy(op, key, STORE_KEY_MAX, "the setting's key");
+    op->in.setting.value = copy_text(op, value, "the setting");
+    submit(s, op);
+}
+
+void store_setting_set(struct store *s, const char *key, const char *value, store_fn fn, void *ctx)
+{
+    submit_setting(s, VERB_SETTING_SET, key, value, fn, ctx);
+}
+
+void store_setting_get(struct store *s, const char *key, store_fn fn, void *ctx)
+{
+    submit_setting(s, VERB_SETTING_GET, key, NULL, fn, ctx);
+}

@@ -1,0 +1,246 @@
+/* In: a plug. Out: the suite run against it. Here: a fresh database for each test, and waiting. */
+#include "conformance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+#define WAIT_MAX_US (30 * USEC_PER_SEC)
+#define LEASE_US    (15 * SECOND)
+
+static const struct conformance_plug *plugged;
+
+struct fixture *fixture(void **state)
+{
+    return *state;
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *f = mem_alloc(sizeof *f);
+    f->plug = plugged;
+    f->db = f->plug->make();
+    f->loop = f->plug->loop();
+    f->store = f->plug->open(f->db, f->loop, true);
+    f->worker = open_worker(f, LEASE_US);
+    *state = f;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    struct fixture *f = *state;
+    store_free(f->store);
+    loop_free(f->loop);
+    f->plug->drop(f->db);
+    arena_free(&f->arena);
+    free(f);
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static const void *copy_array(struct arena *a, const void *from, size_t n, size_t size)
+{
+    if (from == NULL)
+        return NULL;
+    void *to = arena_array(a, n, size);
+    memcpy(to, from, n * size);
+    return to;
+}
+
+static void copy_texts(struct arena *a, struct store_result *r)
+{
+    struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs) == NULL
+                                 ? NULL
+                                 : arena_array(a, r->n, sizeof *jobs);
+    for (size_t i = 0; jobs != NULL && i < r->n; i++) {
+        jobs[i] = r->jobs[i];
+        jobs[i].current_step = arena_strdup(a, jobs[i].current_step);
+        jobs[i].error_message = arena_strdup(a, jobs[i].error_message);
+        jobs[i].params = arena_strdup(a, jobs[i].params);
+        jobs[i].script = arena_strdup(a, jobs[i].script);
+        jobs[i].metadata = arena_strdup(a, jobs[i].metadata);
+    }
+    r->jobs = jobs;
+    struct store_step *steps = r->steps == NULL ? NULL : arena_array(a, r->n, sizeof *steps);
+    for (size_t i = 0; steps != NULL && i < r->n; i++) {
+        steps[i] = r->steps[i];
+        steps[i].key = arena_strdup(a, steps[i].key);
+        steps[i].input_hash = arena_strdup(a, steps[i].input_hash);
+        steps[i].output = arena_strdup(a, steps[i].output);
+        steps[i].stop = arena_strdup(a, steps[i].stop);
+        steps[i].model = arena_strdup(a, steps[i].model);
+    }
+    r->steps = steps;
+    struct store_claimed *claimed =
+        r->claimed == NULL ? NULL : arena_array(a, r->n, sizeof *claimed);
+    for (size_t i = 0; claimed != NULL && i < r->n; i++) {
+        claimed[i] = r->claimed[i];
+        claimed[i].params = arena_strdup(a, claimed[i].params);
+    }
+    r->claimed = claimed;
+}
+
+void answer_take(void *ctx, const struct store_result *r)
+{
+    struct answer *answer = ctx;
+    struct arena *a = answer->arena;
+    assert_false(answer->done); /* a verb calls back once */
+    answer->done = true;
+    answer->r = *r;
+    struct store_result *c = &answer->r;
+    copy_texts(a, c);
+    c->message = arena_strdup(a, r->message);
+    c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
+    c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
+    c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
+    c->partial_key = arena_strdup(a, r->partial_key);
+    c->partial_hash = arena_strdup(a, r->partial_hash);
+    c->partial = arena_strdup(a, r->partial);
+    c->text = arena_strdup(a, r->text);
+}
+
+struct answer *answer_new(struct fixture *f)
+{
+    struct answer *a = arena_alloc(&f->arena, sizeof *a);
+    a->arena = &f->arena;
+    f->latest = a;
+    return a;
+}
+
+const struct store_result *answer_wait(struct fixture *f, struct answer *a)
+{
+    int64_t end = clock_mono() + WAIT_MAX_US;
+    while (!a->done) {
+        loop_turn(f->loop, USEC_PER_MSEC);
+        if (!a->done)
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        assert_true(clock_mono() < end);
+    }
+    return &a->r;
+}
+
+/* ---- the usual moves ---- */
+
+struct uuid user_id(int n)
+{
+    struct uuid id = {{0x01, 0x90, 0, 0, 0, 0, 0x70, 0, 0x80}};
+    id.bytes[14] = (uint8_t)(n >> 8);
+    id.bytes[15] = (uint8_t)n;
+    return id;
+}
+
+struct uuid add_job_at(struct fixture *f, int user, int priority, int64_t run_at_us)
+{
+    struct store_new_job j = {.user_id = user_id(user),
+                              .priority = priority,
+                              .max_retries = -1,
+                              .params = "{\"topic\":\"tea\"}",
+                              .run_at_us = run_at_us};
+    const struct store_result *r = CALL(f, store_insert, &j, 1);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 1);
+    assert_false(r->inserted[0].existed);
+    return r->inserted[0].id;
+}
+
+struct uuid add_job(struct fixture *f, int user)
+{
+    return add_job_at(f, user, 0, 0);
+}
+
+const struct store_result *claim(struct fixture *f, size_t max, int cap)
+{
+    struct store_claim c = {.worker = f->worker, .max = max, .cap_per_user = cap};
+    const struct store_result *r = CALL(f, store_claim, &c);
+    if (r->err != OK)
+        print_error("claim: %s\n", r->message);
+    assert_int_equal(r->err, OK);
+    return r;
+}
+
+struct store_claimed claim_one(struct fixture *f)
+{
+    const struct store_result *r = claim(f, 1, 0);
+    assert_int_equal(r->n, 1);
+    return r->claimed[0];
+}
+
+const struct store_job *get_job(struct fixture *f, const struct uuid *id)
+{
+    const struct store_result *r = CALL(f, store_get, id);
+    if (r->err == ERR_NOT_FOUND)
+        return NULL;
+    assert_int_equal(r->err, OK);
+    return &r->jobs[0];
+}
+
+enum store_lost finish_one(struct fixture *f, const struct store_claimed *c,
+                           enum store_outcome outcome)
+{
+    struct store_finish finish = {.job = c->id, .fence = c->fence, .outcome = outcome};
+    if (outcome == STORE_COMPLETE) {
+        finish.script = "# Tea";
+        finish.metadata = "{\"words\":1}";
+    } else {
+        finish.error = "the kettle broke";
+    }
+    const struct store_result *r = CALL(f, store_finish, &finish, 1);
+    assert_int_equal(r->err, OK);
+    return r->lost[0];
+}
+
+enum store_lost check_one(struct fixture *f, const struct store_claimed *c)
+{
+    struct store_held held = {c->id, c->fence};
+    const struct store_result *r = CALL(f, store_check, &held, 1);
+    assert_int_equal(r->err, OK);
+    return r->lost[0];
+}
+
+bool raw(struct fixture *f, const char *sql, const struct uuid *id)
+{
+    char text[UUID_TEXT_SIZE];
+    const char *at = strstr(sql, "%s");
+    char *full = at == NULL
+                     ? mem_strdup(sql)
+                     : mem_printf("%.*s%s%s", (int)(at - sql), sql, uuid_text(id, text), at + 2);
+    bool ok = f->plug->raw(f->db, full);
+    free(full);
+    return ok;
+}
+
+void pass(struct fixture *f, int64_t us)
+{
+    f->plug->pass(f->db, f->loop, us);
+}
+
+struct uuid open_worker(struct fixture *f, int64_t lease_us)
+{
+    struct store_worker w = {.id = uuid_new(clock_wall()), .name = "test", .lease_us = lease_us};
+    assert_int_equal(CALL(f, store_worker_open, &w)->err, OK);
+    return w.id;
+}
+
+int conformance_run(const struct conformance_plug *plug)
+{
+    plugged = plug;
+    int failed = 0;
+    const struct {
+        const char *name;
+        const struct CMUnitTest *tests;
+        size_t n;
+    } groups[] = {
+        {"jobs", jobs_tests, jobs_tests_n},
+    };
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        char *name = mem_printf("%s/%s", plug->name, groups[i].name);
+        failed += _cmocka_run_group_tests(name, groups[i].tests, groups[i].n, NULL, NULL);
+        free(name);
+    }
+    return failed;
+}
