@@ -81,7 +81,7 @@ void provider_free(struct provider *p); /* aborts what runs; takes NULL */
 
 /* The Messages API (provider/messages.c). */
 struct messages_config {
-    const char *base_url; /* "https://api.anthropic.com" */
+    const char *base_url; /* "https://api.anthropic.com"; http or https */
     const char *api_key;
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us; /* 0 = 60 s, 60 s, 300 s */
     int64_t read_tick_us;                                            /* 0 = 20 ms */
