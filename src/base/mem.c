@@ -116,15 +116,14 @@ char *arena_strdup(struct arena *a, const char *s)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
-    va_list ap, again;
+    char *text = NULL;
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    char *out = arena_alloc(a, (size_t)(n < 0 ? 0 : n) + 1);
-    if (n > 0)
-        (void)vsnprintf(out, (size_t)n + 1, fmt, again);
-    va_end(again);
+    text = check(n < 0 ? NULL : text);
+    char *out = arena_strndup(a, text, (size_t)n);
+    free(text);
     return out;
 }
 
