@@ -73,9 +73,12 @@ static enum err take_line(struct sse_reader *r, const char *line, size_t n, sse_
     size_t value_len = n - skip;
     if (is_name(line, name_len, "data"))
         return add_data(r, value, value_len);
+    /* The standard ignores an id with a NUL; a type with one has no name in C either. */
+    if (value_len > 0 && memchr(value, '\0', value_len) != NULL)
+        return OK;
     if (is_name(line, name_len, "event"))
         return replace(&r->type, value, value_len);
-    if (is_name(line, name_len, "id") && (value_len == 0 || memchr(value, '\0', value_len) == NULL))
+    if (is_name(line, name_len, "id"))
         return replace(&r->id, value, value_len);
     return OK;
 }

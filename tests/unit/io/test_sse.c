@@ -95,10 +95,10 @@ static void a_type_ends_with_its_block_and_an_id_stays(void **state)
           "message||1;c|7|2;message|7|3;");
 }
 
-static void an_id_with_a_nul_is_ignored(void **state)
+static void an_id_or_type_with_a_nul_is_ignored(void **state)
 {
     (void)state;
-    static const char stream[] = "id: 5\ndata: a\n\nid: 6\0x\ndata: b\0c\n\n";
+    static const char stream[] = "id: 5\ndata: a\n\nid: 6\0x\nevent: \0\ndata: b\0c\n\n";
     static const char expected[] = "message|5|a;message|5|b\0c;";
     struct buf out = BUF_INIT(MAX_EVENT);
     assert_int_equal(feed_in_pieces(stream, sizeof(stream) - 1, 3, &out), OK);
@@ -263,7 +263,7 @@ int main(void)
         cmocka_unit_test(a_bom_is_skipped_only_at_the_start),
         cmocka_unit_test(unknown_fields_and_comments_are_skipped),
         cmocka_unit_test(a_type_ends_with_its_block_and_an_id_stays),
-        cmocka_unit_test(an_id_with_a_nul_is_ignored),
+        cmocka_unit_test(an_id_or_type_with_a_nul_is_ignored),
         cmocka_unit_test(the_end_gives_out_an_event_without_its_blank_line),
         cmocka_unit_test(an_event_past_the_maximum_is_refused_and_one_at_it_is_not),
         cmocka_unit_test(many_lines_of_one_event_are_bounded_together),
