@@ -268,6 +268,8 @@ static enum err on_stream_text(void *ctx, const char *text, size_t n)
 
 /* ---- starting and stopping ---- */
 
+static const char user_agent[] = "user-agent: scriptorium/" SCRIPTORIUM_VERSION;
+
 static void on_unsendable(void *ctx)
 {
     finish(ctx, CALL_PERMANENT);
@@ -287,7 +289,7 @@ static void send_request(struct messages_call *c, const struct provider_request 
                                    version_header,
                                    "content-type: application/json",
                                    "accept: text/event-stream",
-                                   "user-agent: scriptorium/" SCRIPTORIUM_VERSION,
+                                   user_agent,
                                    call_header,
                                    NULL};
     const struct http_request http = {.method = "POST",
@@ -348,9 +350,10 @@ static void messages_abort(struct provider_call *call, struct usage *ret_usage)
 static void messages_free(struct provider *provider)
 {
     struct messages_provider *p = (struct messages_provider *)(void *)provider;
-    struct messages_call *c, *next;
-    DL_FOREACH_SAFE (p->calls, c, next)
+    for (struct messages_call *c = p->calls, *next; c != NULL; c = next) {
+        next = c->next;
         messages_abort(&c->base, NULL);
+    }
     free(p->url);
     free(p->key);
     free(p->key_header);

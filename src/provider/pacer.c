@@ -21,7 +21,7 @@
 #define LIFE_MAX_S        600.0
 #define OUTPUT_RESERVE    0.1 /* of the output bucket stays free for streams that run fast */
 #define OUTPUT_DEBT_US    (20 * USEC_PER_SEC)
-#define ASK_AGAIN_US      (USEC_PER_SEC / 2)
+#define ASK_AGAIN_US      (500 * USEC_PER_MSEC)
 #define THROTTLE_US       USEC_PER_SEC       /* a 429 without retry-after */
 #define RAMP_US           (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
 
@@ -137,9 +137,9 @@ static int64_t output_when(struct pace_class *c, const struct pacer_need *need, 
     if (b->level >= wanted - 1e-6)
         return now_us;
     double gain = bucket_per_second(b) - c->rates;
-    double wait_us = (wanted - b->level) / gain * (double)USEC_PER_SEC;
+    double wait_us = ceil((wanted - b->level) / gain * (double)USEC_PER_SEC);
     /* The rates of what runs are learned meanwhile: look again soon. */
-    return now_us + (gain > 0 && wait_us < ASK_AGAIN_US ? (int64_t)ceil(wait_us) : ASK_AGAIN_US);
+    return now_us + (gain > 0 && wait_us < (double)ASK_AGAIN_US ? (int64_t)wait_us : ASK_AGAIN_US);
 }
 
 static void set_rate(struct ticket *t, double rate)

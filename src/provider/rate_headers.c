@@ -56,7 +56,7 @@ static bool read_offset(const char **s, int64_t *ret_us)
     if (!read_char(s, "+-") || !read_digits(s, 2, &hours) || !read_char(s, ":") ||
         !read_digits(s, 2, &minutes))
         return false;
-    *ret_us = sign * (hours * 60 + minutes) * 60 * USEC_PER_SEC;
+    *ret_us = sign * ((int64_t)hours * 60 + minutes) * 60 * USEC_PER_SEC;
     return true;
 }
 
