@@ -43,6 +43,8 @@ enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json, s
         return err_set(msg, ERR_TOO_BIG, "the JSON text has %zu bytes; at most %zu are read", n,
                        max);
     int line;
+    if (n > 0 && memchr(text, '\0', n) != NULL) /* behind the value, jansson takes it for the end */
+        return err_set(msg, ERR_INVALID, "a NUL byte is inside the JSON text");
     if (too_deep(text, n, &line))
         return err_set(msg, ERR_INVALID, "line %d: nested deeper than %d", line, JSON_DEPTH_MAX);
     json_error_t error;

@@ -72,10 +72,11 @@ static void refuses_depth_past_the_limit(void **state)
     json_decref(json);
 }
 
-static void refuses_size_past_the_limit(void **state)
+static void refuses_nul_bytes_and_size_past_the_limit(void **state)
 {
     (void)state;
     json_t *json = NULL;
+    assert_int_equal(json_parse("true\0x", 6, 100, &json, NULL), ERR_INVALID);
     assert_int_equal(json_parse("[1,2]", 5, 4, &json, NULL), ERR_TOO_BIG);
     assert_int_equal(json_parse("[1,2]", 5, 5, &json, NULL), OK);
     json_decref(json);
@@ -147,7 +148,7 @@ int main(void)
         cmocka_unit_test(keeps_key_order_and_text),
         cmocka_unit_test(refuses_bad_texts_and_says_where),
         cmocka_unit_test(refuses_depth_past_the_limit),
-        cmocka_unit_test(refuses_size_past_the_limit),
+        cmocka_unit_test(refuses_nul_bytes_and_size_past_the_limit),
         cmocka_unit_test(getters_fall_back_on_absent_null_and_other_types),
         cmocka_unit_test(null_json_is_the_text_null),
         cmocka_unit_test(put_string_escapes_and_mends),
