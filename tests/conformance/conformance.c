@@ -235,7 +235,9 @@ int conformance_run(const struct conformance_plug *plug)
         const struct CMUnitTest *tests;
         size_t n;
     } groups[] = {
-        {"jobs", jobs_tests, jobs_tests_n},
+        {"jobs", jobs_tests, jobs_tests_n},        {"triggers", trigger_tests, trigger_tests_n},
+        {"claims", claim_tests, claim_tests_n},    {"attempts", attempt_tests, attempt_tests_n},
+        {"workers", worker_tests, worker_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,13 +54,13 @@ enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists, 
     }
     if (errno != ENOENT)
         return fail(path, errno, msg);
-    char *copy = mem_strdup(path);
-    bool found = realpath(dirname(copy), full) != NULL;
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
+    bool found = realpath(dir, full) != NULL;
     int sys = errno;
-    free(copy);
+    free(dir);
     if (!found)
         return fail(path, sys, msg);
-    const char *slash = strrchr(path, '/');
     *ret_path =
         mem_printf("%s/%s", strcmp(full, "/") == 0 ? "" : full, slash == NULL ? path : slash + 1);
     *ret_exists = false;

@@ -1,0 +1,371 @@
+/* In: what attempts report. Out: progress, checkpoints, the ledger and the ends of attempts, and
+ * nothing of it from an attempt that has lost its job. */
+#include "conformance.h"
+
+#include <string.h>
+
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static enum store_lost report(struct fixture *f, const struct store_claimed *c, const char *step,
+                              int progress, const char *text)
+{
+    struct store_progress p = {.job = c->id,
+                               .fence = c->fence,
+                               .step = step,
+                               .progress = progress,
+                               .current_chunk = 1,
+                               .total_chunks = 3,
+                               .text_step = text == NULL ? NULL : "chunk_1",
+                               .text_hash = HASH,
+                               .text = text,
+                               .text_len = text == NULL ? 0 : strlen(text)};
+    const struct store_result *r = CALL(f, store_progress, &p, 1);
+    assert_int_equal(r->err, OK);
+    return r->lost[0];
+}
+
+static const struct store_result *steps_of(struct fixture *f, const struct uuid *id, int run)
+{
+    const struct store_result *r = CALL(f, store_steps, id, run);
+    assert_int_equal(r->err, OK);
+    return r;
+}
+
+static void progress_shows_and_never_goes_back(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    assert_int_equal(report(f, &c, "generating_chunk_1_of_3", 40, NULL), STORE_HELD);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->progress, 40);
+    assert_int_equal(j->current_chunk, 1);
+    assert_int_equal(j->total_chunks, 3);
+    assert_string_equal(j->current_step, "generating_chunk_1_of_3");
+    assert_int_equal(report(f, &c, "generating_chunk_1_of_3", 30, NULL), STORE_HELD);
+    assert_int_equal(get_job(f, &id)->progress, 40);
+}
+
+static void text_is_appended_and_comes_back_with_its_step(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    assert_null(steps_of(f, &id, 1)->partial);
+    assert_int_equal(report(f, &c, NULL, 0, "Once "), STORE_HELD);
+    assert_int_equal(report(f, &c, NULL, 0, "upon a caf\xc3\xa9"), STORE_HELD);
+    const struct store_result *r = steps_of(f, &id, 1);
+    assert_int_equal(r->n, 0);
+    assert_string_equal(r->partial_key, "chunk_1");
+    assert_string_equal(r->partial_hash, HASH);
+    assert_string_equal(r->partial, "Once upon a caf\xc3\xa9");
+    assert_string_equal(get_job(f, &id)->current_step, "initializing");
+}
+
+static struct store_step a_step(const char *key, const char *output)
+{
+    return (struct store_step){.key = key,
+                               .input_hash = HASH,
+                               .output = output,
+                               .stop = "end_turn",
+                               .model = "m",
+                               .usage = {.input = 10, .output = 20},
+                               .cost_udollar = 330,
+                               .started_us = 1000,
+                               .ended_us = 2000};
+}
+
+static enum store_lost save(struct fixture *f, const struct store_claimed *c,
+                            const struct store_step *step, const struct store_call_end *end)
+{
+    struct store_held held = {c->id, c->fence};
+    const struct store_result *r = CALL(f, store_step_save, &held, c->run, step, end);
+    assert_int_equal(r->err, OK);
+    return r->lost[0];
+}
+
+static void a_saved_step_replaces_its_text_and_is_read_in_order(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_step outline = a_step("outline", "{}"), chunk = a_step("chunk_1", "Once");
+    assert_int_equal(save(f, &c, &outline, NULL), STORE_HELD);
+    assert_int_equal(report(f, &c, NULL, 0, "On"), STORE_HELD);
+    assert_int_equal(save(f, &c, &chunk, NULL), STORE_HELD);
+    const struct store_result *r = steps_of(f, &id, 1);
+    assert_int_equal(r->n, 2);
+    assert_string_equal(r->steps[0].key, "outline");
+    assert_string_equal(r->steps[1].key, "chunk_1");
+    assert_string_equal(r->steps[1].output, "Once");
+    assert_string_equal(r->steps[1].stop, "end_turn");
+    assert_string_equal(r->steps[1].model, "m");
+    assert_int_equal(r->steps[1].usage.output, 20);
+    assert_int_equal(r->steps[1].cost_udollar, 330);
+    assert_null(r->partial);
+    outline.output = "{\"again\":1}";
+    assert_int_equal(save(f, &c, &outline, NULL), STORE_HELD);
+    r = steps_of(f, &id, 1);
+    assert_int_equal(r->n, 2);
+    assert_string_equal(r->steps[1].output, "{\"again\":1}");
+    assert_int_equal(steps_of(f, &id, 2)->n, 0);
+}
+
+static void completion_fills_the_row_and_keeps_the_steps(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_step step = a_step("outline", "{}");
+    assert_int_equal(save(f, &c, &step, NULL), STORE_HELD);
+    assert_int_equal(report(f, &c, NULL, 0, "rest"), STORE_HELD);
+    pass(f, 41 * SECOND);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_COMPLETED);
+    assert_int_equal(j->progress, 100);
+    assert_string_equal(j->current_step, "completed");
+    assert_string_equal(j->script, "# Tea");
+    assert_string_equal(j->metadata, "{\"words\":1}");
+    assert_null(j->error_message);
+    assert_int_equal(j->processing_seconds, 41);
+    assert_true(j->completed_us - j->started_us == 41 * SECOND);
+    assert_false(j->queued);
+    const struct store_result *r = steps_of(f, &id, 1);
+    assert_int_equal(r->n, 1);
+    assert_null(r->partial);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_REPLACED); /* once */
+}
+
+static void a_failed_attempt_waits_and_burns_a_retry(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_finish retry = {.job = id,
+                                 .fence = c.fence,
+                                 .outcome = STORE_RETRY,
+                                 .error = "503",
+                                 .run_at_us = loop_wall(f->loop) + 5 * SECOND};
+    assert_int_equal(CALL(f, store_finish, &retry, 1)->lost[0], STORE_HELD);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_PENDING);
+    assert_string_equal(j->current_step, "retry_queued");
+    assert_string_equal(j->error_message, "503");
+    assert_int_equal(j->retry_count, 1);
+    assert_true(j->run_at_us == retry.run_at_us);
+    assert_int_equal(claim(f, 1, 0)->n, 0);
+    pass(f, 6 * SECOND);
+    c = claim_one(f);
+    assert_int_equal(c.attempts, 1);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+    assert_null(get_job(f, &id)->error_message);
+}
+
+static void a_final_failure_says_why_and_how_long(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    pass(f, 3 * SECOND);
+    assert_int_equal(finish_one(f, &c, STORE_FAIL), STORE_HELD);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_FAILED);
+    assert_string_equal(j->current_step, "failed");
+    assert_string_equal(j->error_message, "the kettle broke");
+    assert_int_equal(j->processing_seconds, 3);
+    assert_false(j->queued);
+}
+
+static void a_released_job_burns_nothing_and_keeps_its_work(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_step step = a_step("outline", "{}");
+    assert_int_equal(save(f, &c, &step, NULL), STORE_HELD);
+    assert_int_equal(report(f, &c, NULL, 0, "half a sen"), STORE_HELD);
+    assert_int_equal(finish_one(f, &c, STORE_RELEASE), STORE_HELD);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_PENDING);
+    assert_int_equal(j->retry_count, 0);
+    c = claim_one(f);
+    assert_int_equal(c.attempts, 0);
+    assert_int_equal(c.run, 1);
+    const struct store_result *r = steps_of(f, &id, c.run);
+    assert_int_equal(r->n, 1);
+    assert_string_equal(r->partial, "half a sen");
+}
+
+static void a_rerun_of_a_failed_job_keeps_its_steps_of_a_completed_one_does_not(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_step step = a_step("outline", "{}");
+    assert_int_equal(save(f, &c, &step, NULL), STORE_HELD);
+    assert_int_equal(finish_one(f, &c, STORE_FAIL), STORE_HELD);
+    assert_int_equal(CALL(f, store_retry, &id)->err, OK);
+    c = claim_one(f);
+    assert_int_equal(steps_of(f, &id, c.run)->n, 1);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+    assert_int_equal(CALL(f, store_retry, &id)->err, OK);
+    c = claim_one(f);
+    assert_int_equal(c.run, 2);
+    assert_int_equal(steps_of(f, &id, c.run)->n, 0);
+    assert_int_equal(get_job(f, &id)->run, 2);
+}
+
+/* ---- the ledger ---- */
+
+static struct uuid open_call(struct fixture *f, const struct store_claimed *c)
+{
+    struct store_call call = {.id = uuid_new(loop_wall(f->loop)),
+                              .job = c->id,
+                              .user_id = c->user_id,
+                              .worker = f->worker,
+                              .run = 1,
+                              .attempt = 1,
+                              .step = "outline",
+                              .provider = "sim",
+                              .model = "m",
+                              .estimated_input = 1000,
+                              .price_input = 3000000,
+                              .price_output = 15000000};
+    assert_int_equal(CALL(f, store_call_open, &call)->err, OK);
+    return call.id;
+}
+
+static void the_ledger_sums_what_calls_cost(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_call_end end = {.id = open_call(f, &c),
+                                 .state = CALL_EXACT,
+                                 .usage = {100, 200, 30, 4, 5},
+                                 .cost_udollar = 777,
+                                 .http_status = 200};
+    struct store_step step = a_step("outline", "{}");
+    assert_int_equal(save(f, &c, &step, &end), STORE_HELD);
+    struct store_call_end unbilled = {.id = open_call(f, &c), .state = CALL_UNBILLED};
+    assert_int_equal(CALL(f, store_call_close, &unbilled)->err, OK);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->cost_udollar, 777);
+    assert_int_equal(j->input_tokens, 139);
+    assert_int_equal(j->output_tokens, 200);
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->calls, 2);
+    assert_int_equal(s->calls_estimated, 0);
+    assert_int_equal(s->cost_udollar, 777);
+    assert_int_equal(s->usage.input, 100);
+    assert_int_equal(s->usage.cache_write_1h, 5);
+}
+
+static void an_exact_figure_replaces_an_estimate_but_not_the_other_way(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_call_end end = {.id = open_call(f, &c), .state = CALL_ESTIMATED};
+    end.usage.output = 50;
+    end.cost_udollar = 50;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    assert_int_equal(CALL0(f, store_stats)->stats->calls_estimated, 1);
+    end.state = CALL_EXACT;
+    end.usage.output = 60;
+    end.cost_udollar = 60;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    end.state = CALL_ESTIMATED;
+    end.cost_udollar = 5000;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->calls, 1);
+    assert_int_equal(s->calls_estimated, 0);
+    assert_int_equal(s->cost_udollar, 60);
+    assert_int_equal(s->usage.output, 60);
+    end.id = user_id(99);
+    assert_int_equal(CALL(f, store_call_close, &end)->err, ERR_NOT_FOUND);
+    end.state = CALL_OPEN;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, ERR_INVALID);
+}
+
+static void a_stale_attempt_changes_nothing_but_the_ledger(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed old = claim_one(f);
+    struct uuid call = open_call(f, &old);
+    assert_int_equal(finish_one(f, &old, STORE_RELEASE), STORE_HELD);
+    struct store_claimed new = claim_one(f);
+    assert_int_equal(check_one(f, &old), STORE_REPLACED);
+    assert_int_equal(report(f, &old, "stale", 90, "stale"), STORE_REPLACED);
+    struct store_step step = a_step("outline", "stale");
+    struct store_call_end end = {
+        .id = call, .state = CALL_EXACT, .usage = {.output = 9}, .cost_udollar = 9};
+    assert_int_equal(save(f, &old, &step, &end), STORE_REPLACED);
+    assert_int_equal(finish_one(f, &old, STORE_COMPLETE), STORE_REPLACED);
+    const struct store_job *j = get_job(f, &id);
+    assert_string_equal(j->current_step, "initializing");
+    assert_int_equal(j->status, JOB_PROCESSING);
+    assert_null(j->script);
+    assert_int_equal(j->cost_udollar, 9);
+    const struct store_result *r = steps_of(f, &id, 1);
+    assert_int_equal(r->n, 0);
+    assert_null(r->partial);
+    assert_int_equal(check_one(f, &new), STORE_HELD);
+}
+
+static void money_outlives_a_deleted_job(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct uuid call = open_call(f, &c);
+    assert_int_equal(CALL(f, store_delete, &id)->err, OK);
+    struct store_call_end end = {.id = call, .state = CALL_EXACT, .cost_udollar = 12};
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    assert_int_equal(CALL0(f, store_stats)->stats->cost_udollar, 12);
+}
+
+static void a_refused_item_does_not_disturb_its_batch(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_finish items[3];
+    struct store_claimed c[3];
+    for (int i = 0; i < 3; i++) {
+        add_job(f, i);
+        c[i] = claim_one(f);
+        items[i] = (struct store_finish){.job = c[i].id,
+                                         .fence = c[i].fence,
+                                         .outcome = STORE_COMPLETE,
+                                         .metadata = i == 1 ? "{broken" : "{}"};
+    }
+    const struct store_result *r = CALL(f, store_finish, items, 3);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->lost[0], STORE_HELD);
+    assert_int_equal(r->lost[1], STORE_REFUSED);
+    assert_int_equal(r->lost[2], STORE_HELD);
+    assert_true(strlen(r->message) > 0);
+    assert_int_equal(get_job(f, &c[0].id)->status, JOB_COMPLETED);
+    assert_int_equal(get_job(f, &c[1].id)->status, JOB_PROCESSING);
+    assert_int_equal(get_job(f, &c[2].id)->status, JOB_COMPLETED);
+    assert_int_equal(check_one(f, &c[1]), STORE_HELD); /* may be tried again */
+}
+
+const struct CMUnitTest attempt_tests[] = {
+    CASE(progress_shows_and_never_goes_back),
+    CASE(text_is_appended_and_comes_back_with_its_step),
+    CASE(a_saved_step_replaces_its_text_and_is_read_in_order),
+    CASE(completion_fills_the_row_and_keeps_the_steps),
+    CASE(a_failed_attempt_waits_and_burns_a_retry),
+    CASE(a_final_failure_says_why_and_how_long),
+    CASE(a_released_job_burns_nothing_and_keeps_its_work),
+    CASE(a_rerun_of_a_failed_job_keeps_its_steps_of_a_completed_one_does_not),
+    CASE(the_ledger_sums_what_calls_cost),
+    CASE(an_exact_figure_replaces_an_estimate_but_not_the_other_way),
+    CASE(a_stale_attempt_changes_nothing_but_the_ledger),
+    CASE(money_outlives_a_deleted_job),
+    CASE(a_refused_item_does_not_disturb_its_batch),
+};
+CASES(attempt_tests);

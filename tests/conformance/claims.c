@@ -1,0 +1,238 @@
+/* In: many users' jobs. Out: who is served when. */
+#include "conformance.h"
+
+#include <string.h>
+
+static void a_claimed_job_is_processing_and_fenced(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    pass(f, 2 * SECOND);
+    struct store_claimed c = claim_one(f);
+    assert_true(uuid_equal(&c.id, &id));
+    assert_true(c.fence > 0);
+    assert_int_equal(c.run, 1);
+    assert_int_equal(c.attempts, 0);
+    assert_int_equal(c.crashes, 0);
+    assert_int_equal(c.max_retries, 3);
+    assert_true(c.waited_us >= 1900000 && c.waited_us < 60 * SECOND);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_PROCESSING);
+    assert_string_equal(j->current_step, "initializing");
+    assert_int_equal(j->progress, 5);
+    assert_true(j->started_us > j->created_us);
+    assert_int_equal(claim(f, 5, 0)->n, 0);
+}
+
+static void fences_are_never_used_twice(void **state)
+{
+    struct fixture *f = fixture(state);
+    int64_t last = 0;
+    add_job(f, 1);
+    for (int i = 0; i < 5; i++) {
+        struct store_claimed c = claim_one(f);
+        assert_true(c.fence > last);
+        last = c.fence;
+        assert_int_equal(finish_one(f, &c, STORE_RELEASE), STORE_HELD);
+    }
+}
+
+static void priority_is_strict(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int p = 1; p <= 10; p++)
+        add_job_at(f, p, p, 0);
+    const struct store_result *r = claim(f, 10, 0);
+    assert_int_equal(r->n, 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(r->claimed[i].priority, 10 - (int)i);
+}
+
+static void a_users_own_jobs_run_in_order(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid ids[6];
+    for (int i = 0; i < 6; i++)
+        ids[i] = add_job(f, 1);
+    for (int i = 0; i < 6; i++) {
+        struct store_claimed c = claim_one(f);
+        assert_true(uuid_equal(&c.id, &ids[i]));
+    }
+}
+
+static int claimed_of(const struct store_result *r, int user)
+{
+    struct uuid id = user_id(user);
+    int n = 0;
+    for (size_t i = 0; i < r->n; i++)
+        n += uuid_equal(&r->claimed[i].user_id, &id);
+    return n;
+}
+
+static void finish_all(struct fixture *f, const struct store_result *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        assert_int_equal(finish_one(f, &r->claimed[i], STORE_COMPLETE), STORE_HELD);
+}
+
+/* Jain's index (sum x)^2 / (n * sum x^2) after each round; 1 is perfectly fair. */
+static void ten_users_with_equal_demand_get_equal_shares(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int user = 0; user < 10; user++) { /* one after the other: the worst order */
+        for (int i = 0; i < 20; i++)
+            add_job(f, user);
+    }
+    double got[10] = {0};
+    for (int round = 0; round < 14; round++) {
+        const struct store_result *r = claim(f, 7, 0);
+        assert_int_equal(r->n, 7);
+        for (int user = 0; user < 10; user++)
+            got[user] += claimed_of(r, user);
+        finish_all(f, r);
+    }
+    double sum = 0, squares = 0;
+    for (int user = 0; user < 10; user++) {
+        sum += got[user];
+        squares += got[user] * got[user];
+    }
+    assert_true(sum * sum / (10 * squares) > 0.99);
+}
+
+static void one_job_is_not_held_up_by_another_users_thousand(void **state)
+{
+    struct fixture *f = fixture(state);
+    static struct store_new_job many[1000];
+    for (int i = 0; i < 1000; i++)
+        many[i] = (struct store_new_job){.user_id = user_id(1)};
+    assert_int_equal(CALL(f, store_insert, many, 1000)->err, OK);
+    finish_all(f, claim(f, 50, 0)); /* in the middle of that user's work */
+    struct uuid mine = add_job(f, 2);
+    const struct store_result *r = claim(f, 2, 0);
+    assert_true(uuid_equal(&r->claimed[0].id, &mine) || uuid_equal(&r->claimed[1].id, &mine));
+}
+
+static void a_new_user_does_not_make_up_for_the_past(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int i = 0; i < 60; i++)
+        add_job(f, 1);
+    finish_all(f, claim(f, 30, 0));
+    for (int i = 0; i < 30; i++)
+        add_job(f, 2);
+    const struct store_result *r = claim(f, 20, 0);
+    int late = claimed_of(r, 2);
+    assert_true(late >= 9 && late <= 11);
+}
+
+static void nobody_runs_more_than_the_cap(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int i = 0; i < 30; i++)
+        add_job(f, 1);
+    for (int i = 0; i < 2; i++)
+        add_job(f, 2);
+    const struct store_result *r = claim(f, 10, 3);
+    assert_int_equal(claimed_of(r, 1), 3);
+    assert_int_equal(claimed_of(r, 2), 2);
+    assert_int_equal(claim(f, 10, 3)->n, 0);
+    finish_all(f, r);
+    assert_int_equal(claim(f, 10, 3)->n, 3);
+}
+
+static void a_capped_user_does_not_hide_others(void **state)
+{
+    struct fixture *f = fixture(state);
+    static struct store_new_job many[1000];
+    for (int i = 0; i < 1000; i++)
+        many[i] = (struct store_new_job){.user_id = user_id(1), .priority = 9};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(CALL(f, store_insert, many, 1000)->err, OK);
+    struct uuid mine = add_job_at(f, 2, 1, 0);
+    const struct store_result *r = claim(f, 2, 1);
+    assert_int_equal(r->n, 2);
+    assert_true(uuid_equal(&r->claimed[1].id, &mine));
+}
+
+static void a_delayed_job_waits_for_its_time(void **state)
+{
+    struct fixture *f = fixture(state);
+    int64_t at = loop_wall(f->loop) + 30 * SECOND;
+    struct uuid id = add_job_at(f, 1, 9, at);
+    const struct store_result *r = claim(f, 5, 0);
+    assert_int_equal(r->n, 0);
+    assert_true(r->next_due_us == at);
+    assert_true(get_job(f, &id)->run_at_us == at);
+    pass(f, 29 * SECOND);
+    assert_int_equal(claim(f, 5, 0)->n, 0);
+    pass(f, 2 * SECOND);
+    r = claim(f, 5, 0);
+    assert_int_equal(r->n, 1);
+    assert_true(r->next_due_us == 0);
+    assert_true(r->claimed[0].waited_us >= SECOND / 2 && r->claimed[0].waited_us < 2 * SECOND);
+}
+
+static void delayed_jobs_do_not_hold_up_due_ones(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int i = 0; i < 100; i++)
+        add_job_at(f, 1, 10, loop_wall(f->loop) + 3600 * SECOND);
+    struct uuid due = add_job_at(f, 2, 1, 0);
+    struct store_claimed c = claim_one(f);
+    assert_true(uuid_equal(&c.id, &due));
+}
+
+static void only_a_worker_with_a_lease_may_claim(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct store_claim c = {.worker = user_id(500), .max = 1};
+    assert_int_equal(CALL(f, store_claim, &c)->err, ERR_LOST);
+    c.worker = f->worker;
+    c.max = 0;
+    assert_int_equal(CALL(f, store_claim, &c)->err, ERR_INVALID);
+    c.max = STORE_BATCH_MAX + 1;
+    assert_int_equal(CALL(f, store_claim, &c)->err, ERR_INVALID);
+}
+
+static void two_workers_never_get_the_same_job(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int i = 0; i < 40; i++)
+        add_job(f, i);
+    struct uuid other = open_worker(f, 15 * SECOND);
+    struct answer *answers[8];
+    for (int i = 0; i < 8; i++) {
+        struct store_claim c = {.worker = i % 2 ? other : f->worker, .max = 5};
+        answers[i] = answer_new(f);
+        store_claim(f->store, &c, answer_take, answers[i]);
+    }
+    size_t total = 0;
+    for (int i = 0; i < 8; i++) {
+        const struct store_result *a = answer_wait(f, answers[i]);
+        total += a->n;
+        for (int k = 0; k < i; k++) {
+            for (size_t x = 0; x < a->n * answers[k]->r.n; x++)
+                assert_false(
+                    uuid_equal(&a->claimed[x % a->n].id, &answers[k]->r.claimed[x / a->n].id));
+        }
+    }
+    assert_int_equal(total, 40);
+}
+
+const struct CMUnitTest claim_tests[] = {
+    CASE(a_claimed_job_is_processing_and_fenced),
+    CASE(fences_are_never_used_twice),
+    CASE(priority_is_strict),
+    CASE(a_users_own_jobs_run_in_order),
+    CASE(ten_users_with_equal_demand_get_equal_shares),
+    CASE(one_job_is_not_held_up_by_another_users_thousand),
+    CASE(a_new_user_does_not_make_up_for_the_past),
+    CASE(nobody_runs_more_than_the_cap),
+    CASE(a_capped_user_does_not_hide_others),
+    CASE(a_delayed_job_waits_for_its_time),
+    CASE(delayed_jobs_do_not_hold_up_due_ones),
+    CASE(only_a_worker_with_a_lease_may_claim),
+    CASE(two_workers_never_get_the_same_job),
+};
+CASES(claim_tests);

@@ -1,0 +1,223 @@
+/* In: workers that vanish. Out: their jobs run again, no sooner than they should. */
+#include "conformance.h"
+
+#include <string.h>
+
+#define LEASE (15 * SECOND)
+
+static struct store_claimed claim_as(struct fixture *f, const struct uuid *worker)
+{
+    struct store_claim c = {.worker = *worker, .max = 1};
+    const struct store_result *r = CALL(f, store_claim, &c);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 1);
+    return r->claimed[0];
+}
+
+static const struct store_result *rescue(struct fixture *f, const struct uuid *by)
+{
+    static const struct uuid nil;
+    return CALL(f, store_rescue, by == NULL ? &nil : by);
+}
+
+static void renew(struct fixture *f, const struct uuid *worker)
+{
+    assert_int_equal(CALL(f, store_worker_renew, worker)->err, OK);
+}
+
+static void a_lease_that_ran_out_is_rescued_and_its_jobs_run_again(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1), dead = open_worker(f, LEASE);
+    struct store_claimed c = claim_as(f, &dead);
+    pass(f, 10 * SECOND);
+    renew(f, &f->worker);
+    assert_int_equal(rescue(f, &f->worker)->count, 0);
+    pass(f, 6 * SECOND);
+    renew(f, &f->worker);
+    assert_int_equal(rescue(f, &f->worker)->count, 1);
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_PENDING);
+    assert_int_equal(j->retry_count, 0);
+    assert_int_equal(check_one(f, &c), STORE_REPLACED);
+    assert_int_equal(CALL(f, store_worker_renew, &dead)->err, ERR_LOST);
+    c = claim_one(f);
+    assert_int_equal(c.crashes, 1);
+    assert_int_equal(c.attempts, 0);
+}
+
+static void a_late_renewal_keeps_the_lease_while_nobody_has_taken_it(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    pass(f, 60 * SECOND);
+    renew(f, &f->worker);
+    assert_int_equal(check_one(f, &c), STORE_HELD);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+}
+
+static void a_worker_back_from_an_outage_judges_nobody_for_a_whole_lease(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct uuid other = open_worker(f, LEASE);
+    struct store_claimed c = claim_as(f, &other);
+    pass(f, 60 * SECOND); /* all leases have run out */
+    assert_int_equal(rescue(f, &f->worker)->count, 0);
+    renew(f, &f->worker);
+    assert_int_equal(rescue(f, &f->worker)->count, 0);
+    renew(f, &other); /* it was only slow */
+    for (int i = 0; i < 4; i++) {
+        pass(f, 5 * SECOND);
+        renew(f, &f->worker);
+        renew(f, &other);
+    }
+    assert_int_equal(rescue(f, &f->worker)->count, 0);
+    assert_int_equal(check_one(f, &c), STORE_HELD);
+    for (int i = 0; i < 4; i++) {
+        pass(f, 5 * SECOND);
+        renew(f, &f->worker);
+    }
+    assert_int_equal(rescue(f, &f->worker)->count, 1); /* now it is dead */
+}
+
+static void a_young_worker_does_not_rescue(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    claim_one(f);
+    pass(f, 60 * SECOND);
+    struct uuid young = open_worker(f, LEASE);
+    assert_int_equal(rescue(f, &young)->count, 0);
+    struct uuid unknown = user_id(3);
+    assert_int_equal(rescue(f, &unknown)->err, ERR_LOST);
+}
+
+static void closing_a_worker_gives_its_jobs_back(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    assert_int_equal(CALL(f, store_worker_close, &f->worker)->err, OK);
+    assert_int_equal(get_job(f, &id)->status, JOB_PENDING);
+    assert_int_equal(check_one(f, &c), STORE_REPLACED);
+    f->worker = open_worker(f, LEASE);
+    c = claim_one(f);
+    assert_int_equal(c.crashes, 0);
+    assert_int_equal(c.attempts, 0);
+}
+
+static void a_restart_takes_everything_of_the_engine_before(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    add_job(f, 2);
+    claim(f, 2, 0);
+    store_free(f->store);
+    f->store = f->plug->open(f->db, f->loop, true);
+    f->worker = open_worker(f, LEASE);
+    assert_int_equal(rescue(f, NULL)->count, 2);
+    struct store_claimed c = claim_one(f); /* its own lease still holds */
+    assert_int_equal(c.crashes, 1);
+    assert_int_equal(rescue(f, NULL)->count, 0);
+    assert_int_equal(check_one(f, &c), STORE_HELD);
+}
+
+static struct store_claimed crash_once(struct fixture *f)
+{
+    struct uuid worker = open_worker(f, LEASE);
+    struct store_claimed c = claim_as(f, &worker);
+    pass(f, 16 * SECOND);
+    return c;
+}
+
+static void five_crashes_without_progress_fail_the_job(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    for (int i = 1; i <= JOB_CRASHES_MAX; i++) {
+        renew(f, &f->worker);
+        crash_once(f);
+        renew(f, &f->worker);
+        pass(f, 14 * SECOND);
+        renew(f, &f->worker);
+        pass(f, 2 * SECOND);
+        const struct store_result *r = rescue(f, &f->worker);
+        assert_int_equal(r->count, i < JOB_CRASHES_MAX ? 1 : 0);
+        assert_int_equal(r->failed, i < JOB_CRASHES_MAX ? 0 : 1);
+    }
+    const struct store_job *j = get_job(f, &id);
+    assert_int_equal(j->status, JOB_FAILED);
+    assert_non_null(strstr(j->error_message, "5 times"));
+    assert_false(j->queued);
+}
+
+static void saved_text_lets_the_crash_count_start_over(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    for (int i = 1; i <= 2 * JOB_CRASHES_MAX; i++) {
+        renew(f, &f->worker);
+        struct store_claimed c = crash_once(f);
+        assert_int_equal(c.crashes, i == 1 ? 0 : 1);
+        struct store_progress p = {.job = c.id,
+                                   .fence = c.fence,
+                                   .text_step = "a",
+                                   .text_hash = "h",
+                                   .text = "x",
+                                   .text_len = 1};
+        assert_int_equal(CALL(f, store_progress, &p, 1)->lost[0], STORE_HELD);
+        renew(f, &f->worker);
+        pass(f, 14 * SECOND);
+        renew(f, &f->worker);
+        pass(f, 2 * SECOND);
+        assert_int_equal(rescue(f, &f->worker)->count, 1);
+    }
+}
+
+/* 1000 tokens in at $3, 80 saved + half an interval of 100 ms at 100 tokens/s = 5 out at $15. */
+static void the_open_calls_of_the_dead_are_closed_as_estimates(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1), dead = open_worker(f, LEASE);
+    struct store_claimed c = claim_as(f, &dead);
+    struct store_call call = {.id = uuid_new(loop_wall(f->loop)),
+                              .job = id,
+                              .user_id = c.user_id,
+                              .worker = dead,
+                              .run = 1,
+                              .estimated_input = 1000,
+                              .price_input = 3000000,
+                              .price_output = 15000000};
+    assert_int_equal(CALL(f, store_call_open, &call)->err, OK);
+    struct store_progress p = {.job = id,
+                               .fence = c.fence,
+                               .call = call.id,
+                               .output_tokens = 80,
+                               .tokens_per_second = 100};
+    assert_int_equal(CALL(f, store_progress, &p, 1)->lost[0], STORE_HELD);
+    pass(f, 14 * SECOND);
+    renew(f, &f->worker);
+    pass(f, 2 * SECOND);
+    assert_int_equal(rescue(f, &f->worker)->count, 1);
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->calls_estimated, 1);
+    assert_int_equal(s->usage.input, 1000);
+    assert_int_equal(s->usage.output, tokens_after_cut(80, 100, 100000));
+    assert_int_equal(s->cost_udollar, 3000 + 15 * s->usage.output);
+    assert_true(s->usage.output >= 80 && s->usage.output <= 90);
+}
+
+const struct CMUnitTest worker_tests[] = {
+    CASE(a_lease_that_ran_out_is_rescued_and_its_jobs_run_again),
+    CASE(a_late_renewal_keeps_the_lease_while_nobody_has_taken_it),
+    CASE(a_worker_back_from_an_outage_judges_nobody_for_a_whole_lease),
+    CASE(a_young_worker_does_not_rescue),
+    CASE(closing_a_worker_gives_its_jobs_back),
+    CASE(a_restart_takes_everything_of_the_engine_before),
+    CASE(five_crashes_without_progress_fail_the_job),
+    CASE(saved_text_lets_the_crash_count_start_over),
+    CASE(the_open_calls_of_the_dead_are_closed_as_estimates),
+};
+CASES(worker_tests);
