@@ -13,6 +13,7 @@
 
 #define CONNECTIONS_MAX 16384u
 #define BODY_TIMEOUT_US (60 * USEC_PER_SEC) /* 32 MB take a while */
+#define BODY_SLACK      ((size_t)1 << 20) /* past the maximum, so that the refusal is ours, in full */
 #define SCRATCH_MAX     ((size_t)64 << 20)
 #define MODELS_PAGE     20
 #define MODELS_PAGE_MAX 1000
@@ -320,7 +321,7 @@ enum err sim_new(struct loop *loop, const struct sim_config *config, struct sim 
     struct sim *sim = sim_alloc(loop, config);
     struct http_server_config server = {.host = config->host,
                                         .port = config->port,
-                                        .max_body = SIM_BODY_MAX,
+                                        .max_body = SIM_BODY_MAX + BODY_SLACK,
                                         .header_timeout_us = BODY_TIMEOUT_US,
                                         .max_connections = CONNECTIONS_MAX,
                                         .refusal_body = refusal_body};

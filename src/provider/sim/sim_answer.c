@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "provider/sim/sim_ask.h"
 #include "provider/sim/sim_text.h"
 
@@ -43,16 +44,18 @@ static void stop_at_sequence(const struct sim_message *m, struct sim_answer *a, 
     size_t i;
     json_t *stop;
     char *first = NULL;
+    const char *sequence = NULL;
     json_array_foreach (m->stops, i, stop) {
         char *at = strstr(p->text, json_string_value(stop));
         if (at != NULL && (first == NULL || at < first)) {
             first = at;
-            a->stop_sequence = json_string_value(stop);
+            sequence = json_string_value(stop);
         }
     }
     if (first == NULL)
         return;
     a->stop_reason = "stop_sequence";
+    a->stop_sequence = mem_strdup(sequence);
     *first = '\0';
     p->len = (size_t)(first - p->text);
     p->tokens = sim_tokens(p->len);
@@ -98,6 +101,7 @@ void sim_answer_make(const struct sim_message *m, uint64_t seed, struct sim_answ
     stop_at_sequence(m, &a, p);
     if (p->tokens > room) {
         a.stop_reason = full;
+        free(a.stop_sequence);
         a.stop_sequence = NULL;
         stop_at_tokens(p, room);
     }
@@ -110,6 +114,7 @@ void sim_answer_free(struct sim_answer *a)
 {
     for (size_t i = 0; i < a->n; i++)
         free(a->parts[i].text);
+    free(a->stop_sequence);
     memset(a, 0, sizeof(*a));
 }
 

@@ -17,9 +17,9 @@ struct sim_part { /* a content block */
 struct sim_answer {
     struct sim_part parts[SIM_PARTS_MAX];
     size_t n;
-    int64_t tokens;            /* of all parts */
-    const char *stop_reason;   /* static */
-    const char *stop_sequence; /* borrowed from the message; NULL when none stopped it */
+    int64_t tokens;          /* of all parts */
+    const char *stop_reason; /* static */
+    char *stop_sequence;     /* owned; NULL when none stopped it */
 };
 
 void sim_answer_make(const struct sim_message *m, uint64_t seed, struct sim_answer *ret_answer);
