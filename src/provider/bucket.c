@@ -9,11 +9,14 @@
 
 /* A reset further from our clock than this says more about the clocks than about the bucket. */
 #define RESET_PAST_MAX_US (2 * USEC_PER_SEC)
-#define BURST_MIN_US      USEC_PER_SEC
+#define BURST_MIN_US      (100 * USEC_PER_MSEC)
 
 void bucket_init(struct bucket *b, int64_t per_minute, int64_t burst_us, int64_t now_us)
 {
-    *b = (struct bucket){.per_minute = per_minute, .burst_us = burst_us, .at_us = now_us};
+    *b = (struct bucket){.per_minute = per_minute,
+                         .burst_us = burst_us,
+                         .burst_min_us = BURST_MIN_US,
+                         .at_us = now_us};
     b->level = bucket_capacity(b);
 }
 
@@ -76,12 +79,13 @@ void bucket_give(struct bucket *b, double tokens, int64_t now_us)
     b->level = fmin(b->level + tokens, bucket_capacity(b));
 }
 
-void bucket_freeze(struct bucket *b, int64_t until_us, int64_t now_us)
+void bucket_freeze(struct bucket *b, int64_t until_us, double holds, int64_t now_us)
 {
     bucket_refill(b, now_us);
-    if (b->level >= 1 && b->per_minute > 0)
-        b->burst_us = b->burst_us / 2 > BURST_MIN_US ? b->burst_us / 2 : BURST_MIN_US;
-    b->level = fmin(b->level, 0);
+    if (now_us >= b->frozen_until_us)
+        b->burst_us = b->burst_us / 2 > b->burst_min_us ? b->burst_us / 2 : b->burst_min_us;
+    double wait = (double)(until_us - now_us) / (double)USEC_PER_SEC;
+    b->level = fmin(b->level, holds - wait * bucket_per_second(b));
     if (until_us > b->frozen_until_us)
         b->frozen_until_us = until_us;
 }

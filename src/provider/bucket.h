@@ -8,11 +8,12 @@
 #include "provider/provider.h"
 
 struct bucket {
-    int64_t per_minute; /* 0 = unknown: everything passes */
-    int64_t burst_us;   /* the bucket holds this much of the limit */
-    double level;       /* tokens; negative = debt */
-    int64_t debt_us;    /* no deeper in debt than this much of the limit; 0 = any depth */
-    int64_t at_us;      /* when the level was true */
+    int64_t per_minute;   /* 0 = unknown: everything passes */
+    int64_t burst_us;     /* the bucket holds this much of the limit */
+    int64_t burst_min_us; /* refusals make burst_us no smaller than this */
+    double level;         /* tokens; negative = debt */
+    int64_t debt_us;      /* no deeper in debt than this much of the limit; 0 = any depth */
+    int64_t at_us;        /* when the level was true */
     int64_t frozen_until_us;
 };
 
@@ -28,9 +29,9 @@ void bucket_refill(struct bucket *b, int64_t now_us);
 int64_t bucket_when(struct bucket *b, double need, int64_t now_us);
 void bucket_take(struct bucket *b, double tokens, int64_t now_us);
 void bucket_give(struct bucket *b, double tokens, int64_t now_us);
-/* Refused by the provider: empty, and closed until then. Where our model saw room, their burst is
- * smaller than ours: ours is halved, down to one second. */
-void bucket_freeze(struct bucket *b, int64_t until_us, int64_t now_us);
+/* Refused by the provider: closed until then, when it will hold just so many tokens. Their burst
+ * seems smaller than ours: ours is halved, once for each freeze. */
+void bucket_freeze(struct bucket *b, int64_t until_us, double holds, int64_t now_us);
 
 struct bucket_report {
     struct limit_report told;

@@ -12,18 +12,19 @@
 #include "provider/bucket.h"
 #include "provider/concurrency.h"
 
-#define TOKEN_ROUNDING    1000.0 /* of remaining tokens in the headers */
-#define RATE_FIRST        80.0   /* tokens per second of a stream, before any was seen */
-#define RATE_FIRST_WEIGHT 2.0    /* ... weighs as much as two seconds of one stream */
-#define LEARN_WINDOW_S    60.0   /* of every running stream, is what the average remembers */
-#define LEARN_STREAMS_MIN 5
-#define MEASURE_AFTER_US  USEC_PER_SEC
-#define LIFE_MAX_S        600.0
-#define OUTPUT_RESERVE    0.1 /* of the output bucket stays free for streams that run fast */
-#define OUTPUT_DEBT_US    (20 * USEC_PER_SEC)
-#define ASK_AGAIN_US      (500 * USEC_PER_MSEC)
-#define THROTTLE_US       USEC_PER_SEC       /* a 429 without retry-after */
-#define RAMP_US           (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
+#define TOKEN_ROUNDING      1000.0 /* of remaining tokens in the headers */
+#define RATE_FIRST          80.0   /* tokens per second of a stream, before any was seen */
+#define RATE_FIRST_WEIGHT   2.0    /* ... weighs as much as two seconds of one stream */
+#define LEARN_WINDOW_S      60.0   /* of every running stream, is what the average remembers */
+#define LEARN_STREAMS_MIN   5
+#define MEASURE_AFTER_US    USEC_PER_SEC
+#define LIFE_MAX_S          600.0
+#define OUTPUT_RESERVE      0.1 /* of the output bucket stays free for streams that run fast */
+#define OUTPUT_DEBT_US      (20 * USEC_PER_SEC)
+#define OUTPUT_BURST_MIN_US USEC_PER_SEC /* the slack by which wrong rates are corrected */
+#define ASK_AGAIN_US        (500 * USEC_PER_MSEC)
+#define THROTTLE_US         USEC_PER_SEC       /* a 429 without retry-after */
+#define RAMP_US             (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
 
 struct pace_class {
     struct pace_class *next;
@@ -98,6 +99,7 @@ static struct pace_class *get_class(struct pacer *p, const char *name, int64_t n
     bucket_init(&c->input, p->config.input_tokens, p->config.burst_us, now_us);
     bucket_init(&c->output, p->config.output_tokens, p->config.burst_us, now_us);
     c->output.debt_us = OUTPUT_DEBT_US;
+    c->output.burst_min_us = OUTPUT_BURST_MIN_US;
     c->concurrency.max = p->config.max_running;
     c->learned_tokens = RATE_FIRST * RATE_FIRST_WEIGHT;
     c->learned_seconds = RATE_FIRST_WEIGHT;
@@ -329,31 +331,37 @@ void pacer_report(struct pacer *p, const char *rate_class, const struct rate_rep
 
 /* ---- the end of a call ---- */
 
-static void freeze_named(struct pace_class *c, const struct provider_end *end, int64_t now_us)
+/* Which limits the answer names: those with nothing left; none named means any of them. */
+static void freeze(struct pace_class *c, const struct ticket *t, const struct rate_report *rates,
+                   int64_t until_us, int64_t now_us)
 {
-    int64_t wait_us = end->retry_after_us >= 0 ? end->retry_after_us : THROTTLE_US;
-    bool requests = end->rates.requests.remaining == 0;
-    bool input = end->rates.input.remaining == 0;
-    bool output = end->rates.output.remaining == 0;
+    bool requests = rates->requests.remaining == 0;
+    bool input = rates->input.remaining == 0;
+    bool output = rates->output.remaining == 0;
     bool none = !requests && !input && !output;
     if (requests || none)
-        bucket_freeze(&c->requests, now_us + wait_us, now_us);
+        bucket_freeze(&c->requests, until_us, 1, now_us);
     if (input || none)
-        bucket_freeze(&c->input, now_us + wait_us, now_us);
+        bucket_freeze(&c->input, until_us, (double)t->input, now_us);
     if (output || none)
-        bucket_freeze(&c->output, now_us + wait_us, now_us);
+        bucket_freeze(&c->output, until_us, OUTPUT_RESERVE * bucket_capacity(&c->output), now_us);
 }
 
-static void obey_class(struct pacer *p, struct pace_class *c, const struct provider_end *end,
+static int64_t retry_at(const struct provider_end *end, int64_t fallback_us, int64_t now_us)
+{
+    return now_us + (end->retry_after_us >= 0 ? end->retry_after_us : fallback_us);
+}
+
+static void obey_class(struct pacer *p, const struct ticket *t, const struct provider_end *end,
                        int64_t now_us)
 {
+    struct pace_class *c = t->class;
     switch (end->class) {
     case CALL_THROTTLED:
-        freeze_named(c, end, now_us);
+        freeze(c, t, &end->rates, retry_at(end, THROTTLE_US, now_us), now_us);
         break;
     case CALL_RAMP:
-        bucket_freeze(&c->requests,
-                      now_us + (end->retry_after_us >= 0 ? end->retry_after_us : RAMP_US), now_us);
+        bucket_freeze(&c->requests, retry_at(end, RAMP_US, now_us), 1, now_us);
         concurrency_cut(&c->concurrency, c->running, now_us);
         break;
     case CALL_OVERLOADED:
@@ -397,7 +405,7 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
     if (end != NULL) {
         if (end->http_status > 0)
             pacer_report(p, c->name, &end->rates, now_us, wall_us);
-        obey_class(p, c, end, now_us);
+        obey_class(p, t, end, now_us);
     }
     free_ticket(p, t);
 }

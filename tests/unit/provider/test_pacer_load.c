@@ -234,6 +234,30 @@ static void the_output_limit_is_used_to_the_full(void **state)
     saturate(seed(), &config, 2, &need, 2000, 0);
 }
 
+static void a_burst_smaller_than_ours_is_learned(void **state)
+{
+    (void)state;
+    struct pacer_config config = {
+        .requests = 3000, .input_tokens = 20000000, .output_tokens = 4000000, .burst_us = 4 * S};
+    struct pacer_need need = {.rate_class = "sonnet", .input_tokens = 800, .output_tokens = 200};
+    struct world *w = world_new(seed(), &config);
+    w->output_median = 200;
+    w->burst_s = 0.5;
+    set_limits(w, 3000, 20000000, 4000000);
+    int64_t ask_at = 0;
+    while (w->now + STEP_US < T0 + 60 * S)
+        step(w, &need, &ask_at);
+    int early = w->refused;
+    while (w->now + STEP_US < T0 + 300 * S)
+        step(w, &need, &ask_at);
+    print_message("refused %d in the first minute, then %d; share %.4f\n", early,
+                  w->refused - early, sum_of(w, 0, 60, 300) / 50 / 240);
+    assert_true(early <= 4 * 50); /* not more than our burst held */
+    assert_true(w->refused - early <= 240 * 50 / 100);
+    assert_true(sum_of(w, 0, 60, 300) > 0.99 * 50 * 240);
+    world_free(w);
+}
+
 static void a_limit_cut_ten_times_is_obeyed_within_a_minute(void **state)
 {
     (void)state;
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(the_request_limit_is_used_to_the_full),
         cmocka_unit_test(the_input_limit_is_used_to_the_full),
         cmocka_unit_test(the_output_limit_is_used_to_the_full),
+        cmocka_unit_test(a_burst_smaller_than_ours_is_learned),
         cmocka_unit_test(a_limit_cut_ten_times_is_obeyed_within_a_minute),
         cmocka_unit_test(random_events_never_wedge_it),
     };
