@@ -9,7 +9,7 @@
 #include "job/date.h"
 #include "job/params_shapes.h"
 #include "job/plan.h"
-#include "job/shape_value.h"
+#include "job/shape_text.h"
 
 /* What a member is when the request does not say. */
 static void set_defaults(json_t *all, const struct params_limits *limits)

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "job/shape_name.h"
+#include "job/shape_text.h"
 #include "job/shape_value.h"
 
 #define LAYERS_MAX 16
@@ -235,20 +236,27 @@ static json_t *find_list(const struct shape *shape, const json_t *value, int dep
     return list;
 }
 
+static enum err add_element(const struct shape *shape, const json_t *element, json_t *out,
+                            struct errmsg *msg)
+{
+    json_t *made = NULL;
+    enum err e = to_object(shape, element, &made, msg);
+    if (made != NULL)
+        json_array_append_new(out, made);
+    return e;
+}
+
 static enum err to_list(const struct shape *shape, const json_t *value, json_t **ret,
                         struct errmsg *msg)
 {
-    json_t *list = find_list(shape, value, 0), *out = json_array(), *element;
-    size_t i;
+    json_t *list = find_list(shape, value, 0), *out = json_array();
+    size_t n = json_array_size(list);
     enum err e = OK;
-    json_array_foreach (list, i, element) {
-        json_t *made = NULL;
-        e = to_object(shape, element, &made, msg);
-        if (e != OK)
-            break;
-        if (made != NULL)
-            json_array_append_new(out, made);
-    }
+    if (n > SHAPE_LIST_MAX)
+        e = err_set(msg, ERR_INVALID, "%s: %zu elements; at most %d are taken", shape->to, n,
+                    SHAPE_LIST_MAX);
+    for (size_t i = 0; i < n && e == OK; i++)
+        e = add_element(shape, json_array_get(list, i), out, msg);
     if (e == OK && json_array_size(out) > 0)
         *ret = json_incref(out);
     json_decref(out);

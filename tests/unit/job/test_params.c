@@ -271,6 +271,27 @@ static void an_audience_of_tens_of_kilobytes_is_taken(void **state)
     buf_free(&expected);
 }
 
+static void a_list_of_more_than_a_thousand_is_refused(void **state)
+{
+    (void)state;
+    for (int n = 1000; n <= 1001; n++) {
+        struct buf raw = BUF_INIT(20000);
+        struct params p;
+        struct errmsg msg = {""};
+        buf_puts(&raw, "{\"topic\":\"T\",\"contentPoints\":[\"a\"");
+        for (int i = 1; i < n; i++)
+            buf_puts(&raw, ",\"a\"");
+        buf_puts(&raw, "]}");
+        enum err e = params_normalise(raw.data, raw.len, NULL, &limits, &p, &msg);
+        assert_int_equal(e, n == 1000 ? OK : ERR_INVALID);
+        if (e == OK)
+            params_free(&p);
+        else
+            assert_string_equal(msg.text, "contentPoints: 1001 elements; at most 1000 are taken");
+        buf_free(&raw);
+    }
+}
+
 static void research(void **state)
 {
     (void)state;
@@ -505,6 +526,7 @@ int main(void)
         cmocka_unit_test(voice),
         cmocka_unit_test(audience),
         cmocka_unit_test(an_audience_of_tens_of_kilobytes_is_taken),
+        cmocka_unit_test(a_list_of_more_than_a_thousand_is_refused),
         cmocka_unit_test(research),
         cmocka_unit_test(sponsor),
         cmocka_unit_test(choices),
