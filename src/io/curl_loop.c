@@ -96,8 +96,9 @@ static void rest(struct sock *s)
     timer_set(s->cl->loop, &s->rest, next_us, on_tick, s);
 }
 
-/* Reads until a read was not full: what is left, if anything, is less than a buffer. A transfer
- * ends only through tell_done() and its memory outlives this call. */
+/* Reads until a read was not full. Who sends that much is in bulk and not paced: its socket stays
+ * watched, because a resting one would fill up and hold its sender. A transfer ends only through
+ * tell_done() and its memory outlives this call. */
 static void read_stream(struct sock *s)
 {
     struct curl_transfer *t = s->transfer;
@@ -110,7 +111,7 @@ static void read_stream(struct sock *s)
         got += t->got;
     }
     if (may_rest(s, t)) {
-        if (got > 0 && !full)
+        if (got > 0 && got < CURL_READ_BUFFER)
             rest(s);
         else
             loop_watch_set(s->watch, s->want);

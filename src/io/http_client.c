@@ -2,7 +2,6 @@
  * ours too: libcurl only ever holds calls that may run, and learns a new host's address once. */
 #include "io/http_client.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,22 +10,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "io/curl_loop.h"
+#include "io/resolve_gate.h"
 
 #define MAX_CONNECTIONS_DEFAULT 4096
 #define CONNECT_TIMEOUT_DEFAULT (10 * USEC_PER_SEC)
 #define HEADER_TIMEOUT_DEFAULT  (60 * USEC_PER_SEC)
-#define DNS_CACHE_S             300L
-#define DNS_FRESH_US            ((DNS_CACHE_S - 30) * USEC_PER_SEC)
-#define HOST_MAX                256
-
-/* libcurl starts a thread for each look-up it cannot answer from its cache, so the first call to a
- * name goes alone and the others wait for it here. */
-struct host {
-    char *name; /* "name:port" */
-    int64_t fresh_until_us;
-    struct http_call *resolving;
-    struct host *next;
-};
 
 enum call_state {
     CALL_WAITING, /* in client->waiting, not known to libcurl */
@@ -45,7 +33,7 @@ struct http_call {
     enum err refused; /* the request is no good; said from the loop, not from http_start() */
     struct curl_slist *headers;
     char *body;
-    struct host *host; /* NULL when no name has to be resolved */
+    struct gate_host *host; /* NULL when no name has to be resolved */
     int64_t connect_us, header_us, idle_us;
     int64_t last_byte_us;
     struct loop_timer deadline;
@@ -59,7 +47,7 @@ struct http_client {
     char *user_agent, *ca_file;
     size_t max_connections, running;
     struct http_call *waiting, *active, *over;
-    struct host *hosts;
+    struct resolve_gate gate;
     struct loop_task pump;
     uint64_t bytes_in;
 };
@@ -67,47 +55,6 @@ struct http_client {
 static void pump_soon(struct http_client *client)
 {
     loop_defer(client->loop, &client->pump);
-}
-
-/* ---- hosts ---- */
-
-static bool is_literal(const char *host)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return host[0] == '[' || strcasecmp(host, "localhost") == 0 ||
-           inet_pton(AF_INET, host, address) == 1;
-}
-
-static struct host *host_of(struct http_client *client, const char *name)
-{
-    struct host *h = client->hosts;
-    size_t count = 0;
-    for (; h != NULL; h = h->next, count++) {
-        if (strcmp(h->name, name) == 0)
-            return h;
-    }
-    if (count >= HOST_MAX)
-        return NULL; /* so many names that one look-up each is no storm */
-    h = mem_alloc(sizeof(*h));
-    h->name = mem_strdup(name);
-    LL_PREPEND(client->hosts, h);
-    return h;
-}
-
-static void host_resolved(struct http_call *call, bool known)
-{
-    struct host *h = call->host;
-    if (h == NULL || h->resolving != call)
-        return;
-    h->resolving = NULL;
-    h->fresh_until_us = known ? loop_now(call->client->loop) + DNS_FRESH_US : 0;
-    pump_soon(call->client);
-}
-
-static bool host_ready(const struct http_call *call)
-{
-    const struct host *h = call->host;
-    return h == NULL || (h->resolving == NULL) || h->fresh_until_us > loop_now(call->client->loop);
 }
 
 /* ---- ends ---- */
@@ -120,7 +67,8 @@ static void stop(struct http_call *call)
         DL_DELETE(client->waiting, call);
     else
         DL_DELETE(client->active, call);
-    host_resolved(call, false);
+    if (gate_tell(call->host, call, false, loop_now(client->loop)))
+        pump_soon(client);
     call->state = CALL_OVER;
     DL_APPEND(client->over, call);
     pump_soon(client);
@@ -229,7 +177,8 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
         return CURL_PREREQFUNC_ABORT;
     struct loop *loop = call->client->loop;
     call->phase = HTTP_SENT;
-    host_resolved(call, true);
+    if (gate_tell(call->host, call, true, loop_now(loop)))
+        pump_soon(call->client);
     timer_set(loop, &call->deadline, loop_now(loop) + call->header_us, on_deadline, call);
     return CURL_PREREQFUNC_OK;
 }
@@ -291,7 +240,7 @@ static void set_transport(struct http_call *call)
     (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
+    (void)curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, RESOLVE_CACHE_S);
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                            (long)(call->connect_us / USEC_PER_MSEC) + 60000L); /* ours is first */
     /* A stuck look-up must not hold the loop when its call is given up. */
@@ -365,11 +314,7 @@ static enum err set_url(struct http_call *call, const char *url)
         curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
         goto out;
-    if (!is_literal(host)) {
-        char *name = mem_printf("%s:%s", host, port);
-        call->host = host_of(call->client, name);
-        free(name);
-    }
+    call->host = gate_host(&call->client->gate, host, port);
     (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
     err = OK;
 out:
@@ -422,8 +367,7 @@ static enum err begin(struct http_call *call)
     DL_DELETE(client->waiting, call);
     DL_APPEND(client->active, call);
     call->state = CALL_RUNNING;
-    if (call->host != NULL && call->host->fresh_until_us <= loop_now(client->loop))
-        call->host->resolving = call;
+    gate_pass(call->host, call, loop_now(client->loop));
     set_connect_deadline(call);
     return OK;
 }
@@ -436,7 +380,7 @@ static bool admit(struct http_client *client)
     DL_FOREACH_SAFE (client->waiting, call, next) {
         if (client->running >= client->max_connections)
             break;
-        if (call->refused == OK && !host_ready(call)) {
+        if (call->refused == OK && !gate_may_pass(call->host, loop_now(client->loop))) {
             set_connect_deadline(call); /* a dead resolver must not hold them one by one */
             continue;
         }
@@ -512,11 +456,7 @@ void http_client_free(struct http_client *client)
     }
     loop_cancel(client->loop, &client->pump);
     curl_loop_free(client->curl);
-    struct host *h, *next;
-    LL_FOREACH_SAFE (client->hosts, h, next) {
-        free(h->name);
-        free(h);
-    }
+    gate_free(&client->gate);
     free(client->user_agent);
     free(client->ca_file);
     free(client);

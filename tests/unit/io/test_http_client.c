@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -258,6 +259,39 @@ static void refused_connections_and_bad_requests_end_later_with_a_reason(void **
     }
 }
 
+static int threads(void)
+{
+    int count = 0;
+    DIR *d = opendir("/proc/self/task");
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        count += e->d_name[0] != '.' ? 1 : 0;
+    closedir(d);
+    return count;
+}
+
+static void many_calls_to_an_unknown_name_do_not_start_as_many_threads(void **state)
+{
+    struct world *w = *state;
+    enum { CALLS = 60 };
+    static struct seen s[CALLS];
+    struct http_request r = {
+        .method = "GET", .url = "http://no.such.host.invalid/", .connect_timeout_us = USEC_PER_SEC};
+    int before = threads(), most = 0, over = 0;
+    for (int i = 0; i < CALLS; i++)
+        start(w, &s[i], &r);
+    while (over < CALLS) {
+        loop_turn(w->loop, 1000);
+        most = threads() > most ? threads() : most;
+        over = 0;
+        for (int i = 0; i < CALLS; i++)
+            over += s[i].ends;
+    }
+    for (int i = 0; i < CALLS; i++)
+        assert_true(s[i].end.err == ERR_CONNECT || s[i].end.err == ERR_TIMEOUT);
+    assert_in_range(most - before, 0, 3);
+}
+
 static void silence_before_the_headers_ends_at_the_deadline(void **state)
 {
     struct world *w = *state;
@@ -400,6 +434,7 @@ int main(void)
         TEST(a_request_on_a_dying_kept_connection_is_not_sent_twice),
         TEST(each_way_to_break_off_has_its_name),
         TEST(refused_connections_and_bad_requests_end_later_with_a_reason),
+        TEST(many_calls_to_an_unknown_name_do_not_start_as_many_threads),
         TEST(silence_before_the_headers_ends_at_the_deadline),
         TEST(silence_in_the_body_ends_at_the_idle_deadline_and_bytes_move_it),
         TEST(an_abort_in_any_callback_is_the_last_one),
