@@ -9,6 +9,26 @@
 #include "base/err.h"
 #include "text/json.h"
 
+/* The canonical object, in the order of docs/request.md (which lists the shapes it is made from;
+ * params_shapes.c is the table itself). Absent members are absent, never null or empty; those
+ * marked ! are always there.
+ *
+ *   topic! title tone hook thumbnail cta language pointOfView model   text
+ *   type! full, outline          platform! youtube, shorts, tiktok, ad, explainer, course
+ *   mode! live, batch            targetDuration! seconds      variants! 1..5
+ *   audience   {summary demographics interests knowledgeLevel: text; painPoints[] goals[]}
+ *   voice      {summary pace energy tone style personality vocabulary humor: text; hooks[] dos[]
+ *              donts[] signaturePhrases[]}
+ *   frame      {problem solution transformation text: text}
+ *   contentPoints[{title! description keyTakeaway: text; duration: seconds}]
+ *   research   {summary: text; sources[{title url content: text; verified starred: bool}];
+ *              insights[]}
+ *   sponsor    {name product placement cta disclosureText: text; duration: seconds;
+ *              talkingPoints[]; disclosure: bool}     with a name or a product
+ *   mustInclude[] mustAvoid[] exports[]                                texts
+ *   deadline idempotencyKey: text         maxCostUsd: number
+ *
+ * Members with other names are the user's own, at every level: any JSON, null too. */
 #define PARAMS_SIZE_MAX ((size_t)8 << 20)
 
 struct params_limits {

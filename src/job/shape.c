@@ -274,7 +274,7 @@ static enum err convert(const struct shape *shape, const json_t *value, json_t *
     if (shape->kind == SHAPE_LIST)
         return to_list(shape, value, ret, msg);
     e = shape_value(shape, value, ret, &why);
-    if (e == OK || !shape->strict)
+    if (e == OK || (e == ERR_INVALID && !shape->strict))
         return OK;
     return err_set(msg, ERR_INVALID, "%s: %s", shape->to, why.text);
 }

@@ -46,7 +46,7 @@ struct shape {
 };
 
 #define SHAPE_TEXT_MAX ((int64_t)256 << 10)
-#define SHAPE_LIST_MAX 1000 /* elements; of objects, more are an error, strict or not */
+#define SHAPE_LIST_MAX 1000 /* elements. Past these two, strict or not, it is an error */
 
 /* `values` are objects, or texts that hold one, or NULL; the members of the first win. Members that
  * the table does not know are kept. ERR_INVALID with "member: what is wrong". Owned. */

@@ -187,7 +187,7 @@ enum err shape_to_text(const struct shape *shape, const json_t *value, json_t **
         return OK;
     enum err e = add_text(&text, shape, value, 0);
     if (e != OK || text.len > max)
-        e = err_set(msg, ERR_INVALID, "longer than %zu bytes", max);
+        e = err_set(msg, ERR_TOO_BIG, "longer than %zu bytes", max);
     else if (text.len > 0)
         *ret = json_stringn(text.data, text.len);
     buf_free(&text);
@@ -243,7 +243,7 @@ enum err shape_to_texts(const struct shape *shape, const json_t *value, json_t *
     size_t n = json_array_size(list);
     enum err e = OK;
     if (n > SHAPE_LIST_MAX)
-        e = err_set(msg, ERR_INVALID, "%zu elements; at most %d are taken", n, SHAPE_LIST_MAX);
+        e = err_set(msg, ERR_TOO_BIG, "%zu elements; at most %d are taken", n, SHAPE_LIST_MAX);
     for (size_t i = 0; i < n && e == OK; i++) {
         json_t *text = NULL;
         e = shape_to_text(shape, json_array_get(list, i), &text, msg);

@@ -292,6 +292,22 @@ static void a_list_of_more_than_a_thousand_is_refused(void **state)
     }
 }
 
+/* Losing half of what a user wrote would be worse than saying so. */
+static void a_text_past_its_maximum_is_refused(void **state)
+{
+    (void)state;
+    struct buf raw = BUF_INIT(400000);
+    struct params p;
+    struct errmsg msg = {""};
+    buf_puts(&raw, "{\"topic\":\"T\",\"targetAudience\":{\"demographics\":\"");
+    for (int i = 0; i < (256 << 10) + 1; i++)
+        buf_puts(&raw, "x");
+    buf_puts(&raw, "\"}}");
+    assert_int_equal(params_normalise(raw.data, raw.len, NULL, &limits, &p, &msg), ERR_INVALID);
+    assert_string_equal(msg.text, "demographics: longer than 262144 bytes");
+    buf_free(&raw);
+}
+
 static void research(void **state)
 {
     (void)state;
@@ -527,6 +543,7 @@ int main(void)
         cmocka_unit_test(audience),
         cmocka_unit_test(an_audience_of_tens_of_kilobytes_is_taken),
         cmocka_unit_test(a_list_of_more_than_a_thousand_is_refused),
+        cmocka_unit_test(a_text_past_its_maximum_is_refused),
         cmocka_unit_test(research),
         cmocka_unit_test(sponsor),
         cmocka_unit_test(choices),
