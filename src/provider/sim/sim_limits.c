@@ -122,7 +122,7 @@ static struct told tell_one(const struct limits *l, const struct level *levels, 
     int64_t remaining = (int64_t)level;
     if (f != LIMITS_REQUESTS)
         remaining = llround(level / TOKEN_ROUNDING) * TOKEN_ROUNDING;
-    int64_t full_us = (int64_t)((l->capacity[f] - levels[f].tokens) / l->per_us[f]);
+    int64_t full_us = llround((l->capacity[f] - levels[f].tokens) / l->per_us[f]);
     return (struct told){
         .limit = l->per_minute[f], .remaining = remaining, .reset_us = wall_us + full_us};
 }
