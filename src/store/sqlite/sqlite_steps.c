@@ -59,8 +59,13 @@ static const char sql_calm[] =
 static const char sql_row_progress[] =
     "UPDATE script_generation_jobs SET current_step = ?, progress = max(coalesce(progress, 0), ?),"
     " current_chunk = ?, total_chunks = ?, updated_at = ? WHERE id = ?";
+static const char sql_text_clear[] = "DELETE FROM scriptorium_text WHERE job_id = ?";
+/* Text that does not go on where the saved text ends is left out: better short than with a hole. */
 static const char sql_text_add[] =
-    "INSERT INTO scriptorium_text (job_id, step, input_hash, text) VALUES (?, ?, ?, ?)";
+    "INSERT INTO scriptorium_text (job_id, step, input_hash, at, text)"
+    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?4 = 0 OR ?4 ="
+    " (SELECT t.at + length(CAST(t.text AS BLOB)) FROM scriptorium_text t WHERE t.job_id = ?1"
+    " AND t.step = ?2 AND t.input_hash = ?3 ORDER BY t.n DESC LIMIT 1)";
 static const char sql_call_count[] =
     "UPDATE scriptorium_call SET saved_output = max(saved_output, ?), saved_rate = ?"
     " WHERE id = ? AND state = 0";
@@ -87,10 +92,19 @@ static enum err write_row(struct sqlite_store *s, const struct store_progress *p
 
 static enum err add_text(struct sqlite_store *s, const struct store_progress *p)
 {
-    struct query *q = db_query(s->db, sql_text_add);
+    struct query *q;
+    if (p->text_offset == 0) {
+        q = db_query(s->db, sql_text_clear);
+        query_id(q, &p->job);
+        enum err e = query_run(q);
+        if (e != OK)
+            return e;
+    }
+    q = db_query(s->db, sql_text_add);
     query_id(q, &p->job);
     query_text(q, p->text_step);
     query_text(q, p->text_hash);
+    query_int(q, (int64_t)p->text_offset);
     query_bytes(q, p->text, p->text_len);
     return query_run(q);
 }

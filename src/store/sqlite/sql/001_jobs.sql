@@ -109,6 +109,7 @@ CREATE TABLE scriptorium_text (
     job_id TEXT NOT NULL,
     step TEXT NOT NULL,
     input_hash TEXT NOT NULL,
+    at INTEGER NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX scriptorium_text_job ON scriptorium_text (job_id);
