@@ -235,9 +235,9 @@ static void turn(struct loop *loop, int64_t max_wait_us)
 {
     assert(!loop->in_turn);
     loop->in_turn = true;
-    run_posted(loop);
     if (!loop->manual)
         poll_once(loop, loop->stopped ? 0 : max_wait_us);
+    run_posted(loop);
     run_timers(loop);
     run_deferred(loop);
     loop->in_turn = false;

@@ -1,5 +1,5 @@
 /* In: descriptors, deadlines, signals, work from other threads. Out: callbacks on one thread, in a
- * fixed order each turn: posted work, descriptors, timers, deferred work. The one home of uv.h. */
+ * fixed order each turn: descriptors, posted work, timers, deferred work. The one home of uv.h. */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 

@@ -19,7 +19,8 @@ struct deck { /* position in one list: start + dealt * step, modulo its length *
 
 struct words {
     struct rng rng;
-    const char *topic, *title;
+    const char *topic;
+    char *title;
     struct deck decks[GRAMMAR_LISTS_MAX];
     struct deck headings;
     uint64_t seen[SEEN_SLOTS];
@@ -59,7 +60,7 @@ struct words *words_new(uint64_t seed, const char *topic)
     struct words *w = mem_alloc(sizeof(*w));
     w->rng = rng_seed(seed, 11);
     w->topic = topic;
-    w->title = topic;
+    w->title = mem_strdup(topic);
     /* Headings must not repeat between the chunks of one script, whose prompts, and so seeds,
      * differ: their order hangs on the topic alone. */
     uint64_t h = 1469598103934665603u;
@@ -72,12 +73,14 @@ struct words *words_new(uint64_t seed, const char *topic)
 
 void words_free(struct words *w)
 {
+    free(w->title);
     free(w);
 }
 
 void words_title(struct words *w, const char *title)
 {
-    w->title = title;
+    free(w->title);
+    w->title = mem_strdup(title);
 }
 
 struct rng *words_rng(struct words *w)

@@ -29,7 +29,7 @@ struct words;
 /* Borrows `topic`. Two of the same seed say the same. */
 struct words *words_new(uint64_t seed, const char *topic);
 void words_free(struct words *w);                     /* takes NULL */
-void words_title(struct words *w, const char *title); /* of the section; borrowed */
+void words_title(struct words *w, const char *title); /* of the section; copied */
 struct rng *words_rng(struct words *w);               /* for the caller's own choices */
 /* Appends one sentence with its full stop (or phrase without) to `out`. Never the same twice, as
  * long as the grammar lasts. */

@@ -128,7 +128,7 @@ static void note_readable(void *ctx, unsigned events)
         note(ctx);
 }
 
-static void a_turn_runs_posted_then_descriptors_then_timers_then_deferred(void **state)
+static void a_turn_runs_descriptors_then_posted_then_timers_then_deferred(void **state)
 {
     (void)state;
     struct loop *loop = real_loop();
@@ -144,7 +144,7 @@ static void a_turn_runs_posted_then_descriptors_then_timers_then_deferred(void *
     timer_set(loop, &timer, loop_now(loop) - 1, note, &d);
     loop_post(loop, &posted);
     loop_turn(loop, 0);
-    assert_string_equal(t.text, "pwde");
+    assert_string_equal(t.text, "wpde");
     loop_unwatch(watch);
     close(fd[0]);
     close(fd[1]);
@@ -211,6 +211,28 @@ static void posts_from_threads_all_run_once_on_the_loop(void **state)
         assert_int_equal(posters[i].ran, POSTS);
     }
     loop_free(loop);
+}
+
+static void *post_one(void *arg)
+{
+    struct poster *p = arg;
+    loop_post(p->loop, &p->task[0]);
+    return NULL;
+}
+
+static void a_post_that_ends_the_wait_runs_in_the_same_turn(void **state)
+{
+    (void)state;
+    static struct poster p;
+    int left = 2; /* count() stops the loop at 0 */
+    pthread_t thread;
+    p = (struct poster){.loop = real_loop(), .left = &left};
+    p.task[0] = (struct loop_task){.fn = count, .ctx = &p};
+    assert_int_equal(pthread_create(&thread, NULL, post_one, &p), 0);
+    loop_turn(p.loop, 60 * USEC_PER_SEC);
+    assert_int_equal(p.ran, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    loop_free(p.loop);
 }
 
 struct closer {
@@ -302,9 +324,10 @@ int main(void)
         cmocka_unit_test(timers_fire_in_order_of_deadline_then_of_setting),
         cmocka_unit_test(a_timer_that_sets_itself_fires_at_each_of_its_times),
         cmocka_unit_test(canceled_tasks_do_not_run),
-        cmocka_unit_test(a_turn_runs_posted_then_descriptors_then_timers_then_deferred),
+        cmocka_unit_test(a_turn_runs_descriptors_then_posted_then_timers_then_deferred),
         cmocka_unit_test(a_timer_is_never_early),
         cmocka_unit_test(posts_from_threads_all_run_once_on_the_loop),
+        cmocka_unit_test(a_post_that_ends_the_wait_runs_in_the_same_turn),
         cmocka_unit_test(a_closed_watch_never_calls_back_though_its_event_was_collected),
         cmocka_unit_test(a_paused_watch_rests_and_a_hang_up_repeats_until_handled),
         cmocka_unit_test(signals_arrive_on_the_loop),

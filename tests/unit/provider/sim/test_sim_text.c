@@ -310,6 +310,31 @@ static const char outline_block[] =
     "<chunk n=\"2\" from=\"15:00\" to=\"30:00\" words=\"2145\">chunk 2 of 2</chunk>\n"
     "<point>Alpha \"quoted\"</point>\n<point>Beta</point>\n<point>Gamma</point>\n</request>\n";
 
+static void an_outline_without_points_has_sections_of_its_own(void **state)
+{
+    (void)state;
+    static const char block[] =
+        "<request kind=\"outline\" chunk=\"0\" chunks=\"2\" from=\"00:00\" to=\"30:00\" "
+        "words=\"3900\" first=\"no\" last=\"no\" tags=\"0\">\n<topic>Bridges</topic>\n"
+        "<chunk n=\"1\" from=\"00:00\" to=\"15:00\" words=\"2145\">chunk 1 of 2</chunk>\n"
+        "<chunk n=\"2\" from=\"15:00\" to=\"30:00\" words=\"2145\">chunk 2 of 2</chunk>\n"
+        "</request>\n";
+    struct ask a = {0};
+    struct buf out = BUF_INIT(TEXT_MAX);
+    json_t *outline = NULL;
+    assert_true(ask_read(block, sizeof block - 1, &a));
+    text_put_outline(&a, 5, TEXT_MAX, &out);
+    assert_int_equal(json_parse(out.data, out.len, TEXT_MAX, &outline, NULL), OK);
+    size_t i;
+    json_t *chunk;
+    assert_int_equal(json_array_size(json_arr(outline, "chunks")), 2);
+    json_array_foreach (json_arr(outline, "chunks"), i, chunk)
+        assert_int_equal(json_array_size(json_arr(chunk, "sections")), 2);
+    json_decref(outline);
+    buf_free(&out);
+    ask_free(&a);
+}
+
 static void an_outline_holds_every_point_in_exactly_one_chunk(void **state)
 {
     (void)state;
@@ -417,6 +442,7 @@ int main(void)
         cmocka_unit_test(a_continuation_goes_on_in_the_cut_sentence),
         cmocka_unit_test(an_expansion_mends_what_is_missing),
         cmocka_unit_test(an_outline_holds_every_point_in_exactly_one_chunk),
+        cmocka_unit_test(an_outline_without_points_has_sections_of_its_own),
         cmocka_unit_test(a_schema_is_filled),
         cmocka_unit_test(a_plain_prompt_gets_a_short_answer_about_it),
         cmocka_unit_test(the_grammar_knows_all_its_words),
