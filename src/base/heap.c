@@ -63,7 +63,7 @@ void heap_put(struct heap *h, struct heap_node *n, int64_t key)
     }
     if (h->len == h->cap) {
         h->cap = h->cap == 0 ? 64 : h->cap * 2;
-        h->items = mem_resize(h->items, h->cap * sizeof(h->items[0]));
+        h->items = mem_resize(h->items, h->cap * sizeof(struct heap_node *));
     }
     sift_up(h, h->len++, n);
 }

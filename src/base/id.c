@@ -11,7 +11,7 @@ struct uuid uuid_new(int64_t wall_us)
     static _Thread_local uint64_t last_ms;
     static _Thread_local uint16_t counter;
 
-    struct uuid id;
+    struct uuid id = {{0}};
     rng_secret(id.bytes, sizeof id.bytes);
     uint64_t ms = (uint64_t)(wall_us / 1000);
     if (ms <= last_ms && counter < 0xfff) {

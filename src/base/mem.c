@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ARENA_FIRST     1024u
-#define ARENA_BLOCK_MAX (64u * 1024u)
+#define ARENA_BLOCK_MAX ((size_t)64 * 1024)
 
 struct arena_block {
     struct arena_block *next;

@@ -376,7 +376,7 @@ static enum err begin(struct http_call *call)
  * changed the list. */
 static bool admit(struct http_client *client)
 {
-    struct http_call *call, *next;
+    struct http_call *call = NULL, *next = NULL;
     DL_FOREACH_SAFE (client->waiting, call, next) {
         if (client->running >= client->max_connections)
             break;
@@ -400,7 +400,7 @@ static bool admit(struct http_client *client)
 static void pump(void *ctx)
 {
     struct http_client *client = ctx;
-    struct http_call *call, *next;
+    struct http_call *call = NULL, *next = NULL;
     DL_FOREACH_SAFE (client->over, call, next) {
         DL_DELETE(client->over, call);
         release(call);

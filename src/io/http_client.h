@@ -1,5 +1,5 @@
 /* In: a request and deadlines. Out: status, headers and body bytes as they come, then one end.
- * The one home of curl.h. */
+ * curl.h has its home in http_client.c and curl_loop.c. */
 #ifndef IO_HTTP_CLIENT_H
 #define IO_HTTP_CLIENT_H
 

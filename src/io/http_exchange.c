@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 #define STREAM_BLOCK 4096
-#define OUT_KEPT     (16u * 1024u) /* an emptied stream buffer larger than this is freed */
+#define OUT_KEPT     ((size_t)16 * 1024) /* an emptied stream buffer larger than this is freed */
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *mhd, int fd,
                                    size_t max_body, size_t max_unsent)

@@ -18,7 +18,7 @@
 #include "io/http_exchange.h"
 
 #define MAX_BODY_DEFAULT        (1u << 20)
-#define MAX_HEADERS_DEFAULT     (16u * 1024u)
+#define MAX_HEADERS_DEFAULT     ((size_t)16 * 1024)
 #define HEADER_TIMEOUT_DEFAULT  (10 * USEC_PER_SEC)
 #define MAX_CONNECTIONS_DEFAULT 1024u
 #define MAX_UNSENT_DEFAULT      (1u << 20)
@@ -31,7 +31,7 @@
 #define SPARE                   64u         /* connections past the maximum that hear "503" */
 #define RUNS_PER_TURN           4
 #define BACKLOG                 1024
-#define POOL_FOR(limit)         (2 * (limit) + 8 * 1024) /* libmicrohttpd's memory per connection */
+#define POOL_FOR(limit)         (2 * (limit) + (size_t)8 * 1024) /* libmicrohttpd memory per connection */
 
 enum conn_phase {
     CONN_KEPT,      /* between two requests */

@@ -1,5 +1,5 @@
 /* In: HTTP/1.1 requests. Out: one callback per whole request, answered at once, later, or as a
- * stream. The one home of microhttpd.h. */
+ * stream. microhttpd.h has its home in http_server.c and http_exchange.c. */
 #ifndef IO_HTTP_SERVER_H
 #define IO_HTTP_SERVER_H
 

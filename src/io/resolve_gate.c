@@ -42,7 +42,7 @@ struct gate_host *gate_host(struct resolve_gate *gate, const char *host, const c
 
 void gate_free(struct resolve_gate *gate)
 {
-    struct gate_host *h, *next;
+    struct gate_host *h = NULL, *next = NULL;
     LL_FOREACH_SAFE (gate->hosts, h, next) {
         free(h->name);
         free(h);

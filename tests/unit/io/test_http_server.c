@@ -78,19 +78,29 @@ static char *refusal(void *ctx, int status)
     return mem_printf("{\"error\":\"refused %d\"}", status);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, int64_t header_timeout_us)
 {
     static struct world w;
     w = (struct world){.loop = peer_loop(), .in = mem_alloc(IN_SIZE)};
     struct http_server_config config = {.host = "127.0.0.1",
                                         .max_connections = 8,
-                                        .header_timeout_us = 300 * USEC_PER_MSEC,
+                                        .header_timeout_us = header_timeout_us,
                                         .max_unsent = MAX_UNSENT,
                                         .refusal_body = refusal};
     assert_int_equal(http_server_new(w.loop, &config, on_exchange, &w, &w.server, NULL), OK);
     w.port = http_server_port(w.server);
     *state = &w;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, 0);
+}
+
+static int set_up_impatient(void **state)
+{
+    return set_up_with(state, 300 * USEC_PER_MSEC);
 }
 
 static int tear_down(void **state)
@@ -146,7 +156,7 @@ static void a_delayed_answer_arrives_when_given(void **state)
     struct world *w = *state;
     int fd = ask(w, GET("/later"));
     peer_wait(w->loop, &w->has_open);
-    peer_turns(w->loop, 400 * USEC_PER_MSEC); /* longer than the time for headers */
+    peer_turns(w->loop, 400 * USEC_PER_MSEC); /* longer than the time for requests */
     assert_false(w->gone);
     http_reply(w->open, 200, NULL, NULL, "late", 4);
     expect(w, fd, "\r\n\r\nlate");
@@ -416,22 +426,23 @@ static void freeing_a_server_ends_all_that_is_open(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)           cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_IMPATIENT(name) cmocka_unit_test_setup_teardown(name, set_up_impatient, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(requests_arrive_whole_and_decoded_on_a_kept_connection),
-        TEST(a_delayed_answer_arrives_when_given),
+        TEST_IMPATIENT(a_delayed_answer_arrives_when_given),
         TEST(a_stream_leaves_write_by_write),
         TEST(a_cut_stream_delivers_what_was_written_and_no_proper_end),
         TEST(a_vanished_client_is_noticed_within_a_second),
-        TEST(half_a_header_is_cut_at_the_deadline_however_it_drips),
-        TEST(half_a_body_and_half_a_second_request_are_cut_too),
+        TEST_IMPATIENT(half_a_header_is_cut_at_the_deadline_however_it_drips),
+        TEST_IMPATIENT(half_a_body_and_half_a_second_request_are_cut_too),
         TEST(big_bodies_are_refused_and_the_refusal_can_be_read),
         TEST(a_body_at_the_limit_is_taken),
         TEST(big_headers_are_refused),
-        TEST(garbage_is_refused_and_harms_nobody),
+        TEST_IMPATIENT(garbage_is_refused_and_harms_nobody),
         TEST(connections_past_the_limit_hear_so_and_others_go_on),
         TEST(a_reader_that_is_too_slow_is_cut),
         TEST(head_requests_end_once_with_no_body),
