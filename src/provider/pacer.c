@@ -22,6 +22,8 @@
 #define OUTPUT_RESERVE      0.1 /* of the output bucket stays free for streams that run fast */
 #define OUTPUT_DEBT_US      (20 * USEC_PER_SEC)
 #define OUTPUT_BURST_MIN_US USEC_PER_SEC /* the slack by which wrong rates are corrected */
+#define FIRST_CALLS_MAX     32           /* unanswered ones, while no limit is known */
+#define FIRST_CALLS_US      (100 * USEC_PER_MSEC)
 #define ASK_AGAIN_US        (500 * USEC_PER_MSEC)
 #define THROTTLE_US         USEC_PER_SEC       /* a 429 without retry-after */
 #define RAMP_US             (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
@@ -32,6 +34,7 @@ struct pace_class {
     struct bucket requests, input, output;
     struct concurrency concurrency;
     int running;
+    bool answered; /* the provider has answered a call: what it tells of its limits is known */
     int64_t silent_calls, silent_input;     /* running, and message_start has not come yet */
     double rates;                           /* sum over the running streams, tokens per second */
     double learned_tokens, learned_seconds; /* their quotient is the rate of an average stream */
@@ -181,13 +184,23 @@ static void measure(struct ticket *t, int64_t now_us)
 
 enum wait { WAIT_NONE, WAIT_CALLS, WAIT_REQUESTS, WAIT_INPUT, WAIT_OUTPUT, WAIT_MAX };
 
+/* Before the first answer nobody knows what is allowed: no storm into the dark. */
+static int64_t calls_when(struct pace_class *c, int64_t now_us)
+{
+    int64_t at_us = concurrency_when(&c->concurrency, c->running, now_us);
+    bool dark = !c->answered && c->requests.per_minute == 0;
+    if (at_us == now_us && dark && c->silent_calls >= FIRST_CALLS_MAX)
+        return now_us + FIRST_CALLS_US;
+    return at_us;
+}
+
 /* The latest of all dimensions' times: nothing is taken unless every one of them allows it. */
 static int64_t class_when(struct pace_class *c, const struct pacer_need *need, int64_t now_us,
                           enum wait *ret_wait)
 {
     int64_t at[WAIT_MAX] = {
         [WAIT_NONE] = now_us,
-        [WAIT_CALLS] = concurrency_when(&c->concurrency, c->running, now_us),
+        [WAIT_CALLS] = calls_when(c, now_us),
         [WAIT_REQUESTS] = bucket_when(&c->requests, 1, now_us),
         [WAIT_INPUT] = bucket_when(&c->input, (double)need->input_tokens, now_us),
         [WAIT_OUTPUT] = output_when(c, need, now_us),
@@ -285,6 +298,7 @@ void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, 
     c->silent_calls--;
     c->silent_input -= t->input;
     t->started = true;
+    c->answered = true;
     /* Cache reads do not count against the limit. */
     int64_t truth = usage->input + usage->cache_write_5m + usage->cache_write_1h;
     bucket_correct(&c->input, t->input, truth, now_us);
@@ -403,6 +417,7 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
     struct pace_class *c = t->class;
     settle(p, ticket, t, end, now_us);
     if (end != NULL) {
+        c->answered = c->answered || end->http_status > 0;
         if (end->http_status > 0)
             pacer_report(p, c->name, &end->rates, now_us, wall_us);
         obey_class(p, t, end, now_us);

@@ -153,7 +153,7 @@ static void a_429_that_names_nothing_stops_the_whole_class(void **state)
 static void overload_halves_what_runs_at_most_once_a_second_and_it_grows_back(void **state)
 {
     (void)state;
-    struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+    struct pacer *p = pacer_new(&(struct pacer_config){.requests = 600000, .burst_us = S});
     uint64_t t[100];
     for (int i = 0; i < 100; i++)
         t[i] = must_admit(p, &one_request, T0);
@@ -323,6 +323,20 @@ static void too_many_running_wait_for_an_end_and_say_so(void **state)
     pacer_free(p);
 }
 
+static void only_a_few_go_into_the_dark_before_the_first_answer(void **state)
+{
+    (void)state;
+    struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+    uint64_t t = must_admit(p, &one_request, T0);
+    for (int i = 1; i < 32; i++)
+        must_admit(p, &one_request, T0);
+    assert_int_equal(must_wait(p, &one_request, T0), T0 + 100000);
+    pacer_started(p, t, &(struct usage){.input = 1}, T0 + 1);
+    for (int i = 0; i < 100; i++)
+        must_admit(p, &one_request, T0 + 1);
+    pacer_free(p);
+}
+
 static void a_limit_below_one_stream_still_lets_one_run(void **state)
 {
     (void)state;
@@ -361,6 +375,7 @@ int main(void)
         cmocka_unit_test(absent_headers_leave_the_model_alone),
         cmocka_unit_test(old_headers_do_not_undo_newer_ones),
         cmocka_unit_test(too_many_running_wait_for_an_end_and_say_so),
+        cmocka_unit_test(only_a_few_go_into_the_dark_before_the_first_answer),
         cmocka_unit_test(a_limit_below_one_stream_still_lets_one_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
