@@ -79,6 +79,14 @@ void bucket_give(struct bucket *b, double tokens, int64_t now_us)
     b->level = fmin(b->level + tokens, bucket_capacity(b));
 }
 
+void bucket_correct(struct bucket *b, int64_t taken, int64_t truth, int64_t now_us)
+{
+    if (truth > taken)
+        bucket_take(b, (double)(truth - taken), now_us);
+    else if (truth < taken)
+        bucket_give(b, (double)(taken - truth), now_us);
+}
+
 void bucket_freeze(struct bucket *b, int64_t until_us, double holds, int64_t now_us)
 {
     bucket_refill(b, now_us);

@@ -29,6 +29,8 @@ void bucket_refill(struct bucket *b, int64_t now_us);
 int64_t bucket_when(struct bucket *b, double need, int64_t now_us);
 void bucket_take(struct bucket *b, double tokens, int64_t now_us);
 void bucket_give(struct bucket *b, double tokens, int64_t now_us);
+/* What was taken turns out to have been another amount. */
+void bucket_correct(struct bucket *b, int64_t taken, int64_t truth, int64_t now_us);
 /* Refused by the provider: closed until then, when it will hold just so many tokens. Their burst
  * seems smaller than ours: ours is halved, once for each freeze. */
 void bucket_freeze(struct bucket *b, int64_t until_us, double holds, int64_t now_us);

@@ -2,7 +2,6 @@
  * again. Each rate class has its own buckets, so that none waits for another. */
 #include "provider/pacer.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,43 +10,32 @@
 #include "base/mem.h"
 #include "provider/bucket.h"
 #include "provider/concurrency.h"
+#include "provider/output_meter.h"
 
-#define TOKEN_ROUNDING      1000.0 /* of remaining tokens in the headers */
-#define RATE_FIRST          80.0   /* tokens per second of a stream, before any was seen */
-#define RATE_FIRST_WEIGHT   2.0    /* ... weighs as much as two seconds of one stream */
-#define LEARN_WINDOW_S      60.0   /* of every running stream, is what the average remembers */
-#define LEARN_STREAMS_MIN   5
-#define MEASURE_AFTER_US    USEC_PER_SEC
-#define LIFE_MAX_S          600.0
-#define OUTPUT_RESERVE      0.1 /* of the output bucket stays free for streams that run fast */
-#define OUTPUT_DEBT_US      (20 * USEC_PER_SEC)
-#define OUTPUT_BURST_MIN_US USEC_PER_SEC /* the slack by which wrong rates are corrected */
-#define FIRST_CALLS_MAX     32           /* unanswered ones, while no limit is known */
-#define FIRST_CALLS_US      (100 * USEC_PER_MSEC)
-#define ASK_AGAIN_US        (500 * USEC_PER_MSEC)
-#define THROTTLE_US         USEC_PER_SEC       /* a 429 without retry-after */
-#define RAMP_US             (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
+#define TOKEN_ROUNDING  1000.0 /* of remaining tokens in the headers */
+#define FIRST_CALLS_MAX 32     /* unanswered ones, while no limit is known */
+#define FIRST_CALLS_US  (100 * USEC_PER_MSEC)
+#define THROTTLE_US     USEC_PER_SEC       /* a 429 without retry-after */
+#define RAMP_US         (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
 
 struct pace_class {
     struct pace_class *next;
     char *name, *parked;
-    struct bucket requests, input, output;
+    struct bucket requests, input;
+    struct output_meter output;
     struct concurrency concurrency;
     int running;
     bool answered; /* the provider has answered a call: what it tells of its limits is known */
-    int64_t silent_calls, silent_input;     /* running, and message_start has not come yet */
-    double rates;                           /* sum over the running streams, tokens per second */
-    double learned_tokens, learned_seconds; /* their quotient is the rate of an average stream */
-    int64_t reported_us;                    /* when the newest headers came */
+    int64_t silent_calls, silent_input; /* running, and message_start has not come yet */
+    int64_t reported_us;                /* when the newest headers came */
 };
 
 struct ticket {
     struct pace_class *class; /* NULL = free */
     uint32_t generation, next_free;
     bool started;
-    int64_t input, output; /* as debited so far */
-    int64_t learned_at_us, first_output_us, first_output;
-    double rate;
+    int64_t input; /* as debited so far */
+    struct output_stream output;
 };
 
 struct pacer {
@@ -100,84 +88,11 @@ static struct pace_class *get_class(struct pacer *p, const char *name, int64_t n
     c->name = mem_strdup(name);
     bucket_init(&c->requests, p->config.requests, p->config.burst_us, now_us);
     bucket_init(&c->input, p->config.input_tokens, p->config.burst_us, now_us);
-    bucket_init(&c->output, p->config.output_tokens, p->config.burst_us, now_us);
-    c->output.debt_us = OUTPUT_DEBT_US;
-    c->output.burst_min_us = OUTPUT_BURST_MIN_US;
+    output_meter_init(&c->output, p->config.output_tokens, p->config.burst_us, now_us);
     c->concurrency.max = p->config.max_running;
-    c->learned_tokens = RATE_FIRST * RATE_FIRST_WEIGHT;
-    c->learned_seconds = RATE_FIRST_WEIGHT;
     c->next = p->classes;
     p->classes = c;
     return c;
-}
-
-/* ---- output tokens: metered while they are made, so a start commits a rate, not an amount ---- */
-
-static double expected_rate(const struct pace_class *c, const struct pacer_need *need)
-{
-    if (need->tokens_per_second > 0)
-        return (double)need->tokens_per_second;
-    return fmax(c->learned_tokens / c->learned_seconds, 1.0);
-}
-
-/* The streams together may pass the limit's rate only by what the bucket can pay until the new
- * one has ended; so the sum stays at the limit, and no window goes over it by more than a burst. */
-static int64_t output_when(struct pace_class *c, const struct pacer_need *need, int64_t now_us)
-{
-    struct bucket *b = &c->output;
-    if (need->output_tokens <= 0)
-        return now_us;
-    if (now_us < b->frozen_until_us)
-        return b->frozen_until_us;
-    if (b->per_minute == 0)
-        return now_us;
-    bucket_refill(b, now_us);
-    double rate = expected_rate(c, need);
-    double life_s = fmin((double)need->output_tokens / rate, LIFE_MAX_S);
-    double excess = c->rates + rate - bucket_per_second(b);
-    double full = bucket_capacity(b);
-    double wanted = fmax(excess * life_s, 0) + OUTPUT_RESERVE * full;
-    if (c->running == 0)
-        wanted = fmin(wanted, full); /* a limit below one stream still lets one run */
-    if (b->level >= wanted - 1e-6)
-        return now_us;
-    double gain = bucket_per_second(b) - c->rates;
-    double wait_us = ceil((wanted - b->level) / gain * (double)USEC_PER_SEC);
-    /* The rates of what runs are learned meanwhile: look again soon. */
-    return now_us + (gain > 0 && wait_us < (double)ASK_AGAIN_US ? (int64_t)wait_us : ASK_AGAIN_US);
-}
-
-static void set_rate(struct ticket *t, double rate)
-{
-    t->class->rates += rate - t->rate;
-    t->rate = rate;
-}
-
-/* One stream made so many tokens since it was last looked at (or since it was admitted, so that
- * the wait for the first token counts too). */
-static void learn(struct pace_class *c, struct ticket *t, int64_t tokens, int64_t now_us)
-{
-    double streams = c->running > LEARN_STREAMS_MIN ? c->running : LEARN_STREAMS_MIN;
-    c->learned_tokens = fmax(c->learned_tokens + (double)tokens, 0);
-    c->learned_seconds += (double)(now_us - t->learned_at_us) / (double)USEC_PER_SEC;
-    t->learned_at_us = now_us;
-    double keep = LEARN_WINDOW_S * streams / c->learned_seconds;
-    if (keep < 1) {
-        c->learned_tokens *= keep;
-        c->learned_seconds *= keep;
-    }
-}
-
-static void measure(struct ticket *t, int64_t now_us)
-{
-    if (t->first_output_us == 0) {
-        t->first_output_us = now_us;
-        t->first_output = t->output;
-    }
-    int64_t took_us = now_us - t->first_output_us;
-    int64_t made = t->output - t->first_output;
-    if (took_us >= MEASURE_AFTER_US && made > 0)
-        set_rate(t, (double)made / ((double)took_us / (double)USEC_PER_SEC));
 }
 
 /* ---- admission ---- */
@@ -194,16 +109,23 @@ static int64_t calls_when(struct pace_class *c, int64_t now_us)
     return at_us;
 }
 
+static struct output_need output_need(const struct pacer_need *need)
+{
+    return (struct output_need){.tokens = need->output_tokens,
+                                .tokens_per_second = need->tokens_per_second};
+}
+
 /* The latest of all dimensions' times: nothing is taken unless every one of them allows it. */
 static int64_t class_when(struct pace_class *c, const struct pacer_need *need, int64_t now_us,
                           enum wait *ret_wait)
 {
+    const struct output_need output = output_need(need);
     int64_t at[WAIT_MAX] = {
         [WAIT_NONE] = now_us,
         [WAIT_CALLS] = calls_when(c, now_us),
         [WAIT_REQUESTS] = bucket_when(&c->requests, 1, now_us),
         [WAIT_INPUT] = bucket_when(&c->input, (double)need->input_tokens, now_us),
-        [WAIT_OUTPUT] = output_when(c, need, now_us),
+        [WAIT_OUTPUT] = output_meter_when(&c->output, &output, now_us),
     };
     *ret_wait = WAIT_NONE;
     for (int i = 1; i < WAIT_MAX; i++)
@@ -246,9 +168,8 @@ static void free_ticket(struct pacer *p, struct ticket *t)
         c->silent_calls--;
         c->silent_input -= t->input;
     }
-    set_rate(t, 0);
-    if (--c->running == 0)
-        c->rates = 0; /* what rounding left */
+    output_meter_end(&c->output, &t->output);
+    c->running--;
     t->class = NULL;
     t->next_free = p->free_ticket;
     p->free_ticket = (uint32_t)(t - p->tickets) + 1;
@@ -270,9 +191,8 @@ int64_t pacer_admit(struct pacer *p, const struct pacer_need *need, int64_t now_
     *ret_ticket = new_ticket(p, &t);
     t->class = c;
     t->input = need->input_tokens;
-    t->learned_at_us = now_us;
-    if (need->output_tokens > 0)
-        set_rate(t, expected_rate(c, need));
+    const struct output_need output = output_need(need);
+    output_meter_begin(&c->output, &t->output, &output, now_us);
     c->running++;
     c->silent_calls++;
     c->silent_input += need->input_tokens;
@@ -280,14 +200,6 @@ int64_t pacer_admit(struct pacer *p, const struct pacer_need *need, int64_t now_
 }
 
 /* ---- corrections ---- */
-
-static void bucket_correct(struct bucket *b, int64_t taken, int64_t truth, int64_t now_us)
-{
-    if (truth > taken)
-        bucket_take(b, (double)(truth - taken), now_us);
-    else if (truth < taken)
-        bucket_give(b, (double)(taken - truth), now_us);
-}
 
 void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, int64_t now_us)
 {
@@ -308,13 +220,8 @@ void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, 
 void pacer_output(struct pacer *p, uint64_t ticket, int64_t tokens_so_far, int64_t now_us)
 {
     struct ticket *t = get_ticket(p, ticket);
-    if (t == NULL || tokens_so_far <= t->output)
-        return;
-    int64_t made = tokens_so_far - t->output;
-    bucket_take(&t->class->output, (double)made, now_us);
-    t->output = tokens_so_far;
-    learn(t->class, t, made, now_us);
-    measure(t, now_us);
+    if (t != NULL)
+        output_meter_made(&t->class->output, &t->output, tokens_so_far, now_us);
 }
 
 static void bucket_told(struct bucket *b, const struct limit_report *told, double rounding,
@@ -340,7 +247,7 @@ void pacer_report(struct pacer *p, const char *rate_class, const struct rate_rep
     bucket_told(&c->requests, &rates->requests, 1, (double)c->silent_calls, at_us, now_us, wall_us);
     bucket_told(&c->input, &rates->input, TOKEN_ROUNDING, (double)c->silent_input, at_us, now_us,
                 wall_us);
-    bucket_told(&c->output, &rates->output, TOKEN_ROUNDING, 0, at_us, now_us, wall_us);
+    bucket_told(&c->output.bucket, &rates->output, TOKEN_ROUNDING, 0, at_us, now_us, wall_us);
 }
 
 /* ---- the end of a call ---- */
@@ -358,7 +265,7 @@ static void freeze(struct pace_class *c, const struct ticket *t, const struct ra
     if (input || none)
         bucket_freeze(&c->input, until_us, (double)t->input, now_us);
     if (output || none)
-        bucket_freeze(&c->output, until_us, OUTPUT_RESERVE * bucket_capacity(&c->output), now_us);
+        output_meter_freeze(&c->output, until_us, now_us);
 }
 
 static int64_t retry_at(const struct provider_end *end, int64_t fallback_us, int64_t now_us)
@@ -399,8 +306,7 @@ static void settle(struct pacer *p, uint64_t id, struct ticket *t, const struct 
     struct pace_class *c = t->class;
     if (end != NULL && end->billed) {
         pacer_started(p, id, &end->usage, now_us);
-        bucket_correct(&c->output, t->output, end->usage.output, now_us);
-        learn(c, t, end->usage.output - t->output, now_us);
+        output_meter_settle(&c->output, &t->output, end->usage.output, now_us);
     } else if (!t->started) {
         bucket_give(&c->input, (double)t->input, now_us);
         if (end == NULL || !end->sent)
@@ -476,7 +382,7 @@ static void explain(char *out, size_t size, const struct pace_class *c, enum wai
         break;
     case WAIT_OUTPUT:
         (void)snprintf(out, size, "the output token limit of %s (%lld a minute)", c->name,
-                       (long long)c->output.per_minute);
+                       (long long)c->output.bucket.per_minute);
         break;
     default:
         out[0] = '\0';
