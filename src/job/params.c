@@ -58,7 +58,7 @@ static bool read_offset(const char **s, int64_t *ret_s)
     int hours = digits(s, 2);
     (void)take(s, ":");
     int minutes = digits(s, 2);
-    *ret_s = sign * (hours * 3600 + minutes * 60);
+    *ret_s = (int64_t)sign * (hours * 3600 + minutes * 60);
     return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
 }
 

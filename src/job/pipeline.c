@@ -293,10 +293,10 @@ static int by_name(const void *a, const void *b)
 /* Of names and contents, whatever the order in which the files came. */
 static char *version_of(const struct pipeline_file *files, size_t n)
 {
-    const struct pipeline_file **sorted = mem_array(n, sizeof(*sorted));
+    const struct pipeline_file **sorted = mem_array(n, sizeof(const struct pipeline_file *));
     for (size_t i = 0; i < n; i++)
         sorted[i] = &files[i];
-    qsort(sorted, n, sizeof(*sorted), by_name);
+    qsort(sorted, n, sizeof(const struct pipeline_file *), by_name);
     struct hash *hash = hash_new();
     for (size_t i = 0; i < n; i++) {
         char *length = mem_printf("%zu", sorted[i]->len);

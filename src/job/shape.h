@@ -32,7 +32,6 @@ enum shape_kind {
 
 struct shape {
     const char *to; /* canonical name */
-    enum shape_kind kind;
     /* Names it is looked for under, strongest first, "a|b|c"; `to` itself comes before. Written in
      * camelCase, they stand for snake_case too. "a=b": true when the member a is the text b. */
     const char *from;
@@ -42,6 +41,7 @@ struct shape {
     const char *needs;          /* without any of these members it counts as absent: "a|b" */
     const char *const *choices; /* "canonical|other|other", NULL-terminated */
     int64_t min, max;           /* numbers; texts: max bytes, 0 = SHAPE_TEXT_MAX */
+    enum shape_kind kind;
     bool strict; /* a value that does not fit is an error; otherwise it counts as absent */
 };
 

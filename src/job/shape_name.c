@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define SNAKE_MAX ((size_t)2 * SHAPE_NAME_MAX)
+
 bool shape_next_name(const char **list, struct shape_name *ret)
 {
     const char *s = *list;
@@ -22,7 +24,7 @@ bool shape_next_name(const char **list, struct shape_name *ret)
 static const char *snake_case(const char *camel, char *out)
 {
     size_t n = 0;
-    for (; *camel != '\0' && n + 3 < 2 * SHAPE_NAME_MAX; camel++) {
+    for (; *camel != '\0' && n + 3 < SNAKE_MAX; camel++) {
         if (isupper((unsigned char)*camel))
             out[n++] = '_';
         out[n++] = (char)tolower((unsigned char)*camel);
@@ -33,7 +35,7 @@ static const char *snake_case(const char *camel, char *out)
 
 static const json_t *get(const json_t *object, const char *name)
 {
-    char snake[2 * SHAPE_NAME_MAX];
+    char snake[SNAKE_MAX];
     const json_t *value = json_object_get(object, name);
     if (value == NULL || json_is_null(value))
         value = json_object_get(object, snake_case(name, snake));
@@ -50,7 +52,7 @@ const json_t *shape_find(const json_t *object, const struct shape_name *name)
 
 void shape_remove(json_t *object, const struct shape_name *name)
 {
-    char snake[2 * SHAPE_NAME_MAX];
+    char snake[SNAKE_MAX];
     json_object_del(object, name->outer);
     json_object_del(object, snake_case(name->outer, snake));
 }

@@ -64,7 +64,8 @@ json_t *shape_open_text(const json_t *value)
     json_t *json = NULL;
     if (s != NULL)
         shape_trim(&s, &n);
-    if (n > 1 && (*s == '{' || *s == '[') && json_parse(s, n, JSON_TEXT_MAX, &json, NULL) == OK)
+    if (s != NULL && n > 1 && (*s == '{' || *s == '[') &&
+        json_parse(s, n, JSON_TEXT_MAX, &json, NULL) == OK)
         return json;
     return json_incref((json_t *)(uintptr_t)value);
 }

@@ -117,10 +117,10 @@ static const struct yaml *first_repeat(const struct yaml *map)
         n++;
     if (n < 2)
         return NULL;
-    const struct yaml **all = mem_array(n, sizeof(*all));
+    const struct yaml **all = mem_array(n, sizeof(const struct yaml *));
     for (const struct yaml *c = map->child; c != NULL; c = c->next)
         all[i++] = c;
-    qsort(all, n, sizeof(*all), by_key_then_line);
+    qsort(all, n, sizeof(const struct yaml *), by_key_then_line);
     const struct yaml *first = NULL;
     for (i = 1; i < n; i++) {
         if (strcmp(all[i]->key, all[i - 1]->key) == 0 &&
@@ -133,6 +133,8 @@ static const struct yaml *first_repeat(const struct yaml *map)
 
 static enum err on_close(struct reader *r)
 {
+    if (r->depth == 0)
+        return OK; /* cannot be: libyaml closes what it opened */
     const struct yaml *node = r->open[--r->depth];
     const struct yaml *repeat = node->kind == YAML_MAP ? first_repeat(node) : NULL;
     if (repeat != NULL)
