@@ -402,30 +402,38 @@ static void check_phrases(struct checker *c)
     phrase_text_free(&t);
 }
 
-/* Needs the sections' times to know where a chunk begins. */
-static void check_balance(struct checker *c)
+bool check_chunk_words(const char *text, size_t n, const struct plan *plan,
+                       int ret_words[PLAN_CHUNKS_MAX + 1])
 {
-    int words[PLAN_CHUNKS_MAX + 1] = {0}, chunk = 1, total = 0;
+    struct sections sections;
     bool timed = false;
-    if (c->plan->chunks < 2)
-        return;
-    for (size_t i = 0; i < c->sections.n; i++) {
-        const struct section *s = &c->sections.items[i];
-        if (s->kind != SECTION_SPOKEN)
-            break;
+    int chunk = 1;
+    memset(ret_words, 0, (PLAN_CHUNKS_MAX + 1) * sizeof(*ret_words));
+    sections_scan(text, n, &sections);
+    for (size_t i = 0; i < sections.n && sections.items[i].kind == SECTION_SPOKEN; i++) {
+        const struct section *s = &sections.items[i];
         if (s->at_s >= 0) {
-            chunk = chunk_at(c->plan, s->at_s);
+            chunk = chunk_at(plan, s->at_s);
             timed = true;
         }
-        int n = words_count(c->text + s->body, s->end - s->body);
-        words[chunk] += n;
-        total += n;
+        ret_words[chunk] += words_count(text + s->body, s->end - s->body);
     }
-    for (int i = 1; timed && i <= c->plan->chunks; i++) {
-        int64_t share = (int64_t)words[i] * c->plan->chunks * 100;
+    sections_free(&sections);
+    return timed;
+}
+
+static void check_balance(struct checker *c)
+{
+    int words[PLAN_CHUNKS_MAX + 1], total = 0, n = c->plan->chunks;
+    if (n < 2 || !check_chunk_words(c->text, c->n, c->plan, words))
+        return;
+    for (int i = 1; i <= n; i++)
+        total += words[i];
+    for (int i = 1; i <= n; i++) {
+        int64_t share = (int64_t)words[i] * n * 100;
         if (share < (int64_t)total * 50 || share > (int64_t)total * 150)
             add(c, CHUNK_UNEVEN, i, "chunk %d has %d words, the average is %d", i, words[i],
-                total / c->plan->chunks);
+                total / n);
     }
 }
 

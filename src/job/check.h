@@ -9,8 +9,9 @@
 #include "job/pipeline.h"
 #include "job/plan.h"
 
-#define CHECK_LISTED_MAX 50 /* findings of one kind that are listed; the last one counts the rest  \
-                             */
+#define CHECK_LISTED_MAX                                                                           \
+    50 /* findings of one kind that are listed; the last one counts the rest                       \
+        */
 
 int words_count(const char *text, size_t n); /* words that are spoken: no markup, no cues, no
                                                 timestamps, nothing after ## Description */
@@ -39,6 +40,10 @@ struct report {
 void check_script(const char *text, size_t n, const struct plan *plan, const struct params *params,
                   const struct pipeline *pipeline, struct report *ret_report);
 void report_free(struct report *r);
+/* Spoken words per chunk (ret_words[1..chunks]; [0] stays 0), by the times of the sections; false
+ * when no section has one. */
+bool check_chunk_words(const char *text, size_t n, const struct plan *plan,
+                       int ret_words[PLAN_CHUNKS_MAX + 1]);
 bool report_has_gap(const struct report *r);
 
 #endif

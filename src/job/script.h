@@ -17,8 +17,8 @@
 
 struct script;
 
-/* Borrows pipeline and catalog, takes params (empties *params). ERR_INVALID when the request
- * cannot be run, with a message that names the member. */
+/* Borrows pipeline and catalog, takes params (empties *params, also on failure). ERR_INVALID when
+ * the request cannot be run, with a message that names the member. */
 enum err script_new(const struct pipeline *pipeline, const struct catalog *catalog,
                     struct params *params, struct script **ret_script,
                     struct errmsg *msg) MUST_CHECK;
@@ -27,7 +27,8 @@ const struct plan *script_plan(const struct script *s);
 
 struct script_call { /* one model call; everything borrowed until script_accept() */
     const char *key; /* the checkpoint's: "outline", "chunk_2", "chunk_2+1" (continued),
-                        "expand" */
+                        "outline+repair", "chunk_2.again" (below min_score), "expand",
+                        "expand_2" */
     enum phase phase;
     int chunk, chunks; /* for the row; 0 outside chunks */
     const char *model; /* id */
@@ -71,6 +72,11 @@ struct script_answer {
  * again from the start. What is kept becomes a checkpoint of its own, accepted with STOP_CUT; the
  * next script_next() then asks for the rest under the next key, and the parts are joined. */
 size_t script_salvage(const struct script_call *call, const char *partial, size_t n);
+
+/* Whether this answer to the current call is to become a checkpoint; ask before script_accept().
+ * False for one that the machine asks for again or fails on (empty, refused): saved, it would be
+ * read back by every later attempt. Its call is closed in the ledger all the same. */
+bool script_keeps(const struct script *s, const struct script_answer *answer);
 
 /* The answer to the call that script_next() asked for, from the model or from a checkpoint.
  * STOP_CUT and STOP_MAX_TOKENS of a resumable call are continued (at most 8 times). */
