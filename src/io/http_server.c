@@ -26,6 +26,7 @@
 #define KEPT_IDLE_US            (75 * USEC_PER_SEC) /* a kept connection between two requests */
 #define REFUSED_US              (1 * USEC_PER_SEC)  /* to take the refusal and close */
 #define CUT_US                  (1 * USEC_PER_SEC)  /* to take what was written before the cut */
+#define ANSWER_TIMES            6 /* header timeouts to take a finished answer in */
 #define GONE_CHECK_US           (500 * USEC_PER_MSEC)
 #define SWALLOW_MAX             (32u << 20) /* of a refused body, so that its sender can read the refusal */
 #define SPARE                   64u         /* connections past the maximum that hear "503" */
@@ -146,6 +147,9 @@ void server_wake(struct http_server *server, struct http_exchange *x)
 {
     if (x->cut)
         set_deadline(conn_of(x->mhd), CONN_ANSWERING, CUT_US);
+    else if (x->ended)
+        set_deadline(conn_of(x->mhd), CONN_ANSWERING,
+                     ANSWER_TIMES * server->config.header_timeout_us);
     if (x->place != PLACE_SUSPENDED)
         return;
     leave_list(x);
@@ -251,7 +255,6 @@ static enum MHD_Result begin(struct http_exchange *x)
     if (x->response == NULL)
         return MHD_YES;
     x->handled = true;
-    conn_of(x->mhd)->phase = CONN_ANSWERING; /* under the deadline that runs */
     return exchange_queue(x);
 }
 

@@ -20,12 +20,14 @@ struct http_server_config {
     uint16_t port;             /* 0 = any free one */
     size_t max_body;           /* 0 = 1 MiB; past it 413 */
     size_t max_headers;        /* 0 = 16 KiB; past it 431 */
-    int64_t header_timeout_us; /* whole request line, headers and body; 0 = 10 s; past it 408 */
-    unsigned max_connections;  /* 0 = 1024; past it the connection is refused */
+    int64_t header_timeout_us; /* whole request line, headers and body; 0 = 10 s; past it 408.
+                                  A finished answer has to be taken within six times this */
+    unsigned max_connections;  /* 0 = 1024; past it 503 and the connection is closed */
     size_t max_unsent;         /* bytes a slow reader of a stream may owe before it is cut;
                                   0 = 1 MiB */
-    /* Called with each refusal that the server answers itself (408, 413, 431, 400), to make its
-     * body; NULL = an empty JSON object. Returns an owned string. */
+    /* Called with each refusal that the server answers itself (408, 413, 431, 503), to make its
+     * body; NULL = an empty JSON object. Returns an owned string. What is not HTTP at all, or twice
+     * past max_headers, gets a 400 or 431 with libmicrohttpd's own short page. */
     char *(*refusal_body)(void *ctx, int status);
 };
 
@@ -48,7 +50,7 @@ const char *http_body(const struct http_exchange *x, size_t *ret_len);
 /* Headers of the answer: name, value, name, value, ..., NULL; copied. May be NULL. */
 typedef const char *const *http_headers;
 
-/* The whole answer; copied. Ends the exchange. */
+/* The whole answer; copied. Ends the exchange. Ignored after an answer or a cut. */
 void http_reply(struct http_exchange *x, int status, const char *content_type, http_headers headers,
                 const char *body, size_t len);
 
@@ -59,8 +61,10 @@ void http_stream_begin(struct http_exchange *x, int status, const char *content_
  * Both come after, or lead to, on_gone. */
 enum err http_stream_write(struct http_exchange *x, const char *bytes, size_t n) MUST_CHECK;
 void http_stream_end(struct http_exchange *x); /* after what is queued has left */
-void http_cut(struct http_exchange *x);        /* closes the connection without ending the answer */
-/* Bytes queued by http_stream_write() that the peer's kernel has not taken yet. */
+/* Closes the connection without ending the answer, or without any; what was written before leaves
+ * first unless the reader is slow. Calls no on_gone before it returns. */
+void http_cut(struct http_exchange *x);
+/* Bytes queued by http_stream_write() that the peer's kernel has not acknowledged yet. */
 size_t http_stream_unsent(const struct http_exchange *x);
 
 /* Called once when the exchange is over: answered in full (complete = true), or the client went

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define CLOSING_TURNS 100 /* libuv needs one or two to close its handles */
+
 struct task_list {
     struct loop_task *head, **tail;
 };
@@ -429,9 +431,11 @@ static void close_uv(struct loop *loop)
     uv_close((uv_handle_t *)&loop->wake, NULL);
     for (struct signal_watch *s = loop->signals; s != NULL; s = s->next)
         uv_close((uv_handle_t *)&s->uv, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    int r = uv_loop_close(&loop->uv);
-    assert(r == 0);
+    int r;
+    int turns = 0;
+    while ((r = uv_loop_close(&loop->uv)) == UV_EBUSY && turns++ < CLOSING_TURNS)
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    assert(r == 0); /* else somebody left a watch behind */
     (void)r;
     while (loop->signals != NULL) {
         struct signal_watch *next = loop->signals->next;

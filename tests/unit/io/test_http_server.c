@@ -374,6 +374,20 @@ static void a_reader_that_is_too_slow_is_cut(void **state)
     close(fd);
 }
 
+static void an_answer_that_nobody_takes_is_given_up(void **state)
+{
+    struct world *w = *state;
+    enum { SIZE = 64 << 20 };
+    int fd = ask(w, GET("/later"));
+    peer_wait(w->loop, &w->has_open);
+    char *body = mem_alloc(SIZE);
+    http_reply(w->open, 200, NULL, NULL, body, SIZE);
+    free(body);
+    peer_wait(w->loop, &w->gone);
+    assert_int_equal(w->lost, 1);
+    close(fd);
+}
+
 static void head_requests_end_once_with_no_body(void **state)
 {
     struct world *w = *state;
@@ -445,6 +459,7 @@ int main(void)
         TEST_IMPATIENT(garbage_is_refused_and_harms_nobody),
         TEST(connections_past_the_limit_hear_so_and_others_go_on),
         TEST(a_reader_that_is_too_slow_is_cut),
+        TEST_IMPATIENT(an_answer_that_nobody_takes_is_given_up),
         TEST(head_requests_end_once_with_no_body),
         TEST(a_draining_server_refuses_new_connections_and_finishes_old_ones),
         TEST(freeing_a_server_ends_all_that_is_open),
