@@ -31,7 +31,7 @@ int cmd_enqueue(struct invocation *inv)
         return code;
     code = context_open(&c, inv, CONTEXT_CREATE);
     if (code == EXIT_DONE) {
-        struct answer a = {.take = take_id, .ctx = inv};
+        struct answer a = answer_new(&c, take_id, inv);
         store_insert(c.store, request.jobs, 1, answer_take, &a);
         code = answer_wait(&c, &a);
         context_close(&c);

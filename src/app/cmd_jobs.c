@@ -73,7 +73,7 @@ int cmd_jobs_list(struct invocation *inv)
     if (code != EXIT_DONE)
         return code;
     struct listing l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)};
-    struct answer a = {.take = take_list, .ctx = &l};
+    struct answer a = answer_new(&c, take_list, &l);
     store_list(c.store, &filter, answer_take, &a);
     code = answer_wait(&c, &a);
     print(&l);
@@ -91,7 +91,7 @@ int cmd_jobs_show(struct invocation *inv)
     if (code != EXIT_DONE)
         return code;
     struct listing l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)};
-    struct answer a = {.take = take_page, .ctx = &l};
+    struct answer a = answer_new(&c, take_page, &l);
     store_get(c.store, &id, answer_take, &a);
     code = answer_wait(&c, &a);
     print(&l);
@@ -125,7 +125,7 @@ static int change_each(struct invocation *inv, change_fn change, const char *don
     if (code != EXIT_DONE)
         return code;
     for (size_t i = 0; i < inv->n_args; i++) {
-        struct answer a = {.done = false};
+        struct answer a = answer_new(&c, NULL, NULL);
         if (uuid_parse(inv->args[i], strlen(inv->args[i]), &id) != OK)
             continue;
         change(c.store, &id, answer_take, &a);
@@ -161,7 +161,7 @@ int cmd_jobs_retry(struct invocation *inv)
         code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = {.done = false};
+    struct answer a = answer_new(&c, NULL, NULL);
     store_retry_all(c.store, &filter, answer_take, &a);
     code = answer_wait(&c, &a);
     if (code == EXIT_DONE)
@@ -178,7 +178,7 @@ int cmd_jobs_rescue(struct invocation *inv)
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = {.done = false};
+    struct answer a = answer_new(&c, NULL, NULL);
     store_rescue_foreign(c.store, inv->set.older_than_us, answer_take, &a);
     code = answer_wait(&c, &a);
     if (code == EXIT_DONE)

@@ -181,7 +181,7 @@ static int enqueue(struct session *s, const struct request *request)
     for (size_t from = 0; code == EXIT_DONE && from < request->n; from += STORE_BATCH_MAX) {
         size_t n = request->n - from < STORE_BATCH_MAX ? request->n - from : STORE_BATCH_MAX;
         struct enqueued q = {s, request, from};
-        struct answer a = {.take = take_ids, .ctx = &q};
+        struct answer a = answer_new(&s->context, take_ids, &q);
         store_insert(s->context.store, request->jobs + from, n, answer_take, &a);
         code = answer_wait(&s->context, &a);
     }
@@ -190,15 +190,13 @@ static int enqueue(struct session *s, const struct request *request)
 
 static void take_waiting(void *ctx, const struct store_result *r)
 {
-    struct session *s = ctx;
-    const struct store_stats *st = r->stats;
-    s->over = st->due + st->delayed + st->running == 0;
+    bool *idle = ctx;
+    *idle = r->stats->due + r->stats->delayed + r->stats->running == 0;
 }
 
-/* Sets `over` when there is nothing at all to work off. */
-static int look_for_work(struct session *s)
+static int look_for_work(struct session *s, bool *ret_idle)
 {
-    struct answer a = {.take = take_waiting, .ctx = s};
+    struct answer a = answer_new(&s->context, take_waiting, ret_idle);
     store_stats(s->context.store, answer_take, &a);
     return answer_wait(&s->context, &a);
 }
@@ -251,10 +249,9 @@ static void take_bill(void *ctx, const struct store_result *r)
 static void read_bills(struct session *s)
 {
     for (size_t i = 0; i < board_count(s->board); i++) {
-        struct answer a = {.take = take_bill, .ctx = board_at(s->board, i)};
+        struct answer a = answer_new(&s->context, take_bill, board_at(s->board, i));
         store_get(s->context.store, &board_at(s->board, i)->id, answer_take, &a);
-        while (!a.done)
-            loop_turn(s->context.loop, USEC_PER_SEC);
+        (void)answer_await(&a);
     }
 }
 
@@ -295,10 +292,6 @@ static int verdict(const struct session *s)
 
 static int work_and_tell(struct session *s)
 {
-    int code = workshop_open(&s->workshop, &s->context);
-    if (code != EXIT_DONE)
-        return code;
-    s->over = false;
     work(s);
     read_bills(s);
     print_summary(s);
@@ -315,6 +308,25 @@ static int nothing_to_do(const struct invocation *inv)
     return EXIT_DONE;
 }
 
+/* All that can be refused is looked at before the first job is in the queue. */
+static int run_in(struct session *s, const struct request *request)
+{
+    const struct invocation *inv = invocation(s);
+    int code = script_files_open(&s->context, inv->set.out, &s->files);
+    if (code == EXIT_DONE)
+        code = workshop_open(&s->workshop, &s->context);
+    if (code == EXIT_DONE)
+        code = script_files_recover(s->files);
+    if (code == EXIT_DONE)
+        code = enqueue(s, request);
+    bool idle = false;
+    if (code == EXIT_DONE)
+        code = look_for_work(s, &idle);
+    if (code == EXIT_DONE)
+        code = idle ? nothing_to_do(inv) : work_and_tell(s);
+    return code;
+}
+
 int cmd_run(struct invocation *inv)
 {
     struct session s = {0};
@@ -326,26 +338,17 @@ int cmd_run(struct invocation *inv)
     int64_t jobs = inv->given[SET_JOBS] ? inv->set.jobs : users;
     if (wants_jobs(inv))
         code = request_build(inv, (size_t)jobs, (size_t)users, &request);
-    if (code != EXIT_DONE)
-        return code;
-    s.board = board_new();
-    code = context_open(&s.context, inv, CONTEXT_ENGINE | CONTEXT_CREATE);
+    if (code == EXIT_DONE)
+        code = context_open(&s.context, inv, CONTEXT_ENGINE | CONTEXT_CREATE);
     if (code == EXIT_DONE) {
+        s.board = board_new();
         s.start_us = loop_now(s.context.loop);
-        code = script_files_open(&s.context, inv->set.out, &s.files);
-        if (code == EXIT_DONE)
-            code = script_files_recover(s.files);
-        if (code == EXIT_DONE)
-            code = enqueue(&s, &request);
-        if (code == EXIT_DONE)
-            code = look_for_work(&s);
-        if (code == EXIT_DONE)
-            code = s.over ? nothing_to_do(inv) : work_and_tell(&s);
+        code = run_in(&s, &request);
         script_files_close(s.files);
         workshop_close(&s.workshop);
+        context_close(&s.context);
+        board_free(s.board);
     }
-    context_close(&s.context);
-    board_free(s.board);
     free(s.trouble);
     request_free(&request);
     return code;

@@ -75,7 +75,7 @@ int cmd_stats(struct invocation *inv)
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = {.take = take_stats, .ctx = inv};
+    struct answer a = answer_new(&c, take_stats, inv);
     store_stats(c.store, answer_take, &a);
     code = answer_wait(&c, &a);
     context_close(&c);
@@ -109,7 +109,7 @@ int cmd_migrate(struct invocation *inv)
     int code = context_open(&c, inv, inv->set.dry_run ? 0 : CONTEXT_CREATE);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = {.take = take_plan, .ctx = inv};
+    struct answer a = answer_new(&c, take_plan, inv);
     store_migrate(c.store, inv->set.dry_run, answer_take, &a);
     code = answer_wait(&c, &a);
     context_close(&c);
@@ -125,7 +125,7 @@ int cmd_backup(struct invocation *inv)
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = {.done = false};
+    struct answer a = answer_new(&c, NULL, NULL);
     store_backup(c.store, path, answer_take, &a);
     code = answer_wait(&c, &a);
     context_close(&c);

@@ -37,7 +37,7 @@ static void take_row(void *ctx, const struct store_result *r)
 
 static int ask(struct watch *w, const struct uuid *id)
 {
-    struct answer a = {.take = take_row, .ctx = w};
+    struct answer a = answer_new(&w->context, take_row, w);
     store_get(w->context.store, id, answer_take, &a);
     return answer_wait(&w->context, &a);
 }
@@ -46,7 +46,7 @@ static int ask(struct watch *w, const struct uuid *id)
 static int find(struct watch *w, enum job_status status)
 {
     struct store_filter filter = {.status = status, .limit = STORE_BATCH_MAX};
-    struct answer a = {.take = take_row, .ctx = w};
+    struct answer a = answer_new(&w->context, take_row, w);
     store_list(w->context.store, &filter, answer_take, &a);
     return answer_wait(&w->context, &a);
 }

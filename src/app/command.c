@@ -64,11 +64,14 @@ struct nearest {
     size_t distance;
 };
 
-static void consider(struct nearest *n, const char *candidate)
+/* `len` bytes of the candidate are what the word is held against. */
+static void consider(struct nearest *n, const char *candidate, size_t len)
 {
-    size_t d = distance(n->word, candidate);
+    char text[WORD_MAX];
+    (void)snprintf(text, sizeof text, "%.*s", (int)len, candidate);
+    size_t d = distance(n->word, text);
     /* The start of a longer word is a good guess too. */
-    if (strncmp(candidate, n->word, strlen(n->word)) == 0 && strlen(n->word) >= 2)
+    if (strncmp(text, n->word, strlen(n->word)) == 0 && strlen(n->word) >= 2)
         d = d < 2 ? d : 2;
     if (d < n->distance) {
         n->distance = d;
@@ -78,7 +81,7 @@ static void consider(struct nearest *n, const char *candidate)
 
 static void consider_option(void *ctx, const struct setting *set)
 {
-    consider(ctx, set->name);
+    consider(ctx, set->name, strlen(set->name));
 }
 
 static enum err unknown_option(const struct command *command, const char *name, struct errmsg *msg)
@@ -104,12 +107,8 @@ static enum err unknown_command(const char *group, const char *word, struct errm
     for (size_t i = 0; i < command_count; i++) {
         const char *name = command_table[i].name;
         const char *rest = group != NULL ? inside(name, group) : name;
-        char first[WORD_MAX] = "";
-        if (rest == NULL)
-            continue;
-        (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(rest, " "), rest);
-        if (distance(word, first) < n.distance)
-            consider(&n, rest);
+        if (rest != NULL)
+            consider(&n, rest, strcspn(rest, " "));
     }
     const char *space = group != NULL ? " " : "";
     group = group != NULL ? group : "";

@@ -47,6 +47,12 @@ void context_close(struct context *c)
     c->loop = NULL;
 }
 
+struct answer answer_new(struct context *c, void (*take)(void *ctx, const struct store_result *r),
+                         void *ctx)
+{
+    return (struct answer){.loop = c->loop, .take = take, .ctx = ctx};
+}
+
 void answer_take(void *answer, const struct store_result *r)
 {
     struct answer *a = answer;
@@ -58,13 +64,19 @@ void answer_take(void *answer, const struct store_result *r)
                        r->message != NULL && r->message[0] != '\0' ? r->message : err_name(r->err));
     else if (a->take != NULL)
         a->take(a->ctx, r);
+    loop_stop(a->loop);
+}
+
+enum err answer_await(struct answer *a)
+{
+    while (!a->done)
+        loop_run(a->loop);
+    return a->err;
 }
 
 int answer_wait(struct context *c, struct answer *a)
 {
-    while (!a->done)
-        loop_turn(c->loop, 1000000);
-    if (a->err == OK)
+    if (answer_await(a) == OK)
         return EXIT_DONE;
     return command_fail(c->inv, EXIT_WORK_FAILED, "%s", a->msg.text);
 }

@@ -25,6 +25,7 @@ void context_close(struct context *c); /* takes one that was not opened */
 
 /* An answer that a command waits for: give `answer_take` and the struct to a verb of store.h. */
 struct answer {
+    struct loop *loop;
     void (*take)(void *ctx, const struct store_result *r); /* when it succeeded; may be NULL */
     void *ctx;
     bool done;
@@ -32,9 +33,12 @@ struct answer {
     int64_t count;
     struct errmsg msg;
 };
+struct answer answer_new(struct context *c, void (*take)(void *ctx, const struct store_result *r),
+                         void *ctx);
 void answer_take(void *answer, const struct store_result *r);
-/* Turns the loop until it is there. EXIT_DONE, or EXIT_WORK_FAILED after one line on standard
- * error. */
+/* Runs the loop until it is there; says nothing. */
+enum err answer_await(struct answer *a);
+/* The same; EXIT_DONE, or EXIT_WORK_FAILED after one line on standard error. */
 int answer_wait(struct context *c, struct answer *a);
 
 /* An argument or option that is a job's or user's id. EXIT_USAGE after one line. */

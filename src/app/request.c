@@ -103,7 +103,7 @@ int request_build(const struct invocation *inv, size_t n, size_t users, struct r
             code = check(inv, r.params[r.n - 1]);
     }
     json_decref(json);
-    struct uuid user;
+    struct uuid user = {{0}};
     if (code == EXIT_DONE && set->user != NULL)
         code = context_uuid(inv, "--user", set->user, &user);
     for (size_t i = 0; code == EXIT_DONE && set->user != NULL && i < r.n; i++)

@@ -12,8 +12,9 @@
 
 #include "base/mem.h"
 
-#define SETTING  "run.unwritten" /* the ids owed, one a line */
-#define OWED_MAX ((size_t)1 << 20)
+#define SETTING      "run.unwritten" /* the ids owed, one a line */
+#define OWED_MAX     ((size_t)1 << 20)
+#define SAVE_LOOK_US 2000
 
 struct script_files {
     struct context *context;
@@ -216,18 +217,16 @@ static void take_job(void *ctx, const struct store_result *r)
 int script_files_recover(struct script_files *f)
 {
     struct context *c = f->context;
-    struct answer list = {.take = take_list, .ctx = f};
+    struct answer list = answer_new(c, take_list, f);
     store_setting_get(c->store, SETTING, answer_take, &list);
     int code = answer_wait(c, &list);
     struct recovery rec = {.files = f, .code = code};
     /* Backwards: forgetting one moves the last into its place. */
     for (size_t i = f->n; rec.code == EXIT_DONE && i-- > 0;) {
-        struct answer one = {.take = take_job, .ctx = &rec};
+        struct answer one = answer_new(c, take_job, &rec);
         rec.id = f->owed[i];
         store_get(c->store, &rec.id, answer_take, &one);
-        while (!one.done)
-            loop_turn(c->loop, 1000000);
-        if (one.err == ERR_NOT_FOUND)
+        if (answer_await(&one) == ERR_NOT_FOUND)
             script_files_forget(f, &rec.id);
     }
     return rec.code;
@@ -240,7 +239,7 @@ void script_files_close(struct script_files *f)
     if (f->dirty)
         save(f);
     while (f->saving > 0 || atomic_load(&f->save.queued))
-        loop_turn(f->context->loop, 1000000);
+        loop_turn(f->context->loop, SAVE_LOOK_US);
     free(f->owed);
     free(f->dir);
     free(f);

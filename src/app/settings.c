@@ -57,7 +57,7 @@ static void member_name(const struct setting *s, char out[NAME_SIZE])
     const char *dot = strchr(s->name, '.');
     const char *name = dot != NULL ? dot + 1 : s->name;
     size_t i = 0;
-    for (; name[i] != '\0' && i < NAME_SIZE - 1; i++)
+    for (; i < NAME_SIZE - 1 && name[i] != '\0'; i++)
         out[i] = name[i] == '-' ? '_' : name[i];
     out[i] = '\0';
 }

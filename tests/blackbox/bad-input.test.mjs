@@ -1,0 +1,158 @@
+// What goes wrong from outside: one line that says what to do, exit 1 or 2, nothing lost.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { folder, json, run, simulator, sql, start } from './harness.mjs';
+
+const NOBODY = 65534;
+
+function oneLine(done, code, pattern) {
+  assert.equal(done.code, code, done.err + done.out);
+  assert.match(done.err, pattern);
+  const lines = done.err.trim().split('\n').filter((l) => l.startsWith('scriptorium'));
+  assert.equal(lines.length, 1, done.err);
+}
+
+test('a file that is no store is refused and left as it was', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'scriptorium.db'), 'this is a letter to my grandmother\n'.repeat(500));
+  oneLine(run(dir, ['run', '--topic', 'x', '--speed', '100']), 1, /scriptorium\.db/);
+  oneLine(run(dir, ['jobs', 'list']), 1, /scriptorium\.db/);
+});
+
+test('a store written by a newer version is refused', (t) => {
+  const dir = folder(t);
+  run(dir, ['migrate']);
+  const [{ user_version: version }] = sql(dir, 'PRAGMA user_version');
+  sql(dir, `PRAGMA user_version = ${version + 100}`);
+  oneLine(run(dir, ['run', '--topic', 'x', '--speed', '100']), 1, /newer/);
+});
+
+test('a store that is not there is named by the commands that only look', (t) => {
+  oneLine(run(folder(t), ['stats']), 1, /scriptorium\.db/);
+});
+
+test('a full disk stops the run with one line, and nothing that was saved is lost',
+  { skip: process.getuid() !== 0 && 'mounting needs root' }, (t) => {
+    const dir = folder(t);
+    const small = join(dir, 'small');
+    mkdirSync(small);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
+    if (mounted.status !== 0) {
+      t.skip('this machine allows no mount');
+      return;
+    }
+    try {
+      const { id } = json(dir, ['enqueue', '--topic', 'Kept', '--minutes', '10',
+        '--database', 'sqlite:small/jobs.db']);
+      spawnSync('sh', ['-c', `head -c 700k /dev/zero >${small}/ballast; df ${small}`]);
+      const done = run(dir, ['run', '--jobs', '40', '--minutes', '60', '--speed', '300', '--out', 'out',
+        '--database', 'sqlite:small/jobs.db']);
+      oneLine(done, 1, /no space left|disk is full|full/i);
+      spawnSync('rm', [`${small}/ballast`]);
+      const shown = json(dir, ['jobs', 'show', id, '--database', 'sqlite:small/jobs.db']);
+      assert.equal(shown.generation_params.topic, 'Kept');
+      const [{ integrity_check: verdict }] = sql(dir, 'PRAGMA integrity_check', 'small/jobs.db');
+      assert.equal(verdict, 'ok');
+    } finally {
+      spawnSync('umount', ['-l', small]);
+    }
+  });
+
+test('a folder or file that may not be written is named', (t) => {
+  const dir = folder(t);
+  run(dir, ['migrate']);
+  const locked = join(dir, 'locked');
+  mkdirSync(locked);
+  chmodSync(locked, 0o555);
+  chmodSync(join(dir, 'scriptorium.db'), 0o444);
+  chmodSync(dir, 0o755);
+  const uid = process.getuid() === 0 ? NOBODY : undefined;
+  oneLine(run(dir, ['enqueue', '--topic', 'x'], { uid }), 1, /scriptorium\.db/);
+  oneLine(run(locked, ['enqueue', '--topic', 'x'], { uid }), 1, /scriptorium\.db/);
+  chmodSync(join(dir, 'scriptorium.db'), 0o644);
+  const writable = folder(t);
+  chmodSync(writable, 0o777);
+  oneLine(run(writable, ['run', '--topic', 'x', '--out', join(locked, 'out')], { uid }), 1,
+    /locked\/out: .*--out/);
+});
+
+test('a mistake in the configuration is named with file and line', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'a.yaml'), 'log_level: info\nconcurency: 3\n');
+  oneLine(run(dir, ['stats', '--config', 'a.yaml']), 2, /a\.yaml:2: .*concurency/);
+  writeFileSync(join(dir, 'b.yaml'), 'anthropic:\n  idle_timeout: soon\n');
+  oneLine(run(dir, ['stats', '--config', 'b.yaml']), 2, /b\.yaml:2: .*idle_timeout/);
+  writeFileSync(join(dir, 'c.yaml'), 'database: [a\n');
+  oneLine(run(dir, ['stats', '--config', 'c.yaml']), 2, /c\.yaml:\d/);
+  oneLine(run(dir, ['stats', '--config', 'none.yaml']), 2, /none\.yaml: No such file/);
+});
+
+test('parameters that are no JSON, no object, or without a topic are refused', (t) => {
+  const dir = folder(t);
+  for (const [text, pattern] of [
+    ['{"topic": "x"', /p\.json: not valid JSON/],
+    ['["x"]', /p\.json: expected a JSON object/],
+    ['{"title": null}', /topic/],
+    ['{"topic": "x", "targetDuration": 1e9}', /targetDuration/],
+  ]) {
+    writeFileSync(join(dir, 'p.json'), text);
+    oneLine(run(dir, ['run', '--params', 'p.json']), 2, pattern);
+    oneLine(run(dir, ['enqueue', '--params', 'p.json']), 2, pattern);
+  }
+  oneLine(run(dir, ['enqueue', '--params', 'none.json']), 2, /none\.json: No such file/);
+  assert.equal(run(dir, ['stats']).code, 1, 'no store was made for a request that was refused');
+});
+
+test('parameters of 100 MB are refused without reading them all', (t) => {
+  const dir = folder(t);
+  const fd = openSync(join(dir, 'big.json'), 'w');
+  ftruncateSync(fd, 100 << 20);
+  closeSync(fd);
+  oneLine(run(dir, ['run', '--params', 'big.json']), 2, /big\.json: larger than 8388608 bytes/);
+});
+
+test('a missing topic is asked for', (t) => {
+  oneLine(run(folder(t), ['enqueue', '--minutes', '5']), 2, /topic is missing: --topic/);
+});
+
+test('a key that the provider refuses ends the run with one line; the job waits', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir, ['--speed', '100', '--accept-key', 'the-right-one']);
+  const done = run(dir, ['run', '--topic', 'Kept', '--minutes', '2'],
+    { env: { ...sim.env, ANTHROPIC_API_KEY: 'a-wrong-secret' } });
+  oneLine(done, 1, /401|key|authentication/i);
+  assert.ok(!(done.err + done.out).includes('a-wrong-secret'), 'the key is a secret');
+  assert.equal(json(dir, ['stats']).jobs.pending, 1);
+  assert.equal(json(dir, ['stats']).cost_usd, 0);
+  const again = run(dir, ['run'], { env: { ...sim.env, ANTHROPIC_API_KEY: 'the-right-one' } });
+  assert.equal(again.code, 0, again.err);
+});
+
+test('a provider that cannot be reached ends the run with one line; the job waits', (t) => {
+  const dir = folder(t);
+  const done = run(dir, ['run', '--topic', 'Kept', '--minutes', '2'],
+    { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:9', ANTHROPIC_API_KEY: 'k' }, timeout: 60000 });
+  oneLine(done, 1, /127\.0\.0\.1|reach|connect/i);
+  assert.equal(json(dir, ['stats']).jobs.pending, 1);
+  assert.equal(run(dir, ['run', '--speed', '200']).code, 0);
+});
+
+test('an address that is taken is named', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir);
+  oneLine(run(dir, ['simulate', '--listen', new URL(sim.url).host]), 1, /in use|taken|busy/i);
+});
+
+test('a second engine on the same file is refused with a clear line', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir, ['--speed', '5']);
+  const first = start(t, dir, ['run', '--topic', 'First', '--minutes', '10'], { env: sim.env });
+  await first.says(/generating_chunk_1/);
+  const second = run(dir, ['run', '--topic', 'Second'], { env: sim.env });
+  oneLine(second, 1, /scriptorium\.db/);
+  assert.match(second.err, /another|already|other/i);
+  assert.equal(run(dir, ['stats']).code, 0, 'others may look');
+});

@@ -1,0 +1,174 @@
+// The command line: help, usage errors, exit codes, and the shape of what --json prints.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { folder, json, run } from './harness.mjs';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+function commands(dir) {
+  const { out } = run(dir, ['help']);
+  return [...out.matchAll(/^ {2}((?:jobs )?[a-z]+) {1,}\S/gm)].map((m) => m[1]);
+}
+
+test('help lists every command that interfaces promise today', (t) => {
+  const names = commands(folder(t));
+  for (const name of ['run', 'enqueue', 'jobs list', 'jobs show', 'jobs watch', 'jobs cancel',
+    'jobs retry', 'jobs rescue', 'stats', 'migrate', 'backup', 'simulate', 'version']) {
+    assert.ok(names.includes(name), `${name} is missing from: ${names.join(', ')}`);
+  }
+});
+
+test('every command explains itself with --help and exits 0 without touching the folder', (t) => {
+  const dir = folder(t);
+  for (const name of commands(dir)) {
+    const done = run(dir, [...name.split(' '), '--help']);
+    assert.equal(done.code, 0, name);
+    assert.match(done.out, new RegExp(`^usage: scriptorium ${name}`), name);
+    assert.match(done.out, /--help/, name);
+    assert.equal(done.err, '', name);
+  }
+  assert.equal(run(dir, ['jobs', 'list']).code, 1, 'no --help command may have made a store');
+});
+
+test('an unknown option is refused with exit 2, one line, and the nearest name', (t) => {
+  const done = run(folder(t), ['run', '--topc', 'x']);
+  assert.equal(done.code, 2);
+  assert.equal(done.out, '');
+  assert.match(done.err, /unknown option --topc; did you mean --topic\?/);
+  assert.equal(done.err.trim().split('\n').length, 1);
+});
+
+test('an unknown command is refused with exit 2 and the nearest name', (t) => {
+  const dir = folder(t);
+  assert.match(run(dir, ['rum']).err, /unknown command 'rum'; did you mean 'run'/);
+  assert.match(run(dir, ['jobs', 'lst']).err, /did you mean 'jobs list'/);
+  assert.equal(run(dir, ['rum']).code, 2);
+  assert.equal(run(dir, ['frobnicate']).code, 2);
+});
+
+test('values that cannot be are refused with exit 2, naming the option', (t) => {
+  const dir = folder(t);
+  for (const [args, pattern] of [
+    [['run', '--minutes', 'ten', '--topic', 'x'], /--minutes: .*'ten'/],
+    [['run', '--jobs', '0'], /--jobs: .*between 1 and/],
+    [['run', '--topic'], /--topic needs a value/],
+    [['run', '--topic', 'x', '--topic', 'y'], /--topic is given twice/],
+    [['run', '--json=yes'], /--json takes no value/],
+    [['enqueue', '--topic', 'x', '--priority', '11'], /--priority: .*between 1 and 10/],
+    [['enqueue', '--topic', 'x', '--user', 'me'], /--user: 'me' is no id/],
+    [['jobs', 'show'], /ID is missing/],
+    [['jobs', 'show', 'abc'], /'abc' is no id/],
+    [['jobs', 'list', '--status', 'done'], /'done' is none; there are pending/],
+    [['jobs', 'rescue'], /--older-than 30m/],
+    [['backup'], /FILE is missing/],
+    [['stats', 'now'], /'now' is one argument too many/],
+    [['simulate', '--listen', 'here'], /'here' is no ADDRESS:PORT/],
+    [['stats', '--database', 'postgres://localhost/x'], /embedded store only/],
+  ]) {
+    const done = run(dir, args);
+    assert.equal(done.code, 2, `${args.join(' ')}: ${done.err}`);
+    assert.match(done.err, pattern);
+    assert.equal(done.err.trim().split('\n').length, 1, done.err);
+  }
+});
+
+test('enqueue prints the id; the same key of the same user is the same job', (t) => {
+  const dir = folder(t);
+  const first = run(dir, ['enqueue', '--topic', 'Salt', '--idempotency-key', 'k1']);
+  assert.equal(first.code, 0, first.err);
+  assert.match(first.out.trim(), UUID);
+  const again = run(dir, ['enqueue', '--topic', 'Salt', '--idempotency-key', 'k1']);
+  assert.equal(again.out, first.out);
+  assert.match(again.err, /used before/);
+  const other = json(dir, ['enqueue', '--topic', 'Salt', '--idempotency-key', 'k2']);
+  assert.equal(other.existed, false);
+  assert.notEqual(other.id, first.out.trim());
+  assert.equal(json(dir, ['jobs', 'list']).jobs.length, 2);
+});
+
+test('jobs list and show tell what was asked for, in both forms', (t) => {
+  const dir = folder(t);
+  const { id } = json(dir, ['enqueue', '--topic', 'Tea', '--minutes', '20', '--priority', '8']);
+  const [listed] = json(dir, ['jobs', 'list', '--status', 'pending']).jobs;
+  assert.equal(listed.id, id);
+  assert.equal(listed.status, 'pending');
+  assert.equal(listed.priority, 8);
+  assert.equal(listed.progress, 0);
+  const shown = json(dir, ['jobs', 'show', id]);
+  assert.equal(shown.generation_params.topic, 'Tea');
+  assert.equal(shown.generation_params.targetDuration, 1200);
+  assert.equal(shown.position, 1);
+  assert.equal(shown.generated_script, null);
+  assert.match(run(dir, ['jobs', 'show', id]).out, /^topic +Tea$/m);
+  assert.equal(json(dir, ['jobs', 'list', '--status', 'completed']).jobs.length, 0);
+});
+
+test('a job that is not there is exit 1 with one line', (t) => {
+  const dir = folder(t);
+  run(dir, ['enqueue', '--topic', 'x']);
+  const done = run(dir, ['jobs', 'show', '0190163d-8694-739b-aea5-966c26f8ad91']);
+  assert.equal(done.code, 1);
+  assert.equal(done.err.trim().split('\n').length, 1);
+});
+
+test('cancel and retry change the row, and refuse what makes no sense', (t) => {
+  const dir = folder(t);
+  const { id } = json(dir, ['enqueue', '--topic', 'x']);
+  assert.deepEqual(json(dir, ['jobs', 'cancel', id]), { cancelled: 1 });
+  assert.equal(json(dir, ['jobs', 'show', id]).status, 'cancelled');
+  assert.deepEqual(json(dir, ['jobs', 'retry', '--status', 'cancelled']), { requeued: 1 });
+  assert.equal(json(dir, ['jobs', 'show', id]).status, 'pending');
+  assert.equal(run(dir, ['jobs', 'retry', id]).code, 1, 'a pending job cannot be retried');
+});
+
+test('stats counts jobs by status', (t) => {
+  const dir = folder(t);
+  const { id } = json(dir, ['enqueue', '--topic', 'a']);
+  json(dir, ['enqueue', '--topic', 'b']);
+  json(dir, ['jobs', 'cancel', id]);
+  const stats = json(dir, ['stats']);
+  assert.equal(stats.jobs.pending, 1);
+  assert.equal(stats.jobs.cancelled, 1);
+  assert.equal(stats.queue.due, 1);
+  assert.equal(stats.cost_usd, 0);
+});
+
+test('migrate is safe twice, and --dry-run changes nothing', (t) => {
+  const dir = folder(t);
+  assert.equal(run(dir, ['migrate']).code, 0);
+  assert.equal(run(dir, ['migrate']).code, 0);
+  const plan = run(dir, ['migrate', '--dry-run']);
+  assert.equal(plan.code, 0);
+  assert.match(plan.out, /up to date/);
+});
+
+test('a backup is a whole store of its own', (t) => {
+  const dir = folder(t);
+  const { id } = json(dir, ['enqueue', '--topic', 'Copied']);
+  const done = run(dir, ['backup', 'copy.db']);
+  assert.equal(done.code, 0, done.err);
+  json(dir, ['jobs', 'cancel', id]);
+  const shown = json(dir, ['jobs', 'show', id, '--database', 'sqlite:copy.db']);
+  assert.equal(shown.status, 'pending');
+  assert.equal(shown.generation_params.topic, 'Copied');
+});
+
+test('precedence: option before environment before file before default', (t) => {
+  const dir = folder(t);
+  run(dir, ['enqueue', '--topic', 'x', '--database', 'sqlite:option.db'],
+    { env: { DATABASE_URL: 'sqlite:environment.db' } });
+  run(dir, ['enqueue', '--topic', 'x'], { env: { DATABASE_URL: 'sqlite:environment.db' } });
+  assert.equal(json(dir, ['jobs', 'list', '--database', 'sqlite:option.db']).jobs.length, 1);
+  assert.equal(json(dir, ['jobs', 'list', '--database', 'sqlite:environment.db']).jobs.length, 1);
+  assert.equal(run(dir, ['jobs', 'list']).code, 1, 'the default file must not have been made');
+});
+
+test('completion names the commands, and the manual holds all of them', (t) => {
+  const dir = folder(t);
+  const completion = run(dir, ['completion', 'bash']).out;
+  const manual = run(dir, ['man']).out.replaceAll('\\-', '-');
+  for (const name of commands(dir)) {
+    assert.ok(completion.includes(`"${name}"`), name);
+    assert.ok(manual.includes(`.SS scriptorium ${name}`), name);
+  }
+});

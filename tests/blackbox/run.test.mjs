@@ -1,0 +1,103 @@
+// The main job: scripts asked for, written, counted; and the same figures as the provider's own.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { compareLedgers, folder, json, run, simulator, sql } from './harness.mjs';
+
+test('three jobs: files, summary and ledger say the same as the provider', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir, ['--speed', '200']);
+  const summary = json(dir, ['run', '--jobs', '3', '--users', '3', '--minutes', '10', '--out', 'out'],
+    { env: sim.env });
+  assert.equal(summary.completed, 3);
+  assert.equal(summary.stopped, false);
+  assert.equal(new Set(summary.jobs.map((j) => j.user_id)).size, 3);
+  const files = readdirSync(join(dir, 'out')).sort();
+  assert.deepEqual(files, summary.jobs.map((j) => `${j.id}.md`).sort());
+  for (const job of summary.jobs) {
+    const text = readFileSync(join(dir, job.file), 'utf8');
+    const shown = json(dir, ['jobs', 'show', job.id]);
+    assert.equal(shown.status, 'completed');
+    assert.equal(shown.progress, 100);
+    assert.equal(shown.error_message, null);
+    assert.equal(text.trim(), shown.generated_script.trim());
+    // 10 minutes at 130 words are 1,300; under 80 % of them the pipeline expands.
+    assert.ok(job.words >= 1040, `${job.words} words`);
+    assert.equal(job.words, shown.script_metadata.words);
+    assert.match(text, /^## Description/m);
+    assert.match(text, /^## Tags/m);
+  }
+  const { exact, estimated } = compareLedgers(dir, await sim.ledger());
+  assert.equal(estimated.length, 0);
+  assert.equal(summary.totals.output_tokens, exact.reduce((sum, c) => sum + c.output, 0));
+  assert.equal(summary.totals.input_tokens, exact.reduce((sum, c) => sum + c.input, 0));
+  const [{ cost }] = sql(dir, 'SELECT sum(cost) AS cost FROM scriptorium_call');
+  assert.equal(Math.round(summary.totals.cost_usd * 1e6), cost);
+});
+
+test('a long script has an outline, chunks of about equal length, and each checkpoint once', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir, ['--speed', '400']);
+  const { jobs: [job] } = json(dir, ['run', '--topic', 'Glaciers', '--minutes', '50', '--out', 'out'],
+    { env: sim.env });
+  const shown = json(dir, ['jobs', 'show', job.id]);
+  assert.equal(shown.total_chunks, 4); // 46 to 60 minutes
+  const steps = sql(dir, 'SELECT step, count(*) AS n FROM scriptorium_step GROUP BY step');
+  const names = steps.map((s) => s.step);
+  for (const name of ['outline', 'chunk_1', 'chunk_2', 'chunk_3', 'chunk_4']) {
+    assert.ok(names.includes(name), `${name} is not among ${names.join(', ')}`);
+  }
+  assert.ok(steps.every((s) => s.n === 1));
+  assert.ok(job.words >= 0.8 * 50 * 130, `${job.words} words`);
+});
+
+test('without a key it says once that the provider is simulated, and works', (t) => {
+  const dir = folder(t);
+  const done = run(dir, ['run', '--topic', 'Salt', '--minutes', '2', '--speed', '300']);
+  assert.equal(done.code, 0, done.err);
+  assert.equal(done.err.match(/simulated provider/g).length, 1);
+  assert.match(done.out, /1 of 1 scripts completed/);
+  assert.equal(readdirSync(join(dir, 'scripts')).length, 1);
+});
+
+test('elsewhere than on a terminal progress is one plain line a step', (t) => {
+  const dir = folder(t);
+  const done = run(dir, ['run', '--topic', 'Salt', '--minutes', '2', '--speed', '300']);
+  assert.match(done.err, /Salt: generating_chunk_1_of_1 \(20 %\)/);
+  assert.match(done.err, /Salt: completed, [\d,]+ words in /);
+  assert.ok(!done.err.includes('\x1b'), 'no control sequences');
+});
+
+test('with nothing to do it says so; with something left over it does it', (t) => {
+  const dir = folder(t);
+  const idle = run(dir, ['run']);
+  assert.equal(idle.code, 0);
+  assert.match(idle.err, /Nothing to do: the queue is empty/);
+  const { id } = json(dir, ['enqueue', '--topic', 'Left over', '--minutes', '2']);
+  const summary = json(dir, ['run', '--speed', '300']);
+  assert.equal(summary.completed, 1);
+  assert.equal(summary.jobs[0].id, id);
+  assert.equal(summary.jobs[0].topic, 'Left over');
+});
+
+test('one slot works off three jobs one after the other', (t) => {
+  const dir = folder(t);
+  const { jobs } = json(dir, ['run', '--jobs', '3', '--minutes', '2', '--speed', '200',
+    '--concurrency', '1']);
+  const spans = sql(dir, 'SELECT min(opened_at) AS a, max(closed_at) AS z FROM scriptorium_call GROUP BY job_id')
+    .sort((x, y) => x.a - y.a);
+  assert.equal(jobs.length, 3);
+  assert.equal(spans.length, 3);
+  assert.ok(spans[0].z <= spans[1].a && spans[1].z <= spans[2].a, JSON.stringify(spans));
+});
+
+test('a request from a file in the shape that forms write becomes a script', (t) => {
+  const dir = folder(t);
+  const params = { topic: 'Bread', targetDuration: 180, contentPoints: { points: [{ name: 'Flour' }] },
+    hook: { selected: 'Smell that?' }, voiceProfile: null };
+  const summary = json(dir, ['run', '--params', '-', '--speed', '300'],
+    { input: JSON.stringify(params) });
+  assert.equal(summary.completed, 1);
+  assert.equal(summary.jobs[0].topic, 'Bread');
+});

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# In: nothing. Out: the benchmarks of bench/, built with optimisation and run one after the other.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ -f build-bench/build.ninja ] ||
+    meson setup build-bench --buildtype=release -Dbench=true >/dev/null
+ninja -C build-bench --quiet
+echo "Machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(uname -r)"
+for bench in build-bench/bench/bench_*; do
+    [ -f "$bench" ] && [ -x "$bench" ] || continue
+    echo
+    echo "== $(basename "$bench")"
+    "$bench"
+done
