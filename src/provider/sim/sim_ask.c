@@ -90,7 +90,7 @@ static void read_element(struct ask *a, const char *line, size_t n)
             continue;
         if (elements[i].one != NULL)
             *elements[i].one = text;
-        else
+        else if (elements[i].many != NULL)
             list_add(elements[i].many, text);
     }
     if (name_len == 5 && memcmp(line + 1, "chunk", 5) == 0 && a->n_spans < ASK_LIST_MAX)

@@ -204,8 +204,7 @@ LIST(intro, "Today we talk about {topic}, from the first question to the last de
      "By the end you will know what matters in {topic} and what you can safely leave out.",
      "Nothing here needs special equipment, only {time} and some curiosity.",
      "We shall go step by step, with examples from {people} and a few warnings.",
-     "If you are new to {topic}, you are in the right place; if you are not, stay for the "
-     "exceptions.",
+     "If you are new to {topic}, you are in the right place; if not, stay for the exceptions.",
      "I have made most of the mistakes in {topic} myself, so that you do not have to.",
      "We start with the ground rules and finish with something that you can do tonight.")
 LIST(ending, "Let us gather the threads of {topic} before we part.",

@@ -122,7 +122,7 @@ void text_put_outline(const struct ask *a, uint64_t seed, size_t max_bytes, stru
 char *text_topic(const char *prompt, size_t n)
 {
     enum { TOPIC_WORDS = 8, TOPIC_BYTES = 80 };
-    struct buf s = BUF_INIT(TOPIC_BYTES * 2);
+    struct buf s = BUF_INIT((size_t)TOPIC_BYTES * 2);
     int words = 0;
     for (size_t i = 0; i < n && words < TOPIC_WORDS && s.len < TOPIC_BYTES; i++) {
         unsigned char ch = (unsigned char)prompt[i];

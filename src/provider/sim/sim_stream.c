@@ -357,11 +357,11 @@ void sim_stream_start(struct sim *sim, struct http_exchange *x, struct sim_answe
 
 void sim_stream_free_all(struct sim *sim)
 {
-    struct sim_stream *s, *next;
-    DL_FOREACH_SAFE (sim->streams, s, next) {
+    while (sim->streams != NULL) {
+        struct sim_stream *s = sim->streams;
+        DL_DELETE(sim->streams, s);
         timer_stop(sim->loop, &s->timer);
         sim_answer_free(&s->a.answer);
         free(s);
     }
-    sim->streams = NULL;
 }

@@ -41,7 +41,7 @@ static void grow(struct truth *t)
     if (cap > TRUTH_ENTRIES_MAX)
         cap = TRUTH_ENTRIES_MAX;
     struct truth_entry *entries = mem_array(cap, sizeof(*entries));
-    for (uint64_t n = t->first; n <= t->last; n++)
+    for (uint64_t n = t->first; t->cap > 0 && n <= t->last; n++)
         entries[n % cap] = t->entries[n % t->cap];
     free(t->entries);
     t->entries = entries;
