@@ -40,8 +40,10 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
     };
     if (call->stage == STAGE_STREAMING && call->streaming_us > 0 && streamed > 0)
         event.tokens_per_second = (double)tokens * (double)USEC_PER_SEC / (double)streamed;
-    if (kind == ENGINE_JOB_COMPLETED)
+    if (kind == ENGINE_JOB_COMPLETED) {
         event.script = script_text(r->script);
+        event.words = words_count(event.script, strlen(event.script)); /* what is spoken */
+    }
     engine_tell(e, &event);
 }
 
