@@ -93,6 +93,8 @@ static void read_element(struct ask *a, const char *line, size_t n)
         else if (elements[i].many != NULL)
             list_add(elements[i].many, text);
     }
+    if (name_len == 6 && memcmp(line + 1, "titles", 6) == 0)
+        a->titles = bounded(text, 20);
     if (name_len == 5 && memcmp(line + 1, "chunk", 5) == 0 && a->n_spans < ASK_LIST_MAX)
         a->spans[a->n_spans++] = (struct ask_span){
             .from_s = attribute_time(line, n, "from"),

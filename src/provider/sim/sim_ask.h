@@ -22,7 +22,7 @@ struct ask_span { /* of one chunk of an outline */
 
 struct ask {
     enum ask_kind kind;
-    int chunk, chunks, words, tags;
+    int chunk, chunks, words, tags, titles;
     int from_s, to_s;
     bool first, last;
     const char *topic, *hook, *cta, *sponsor, *after; /* NULL when not given */

@@ -291,7 +291,7 @@ static void put_tag(struct buf *out, const char *before, const char *s, const ch
     ++*n;
 }
 
-static void put_tags(struct chapters *c)
+static void put_tag_list(struct chapters *c)
 {
     static const char *const frames[][2] = {{"", ""},
                                             {"", " for beginners"},
@@ -326,7 +326,6 @@ static void put_tags(struct chapters *c)
     const struct ask *a = c->a;
     const char *topic = a->topic ? a->topic : "this subject";
     int want = (a->tags > TAGS_MIN ? a->tags : TAGS_MIN) + 3, n = 0;
-    buf_puts(c->out, "\n\n## Tags\n\n");
     for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]) && n < want; i++)
         put_tag(c->out, frames[i][0], topic, frames[i][1], &n);
     for (size_t i = 0; i < a->points.n && n < want; i++)
@@ -336,6 +335,21 @@ static void put_tags(struct chapters *c)
         words_heading(c->w, i, &s);
         put_tag(c->out, "", buf_str(&s), "", &n);
         buf_free(&s);
+    }
+}
+
+/* Other titles for the video, each with an opening line that goes with it. */
+static void put_titles(struct chapters *c)
+{
+    buf_puts(c->out, "\n\n## Titles\n");
+    for (int i = 0; i < c->a->titles; i++) {
+        struct buf title = BUF_INIT(256), line = BUF_INIT(TEXT_MAX);
+        words_heading(c->w, (uint32_t)i, &title);
+        compose(c, WORDS_CLAIM, &line);
+        buf_putf(c->out, "\n- %s: %s | %s", c->a->topic ? c->a->topic : "This", buf_str(&title),
+                 buf_str(&line));
+        buf_free(&title);
+        buf_free(&line);
     }
 }
 
@@ -354,20 +368,26 @@ static void put_closing(struct chapters *c)
     bool expand = a->kind == ASK_EXPAND;
     if (expand ? misses(a, "description") : a->last)
         put_description(c);
-    if (a->tags > 0 || (expand && misses(a, "tag")))
-        put_tags(c);
+    if (a->tags > 0 || (expand && misses(a, "tag"))) {
+        buf_puts(c->out, "\n\n## Tags\n\n");
+        put_tag_list(c);
+    }
+    if (a->titles > 0)
+        put_titles(c);
 }
 
-/* A continuation begins in the middle: the rest of the sentence that was cut. */
-static void finish_cut_sentence(struct chapters *c)
+/* A continuation begins in the middle: the rest of the sentence that was cut, or of the tags. */
+static void finish_what_was_cut(struct chapters *c)
 {
     const char *after = c->a->after ? c->a->after : "";
     size_t n = strlen(after);
     while (n > 0 && isspace((unsigned char)after[n - 1]))
         n--;
-    if (n == 0 || strchr(".!?:]\"", after[n - 1]) != NULL)
-        return;
-    put_sentence(c, WORDS_FINISH);
+    bool spoken = c->a->words > 0 || c->a->tags > 0; /* else everything before the tags is there */
+    if (!spoken)
+        put_tag_list(c);
+    else if (n > 0 && strchr(".!?:]\"", after[n - 1]) == NULL)
+        put_sentence(c, WORDS_FINISH);
     c->open = false;
 }
 
@@ -394,20 +414,10 @@ static void put_section(struct chapters *c, size_t i, bool tight)
     put_paragraphs(c, s);
 }
 
-void text_put_chapters(const struct ask *a, uint64_t seed, struct buf *out)
+/* Everything that is spoken. */
+static void put_spoken(struct chapters *c, const char *cta)
 {
-    static const char cta_default[] =
-        "If this helped, subscribe, and tell me in the comments what to cover next.";
-    struct chapters *c = mem_alloc(sizeof(*c));
-    c->a = a;
-    c->out = out;
-    c->target = a->words;
-    c->last_at_s = a->from_s - 1;
-    c->w = words_new(seed, a->topic ? a->topic : "this subject");
-    const char *cta = a->last && a->kind != ASK_EXPAND ? a->cta ? a->cta : cta_default : NULL;
-    c->tail = cta ? words_in(cta, strlen(cta)) : 0;
-    if (a->kind == ASK_CONTINUE)
-        finish_cut_sentence(c);
+    const struct ask *a = c->a;
     plan_sections(c);
     bool tight = c->target < (int)(60 * c->n);
     for (size_t i = 0; i < c->n; i++)
@@ -417,6 +427,25 @@ void text_put_chapters(const struct ask *a, uint64_t seed, struct buf *out)
     land(c);
     if (cta != NULL)
         put_phrase(c, "", cta, ".");
+}
+
+void text_put_chapters(const struct ask *a, uint64_t seed, struct buf *out)
+{
+    static const char cta_default[] =
+        "If this helped, subscribe, and tell me in the comments what to cover next.";
+    struct chapters *c = mem_alloc(sizeof(*c));
+    c->a = a;
+    c->out = out;
+    c->target = a->words;
+    c->last_at_s =
+        a->kind == ASK_CONTINUE ? a->from_s : a->from_s - 1; /* there it stands already */
+    c->w = words_new(seed, a->topic ? a->topic : "this subject");
+    const char *cta = a->last && a->kind != ASK_EXPAND ? a->cta ? a->cta : cta_default : NULL;
+    c->tail = cta ? words_in(cta, strlen(cta)) : 0;
+    if (a->kind == ASK_CONTINUE)
+        finish_what_was_cut(c);
+    if (a->words > 0 || a->kind != ASK_CONTINUE)
+        put_spoken(c, cta);
     put_closing(c);
     buf_puts(out, "\n");
     for (size_t i = 0; i < c->n; i++) {

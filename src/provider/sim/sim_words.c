@@ -22,7 +22,7 @@ struct words {
     const char *topic;
     char *title;
     struct deck decks[GRAMMAR_LISTS_MAX];
-    struct deck headings;
+    struct deck heads, tails; /* of headings; only start and step are used */
     uint64_t seen[SEEN_SLOTS];
     size_t n_seen;
 };
@@ -67,7 +67,8 @@ struct words *words_new(uint64_t seed, const char *topic)
     for (const char *p = topic; *p; p++)
         h = (h ^ (unsigned char)*p) * 1099511628211u;
     struct rng rng = rng_seed(h, 12);
-    deck_shuffle(&w->headings, &rng, words_headings());
+    deck_shuffle(&w->heads, &rng, grammar_heading_heads.n);
+    deck_shuffle(&w->tails, &rng, grammar_heading_tails.n);
     return w;
 }
 
@@ -149,6 +150,7 @@ void words_say(struct words *w, enum words_role role, struct buf *out)
     buf_free(&s);
 }
 
+/* The lists' lengths have no common divisor, so every pair comes before any comes again. */
 uint32_t words_headings(void)
 {
     return grammar_heading_heads.n * grammar_heading_tails.n;
@@ -156,10 +158,10 @@ uint32_t words_headings(void)
 
 void words_heading(struct words *w, uint32_t i, struct buf *out)
 {
-    uint32_t n = words_headings();
-    uint64_t at = (w->headings.start + (uint64_t)i * w->headings.step) % n;
-    buf_puts(out, grammar_heading_heads.items[at % grammar_heading_heads.n]);
-    buf_puts(out, grammar_heading_tails.items[at / grammar_heading_heads.n]);
+    uint64_t head = w->heads.start + (uint64_t)i * w->heads.step;
+    uint64_t tail = w->tails.start + (uint64_t)i * w->tails.step;
+    buf_puts(out, grammar_heading_heads.items[head % grammar_heading_heads.n]);
+    buf_puts(out, grammar_heading_tails.items[tail % grammar_heading_tails.n]);
 }
 
 int words_in(const char *text, size_t n)

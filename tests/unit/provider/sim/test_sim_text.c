@@ -276,7 +276,7 @@ static void a_continuation_goes_on_in_the_cut_sentence(void **state)
                          3);
     assert_true(cut[0] >= 'a' && cut[0] <= 'z');
     assert_words(cut, 600);
-    assert_times(cut, 240, 600);
+    assert_times(cut, 241, 600); /* at 04:00 a section has begun already */
     char *whole = chapters("<request kind=\"continue\" chunk=\"1\" chunks=\"1\" from=\"04:00\" "
                            "to=\"10:00\" words=\"600\" first=\"no\" last=\"yes\" tags=\"20\">\n"
                            "<topic>Beans</topic>\n<after>we soak them.</after>\n</request>\n",
@@ -285,6 +285,43 @@ static void a_continuation_goes_on_in_the_cut_sentence(void **state)
     assert_true(tags_in(whole) >= 20);
     free(cut);
     free(whole);
+}
+
+static void a_continuation_behind_the_spoken_words_speaks_no_more(void **state)
+{
+    (void)state;
+    char *rest =
+        chapters("<request kind=\"continue\" chunk=\"1\" chunks=\"1\" from=\"09:00\" "
+                 "to=\"10:00\" words=\"0\" first=\"no\" last=\"no\" tags=\"20\">\n"
+                 "<topic>Beans</topic>\n<after>A look at beans, with</after>\n</request>\n",
+                 3);
+    assert_true(tags_in(rest) >= 20);
+    assert_null(strstr(rest, "###"));
+    assert_null(strstr(rest, "## Description"));
+    free(rest);
+    char *tags = chapters("<request kind=\"continue\" chunk=\"1\" chunks=\"1\" from=\"09:00\" "
+                          "to=\"10:00\" words=\"0\" first=\"no\" last=\"no\" tags=\"0\">\n"
+                          "<topic>Beans</topic>\n<after>beans, beans for</after>\n</request>\n",
+                          3);
+    assert_null(strstr(tags, "#"));
+    assert_non_null(strstr(tags, ", beans for beginners, "));
+    free(tags);
+}
+
+static void other_titles_come_with_their_opening_lines(void **state)
+{
+    (void)state;
+    char *text = chapters("<request kind=\"chunk\" chunk=\"1\" chunks=\"1\" from=\"00:00\" "
+                          "to=\"02:00\" words=\"260\" first=\"yes\" last=\"yes\" tags=\"20\">\n"
+                          "<topic>Beans</topic>\n<titles>3</titles>\n</request>\n",
+                          3);
+    const char *p = strstr(text, "\n## Titles\n");
+    int n = 0;
+    assert_non_null(p);
+    for (; (p = strstr(p, "\n- ")) != NULL; p++, n++)
+        assert_non_null(strstr(p, " | "));
+    assert_int_equal(n, 3);
+    free(text);
 }
 
 static void an_expansion_mends_what_is_missing(void **state)
@@ -410,6 +447,26 @@ static void a_plain_prompt_gets_a_short_answer_about_it(void **state)
 }
 
 /* Every pattern names lists that exist: a slip would abort here. */
+static void every_heading_differs(void **state)
+{
+    (void)state;
+    static char *seen[4096];
+    uint32_t n = words_headings();
+    struct words *w = words_new(1, "The sea");
+    assert_in_range(n, 500, 4096);
+    for (uint32_t i = 0; i < n; i++) {
+        struct buf title = BUF_INIT(256);
+        words_heading(w, i, &title);
+        seen[i] = buf_take(&title);
+    }
+    qsort(seen, n, sizeof(seen[0]), compare_strings);
+    for (uint32_t i = 1; i < n; i++)
+        assert_string_not_equal(seen[i - 1], seen[i]);
+    for (uint32_t i = 0; i < n; i++)
+        free(seen[i]);
+    words_free(w);
+}
+
 static void the_grammar_knows_all_its_words(void **state)
 {
     (void)state;
@@ -440,11 +497,14 @@ int main(void)
         cmocka_unit_test(short_and_long_spans_keep_their_length),
         cmocka_unit_test(four_hours_of_chunks_repeat_no_paragraph_and_no_heading),
         cmocka_unit_test(a_continuation_goes_on_in_the_cut_sentence),
+        cmocka_unit_test(a_continuation_behind_the_spoken_words_speaks_no_more),
+        cmocka_unit_test(other_titles_come_with_their_opening_lines),
         cmocka_unit_test(an_expansion_mends_what_is_missing),
         cmocka_unit_test(an_outline_holds_every_point_in_exactly_one_chunk),
         cmocka_unit_test(an_outline_without_points_has_sections_of_its_own),
         cmocka_unit_test(a_schema_is_filled),
         cmocka_unit_test(a_plain_prompt_gets_a_short_answer_about_it),
+        cmocka_unit_test(every_heading_differs),
         cmocka_unit_test(the_grammar_knows_all_its_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
