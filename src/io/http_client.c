@@ -200,14 +200,22 @@ static void headers_done(struct http_call *call)
         call->handlers.on_headers(call->ctx, call, (int)status);
 }
 
+/* False: nobody listens any more, and libcurl is told to stop. */
+static bool received(struct http_call *call, size_t n)
+{
+    if (call->state == CALL_OVER)
+        return false;
+    call->client->bytes_in += n;
+    call->t.got += n;
+    return true;
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
     (void)size;
-    if (call->state == CALL_OVER)
+    if (!received(call, n))
         return 0;
-    call->client->bytes_in += n;
-    call->t.got += n;
     bool blank = n > 0 && (line[0] == '\r' || line[0] == '\n');
     if (blank && call->phase != HTTP_HEADERS) /* trailers have a blank line too */
         headers_done(call);
@@ -218,10 +226,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
     (void)size;
-    if (call->state == CALL_OVER)
+    if (!received(call, n))
         return 0;
-    call->client->bytes_in += n;
-    call->t.got += n;
     call->t.streaming = true;
     call->last_byte_us = loop_now(call->client->loop);
     if (call->handlers.on_body != NULL)

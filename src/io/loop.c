@@ -198,9 +198,11 @@ static void read_clock(struct loop *loop)
     loop->wall = clock_wall();
 }
 
+/* libuv runs its timers before it polls, too: an alarm that is due by then must still end the poll.
+ */
 static void on_alarm(uv_timer_t *alarm)
 {
-    (void)alarm;
+    uv_stop(alarm->loop);
 }
 
 static void on_wake(uv_async_t *wake)

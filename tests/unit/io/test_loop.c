@@ -167,6 +167,17 @@ static void a_timer_is_never_early(void **state)
     loop_free(loop);
 }
 
+/* A wait that is over before the poll begins must not become an endless one. */
+static void short_waits_always_end(void **state)
+{
+    (void)state;
+    struct loop *loop = real_loop();
+    int64_t from = clock_mono();
+    for (int64_t i = 0; clock_mono() - from < USEC_PER_SEC / 2; i++)
+        loop_turn(loop, 1 + i % 1100);
+    loop_free(loop);
+}
+
 enum { THREADS = 4, POSTS = 2000 };
 
 struct poster {
@@ -326,6 +337,7 @@ int main(void)
         cmocka_unit_test(canceled_tasks_do_not_run),
         cmocka_unit_test(a_turn_runs_descriptors_then_posted_then_timers_then_deferred),
         cmocka_unit_test(a_timer_is_never_early),
+        cmocka_unit_test(short_waits_always_end),
         cmocka_unit_test(posts_from_threads_all_run_once_on_the_loop),
         cmocka_unit_test(a_post_that_ends_the_wait_runs_in_the_same_turn),
         cmocka_unit_test(a_closed_watch_never_calls_back_though_its_event_was_collected),
