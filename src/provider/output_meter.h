@@ -3,21 +3,23 @@
 #ifndef PROVIDER_OUTPUT_METER_H
 #define PROVIDER_OUTPUT_METER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "provider/bucket.h"
 
 struct output_meter {
     struct bucket bucket;
-    int streams;                            /* that run */
-    double rates;                           /* their sum, tokens per second */
+    int streams, known; /* that run; of them, those whose caller told their rate */
+    double known_rates; /* the sum of theirs, tokens per second */
     double learned_tokens, learned_seconds; /* their quotient is the rate of an average stream */
 };
 
 struct output_stream {
     int64_t tokens; /* as debited so far */
-    int64_t learned_at_us, first_us, first_tokens;
-    double rate;
+    int64_t begun_us;
+    int64_t rate; /* as told by the caller, when known */
+    bool known;   /* else it counts as an average stream */
 };
 
 /* What a call brings; 0 tokens: none, it is never held up. 0 a second: the learned average. */
@@ -33,7 +35,7 @@ void output_meter_begin(struct output_meter *m, struct output_stream *s,
                         const struct output_need *need, int64_t now_us);
 void output_meter_made(struct output_meter *m, struct output_stream *s, int64_t tokens_so_far,
                        int64_t now_us);
-/* The provider's own count, or the best that is known; may be less than was debited. */
+/* At its end: the provider's own count, or the best that is known; may be less than was debited. */
 void output_meter_settle(struct output_meter *m, struct output_stream *s, int64_t tokens,
                          int64_t now_us);
 void output_meter_end(struct output_meter *m, struct output_stream *s);

@@ -258,6 +258,26 @@ static void a_burst_smaller_than_ours_is_learned(void **state)
     world_free(w);
 }
 
+/* The headers then keep our level far below what our own burst would hold. */
+static void the_output_limit_is_used_though_their_burst_is_a_tenth_of_ours(void **state)
+{
+    (void)state;
+    struct pacer_config config = {
+        .requests = 100000, .input_tokens = 200000000, .output_tokens = 1000000, .burst_us = 2 * S};
+    struct pacer_need need = {.rate_class = "sonnet", .input_tokens = 100, .output_tokens = 200};
+    struct world *w = world_new(seed(), &config);
+    w->output_median = 200;
+    w->burst_s = 0.2;
+    set_limits(w, 100000, 200000000, 1000000);
+    int64_t ask_at = 0;
+    while (w->now + STEP_US < T0 + 200 * S)
+        step(w, &need, &ask_at);
+    double share = sum_of(w, 2, 50, 200) / (1000000.0 / 60 * 150);
+    print_message("share %.4f, refused %d of %d\n", share, w->refused, w->done);
+    assert_true(share > 0.97 && share < 1.01);
+    world_free(w);
+}
+
 static void a_limit_cut_ten_times_is_obeyed_within_a_minute(void **state)
 {
     (void)state;
@@ -338,6 +358,7 @@ int main(void)
         cmocka_unit_test(the_input_limit_is_used_to_the_full),
         cmocka_unit_test(the_output_limit_is_used_to_the_full),
         cmocka_unit_test(a_burst_smaller_than_ours_is_learned),
+        cmocka_unit_test(the_output_limit_is_used_though_their_burst_is_a_tenth_of_ours),
         cmocka_unit_test(a_limit_cut_ten_times_is_obeyed_within_a_minute),
         cmocka_unit_test(random_events_never_wedge_it),
     };
