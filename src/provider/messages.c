@@ -19,7 +19,7 @@
 #define HEADER_TIMEOUT_US   (60 * USEC_PER_SEC)
 #define IDLE_TIMEOUT_US     (60 * USEC_PER_SEC)
 #define PROGRESS_TIMEOUT_US (300 * USEC_PER_SEC)
-#define READ_TICK_US        (20 * USEC_PER_MSEC)
+#define READ_TICK_US        (100 * USEC_PER_MSEC)
 /* After message_stop the connection gets this long to end cleanly, so that it can be used again. */
 #define LINGER_US        (250 * USEC_PER_MSEC)
 #define REFUSAL_BODY_MAX ((size_t)64 << 10)

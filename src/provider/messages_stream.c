@@ -200,7 +200,7 @@ static enum err take_delta(struct messages_stream *s, int64_t index, bool thinki
 /* True when it was a text or thinking delta, with the outcome in *ret_err. */
 static bool quick_delta(struct messages_stream *s, const char *data, size_t n, enum err *ret_err)
 {
-    struct delta d;
+    struct delta d = {0};
     if (!s->started || !scan_delta(data, n, &d))
         return false;
     buf_clear(&s->piece);

@@ -84,7 +84,7 @@ struct messages_config {
     const char *base_url; /* "https://api.anthropic.com"; http or https */
     const char *api_key;
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us; /* 0 = 60 s, 60 s, 300 s */
-    int64_t read_tick_us;                                            /* 0 = 20 ms */
+    int64_t read_tick_us;                                            /* 0 = 100 ms */
 };
 enum err provider_messages_new(struct loop *loop, struct http_client *http,
                                const struct messages_config *config, struct provider **ret_provider,
