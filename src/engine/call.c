@@ -210,9 +210,10 @@ static void on_start(void *ctx, const struct usage *usage, const struct rate_rep
 {
     struct run *r = ctx;
     struct engine *e = r->engine;
-    (void)rates; /* provider_end repeats them; pacer_started corrects the input */
     r->call.usage = *usage;
     pacer_started(e->pacer, r->call.ticket, usage, loop_now(e->loop));
+    pacer_report(e->pacer, r->call.model->rate_class, rates, loop_now(e->loop),
+                 loop_wall(e->loop)); /* not first at the end, which may be minutes away */
 }
 
 static void count_words(struct call *c, const char *text, size_t n)
