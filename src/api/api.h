@@ -1,0 +1,39 @@
+/* In: HTTP requests. Out: answers and event streams, made of the store's verbs and the engine's
+ * figures; the daemon's whole face. */
+#ifndef API_API_H
+#define API_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/auth.h"
+#include "base/err.h"
+#include "engine/engine.h"
+#include "io/http_server.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+struct api;
+
+struct api_config {
+    const char *host; /* literal address to listen on; without any key only loopback */
+    uint16_t port;
+    struct auth_config auth;
+    const char *version; /* of the program */
+};
+
+/* Borrows loop, store and engine (engine may be NULL: a node that only serves). */
+enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
+                 const struct api_config *config, struct api **ret_api,
+                 struct errmsg *msg) MUST_CHECK;
+void api_free(struct api *api);
+uint16_t api_port(const struct api *api);
+/* What the daemon prints at start when no key is configured: a link with the one-time operator
+ * token; NULL when keys are. Borrowed. */
+const char *api_operator_link(const struct api *api);
+/* From now on /readyz says no and no new work is taken; streams are ended. */
+void api_drain(struct api *api);
+/* The engine's observer calls this for every event, so that streams need not wait for a poll. */
+void api_engine_event(struct api *api, const struct engine_event *event);
+
+#endif
