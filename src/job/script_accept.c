@@ -207,8 +207,12 @@ static void add_text(struct script *s, const struct script_answer *a)
         script_note(s, "%s: more than %zu bytes of text, the rest is left out", s->key,
                     SCRIPT_PART_MAX);
     }
-    if (join_append(&s->text_of_step, a->text, n) != OK)
+    char *text = mem_dup(a->text, n);
+    for (size_t i = 0; i < n; i++)
+        text[i] = text[i] == '\0' ? ' ' : text[i]; /* scripts are strings */
+    if (join_append(&s->text_of_step, text, n) != OK)
         script_note(s, "%s: its text does not fit", s->key);
+    free(text);
 }
 
 /* Cut inside a sentence, heading or word: that is dropped, and the rest asked for. A text without

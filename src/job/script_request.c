@@ -56,13 +56,17 @@ static struct request rest_of(const struct script *s, struct request r)
     size_t n = s->text_of_step.len;
     struct sections sections;
     sections_scan(text, n, &sections);
+    int written = words_count(text, n);
+    int64_t span_s = r.to_s - r.from_s, from_s = r.from_s;
     r.kind = "continue";
     r.first = false;
-    r.words -= words_count(text, n);
-    r.words = r.words < WORDS_LEFT_MIN ? WORDS_LEFT_MIN : r.words;
+    if (r.words > 0 && written < r.words) /* as far along as the words are */
+        from_s += span_s * written / r.words;
+    r.words = r.words - written < WORDS_LEFT_MIN ? WORDS_LEFT_MIN : r.words - written;
     for (size_t i = 0; i < sections.n; i++)
-        if (sections.items[i].at_s > r.from_s && sections.items[i].at_s < r.to_s)
-            r.from_s = sections.items[i].at_s;
+        if (sections.items[i].at_s > from_s && sections.items[i].at_s < r.to_s)
+            from_s = sections.items[i].at_s;
+    r.from_s = from_s;
     if (sections.spoken_end < n) { /* only the description or the tags are left */
         r.words = 0;
         r.last = false;

@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-#define CUE_MAX 1000u /* a bracket that is not closed within this is no cue */
+#define CUE_MAX 1000u   /* a bracket that is not closed within this is no cue */
+#define BLANKS  " \t\r" /* what a heading may be indented by */
 
 static bool is_space(char c)
 {
@@ -98,8 +99,8 @@ static size_t time_range(const char *p, size_t n, int64_t *ret_seconds)
 
 size_t section_line_time(const char *line, size_t n, int64_t *ret_seconds)
 {
-    bool heading = n > 0 && line[0] == '#';
-    size_t i = skip_any(line, n, 0, "#*_>- \t");
+    size_t indent = skip_any(line, n, 0, BLANKS), i = skip_any(line, n, indent, "#*_>- \t");
+    bool heading = indent < n && line[indent] == '#';
     bool bracket = i < n && (line[i] == '[' || line[i] == '(');
     if (!heading && !bracket)
         return 0;
@@ -118,18 +119,16 @@ size_t section_line_time(const char *line, size_t n, int64_t *ret_seconds)
 
 static int heading_level(const char *line, size_t n)
 {
-    int level = 0;
-    while ((size_t)level < n && line[level] == '#')
-        level++;
-    bool heading = level >= 1 && level <= 6 && (size_t)level < n && line[level] == ' ';
-    return heading ? level : 0;
+    size_t indent = skip_any(line, n, 0, BLANKS), end = skip_any(line, n, indent, "#");
+    bool heading = end > indent && end - indent <= 6 && end < n && line[end] == ' ';
+    return heading ? (int)(end - indent) : 0;
 }
 
 /* Title without marks and time: "### **[02:30] Shaping**" -> "Shaping". */
 static void set_title(struct section *s, const char *line, size_t n)
 {
     size_t i = section_line_time(line, n, &s->at_s);
-    i = skip_any(line, n, i == 0 ? (size_t)s->level : i, " \t*_:-");
+    i = skip_any(line, n, i == 0 ? skip_any(line, n, 0, BLANKS "#") : i, " \t*_:-");
     if (n - i >= 3 && memcmp(line + i, "\xE2\x80\x93", 3) == 0)
         i = skip_any(line, n, i + 3, " \t*_");
     while (n > i && (is_space(line[n - 1]) || strchr("*_#", line[n - 1]) != NULL))
@@ -268,14 +267,15 @@ static int weigh(const char *w, size_t n)
 }
 
 /* The offset behind a cue that opens at i: "[VISUAL: a map]"; i when it is none. A cue does not
- * reach over an empty line. */
+ * reach over an empty line or into a heading. */
 static size_t skip_cue(const char *text, size_t n, size_t i)
 {
     size_t stop = n - i > CUE_MAX ? i + CUE_MAX : n;
     for (size_t k = i + 1; k < stop; k++) {
         if (text[k] == ']')
             return k + 1;
-        if (text[k] == '[' || (text[k] == '\n' && k + 1 < n && text[k + 1] == '\n'))
+        if (text[k] == '[' ||
+            (text[k] == '\n' && k + 1 < n && strchr("\n\r#", text[k + 1]) != NULL))
             break;
     }
     return i;

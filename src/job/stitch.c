@@ -212,10 +212,12 @@ static bool put_tags(const struct merge *m, const struct section *old, struct bu
     buf_puts(&all, "\n");
     buf_put(&all, m->additions + new->body, new->end - new->body);
     (void)tags_each(buf_str(&all), all.len, put_tag, &distinct);
-    buf_putf(out, "\n\n## Tags\n\n%s", buf_str(&distinct));
+    bool any = distinct.len > 0;
+    if (any)
+        buf_putf(out, "\n\n## Tags\n\n%s", buf_str(&distinct));
     buf_free(&all);
     buf_free(&distinct);
-    return true;
+    return any;
 }
 
 /* Description, Tags, Titles: the script's own unless empty, else the additions'. */
@@ -237,8 +239,9 @@ static void put_ending(const struct merge *m, struct buf *out)
     }
     for (size_t i = m->n_spoken; i < m->old.n; i++) { /* sources, credits: as they were */
         const struct section *s = &m->old.items[i];
+        struct span text = trim(m->script + s->start, s->end - s->start);
         if (s->kind == SECTION_SPOKEN)
-            buf_putf(out, "\n\n%.*s", (int)(s->end - s->start), m->script + s->start);
+            buf_putf(out, "\n\n%.*s", (int)text.n, text.text);
     }
 }
 
