@@ -79,7 +79,7 @@ static bool fail_at_once(struct sim *sim, struct http_exchange *x, uint64_t n,
     case FAULT_529_STREAM:
         if (stream)
             return false;
-        /* fall through */
+        __attribute__((fallthrough));
     case FAULT_529:
         error.status = 529;
         error.message = "Overloaded";
