@@ -42,9 +42,10 @@ static bool section_titled(const json_t *chunk, const char *title)
 {
     size_t i;
     const json_t *section;
-    json_array_foreach (json_object_get(chunk, "sections"), i, section)
+    json_array_foreach (json_object_get(chunk, "sections"), i, section) {
         if (is_text(json_object_get(section, "title"), title))
             return true;
+    }
     return false;
 }
 
@@ -52,10 +53,12 @@ static bool key_point(const json_t *chunk, const char *title)
 {
     size_t i, k;
     const json_t *section, *point;
-    json_array_foreach (json_object_get(chunk, "sections"), i, section)
-        json_array_foreach (json_object_get(section, "keyPoints"), k, point)
+    json_array_foreach (json_object_get(chunk, "sections"), i, section) {
+        json_array_foreach (json_object_get(section, "keyPoints"), k, point) {
             if (is_text(point, title))
                 return true;
+        }
+    }
     return false;
 }
 
@@ -162,9 +165,10 @@ static void put_list(const json_t *list, const char *mark, struct buf *out)
 {
     size_t i;
     const json_t *item;
-    json_array_foreach (list, i, item)
+    json_array_foreach (list, i, item) {
         if (json_string_length(item) > 0)
             buf_putf(out, "%s%s\n", mark, json_string_value(item));
+    }
 }
 
 static void put_section(const json_t *section, struct buf *out)
@@ -199,8 +203,9 @@ void outline_markdown(const json_t *outline, struct buf *out)
         if (has_text(chunk, "timeRange"))
             buf_putf(out, " (%s)", json_str(chunk, "timeRange"));
         buf_puts(out, "\n\n");
-        json_array_foreach (json_object_get(chunk, "sections"), k, section)
+        json_array_foreach (json_object_get(chunk, "sections"), k, section) {
             put_section(section, out);
+        }
         if (has_text(chunk, "transitionToNext"))
             buf_putf(out, "Transition: %s\n\n", json_str(chunk, "transitionToNext"));
     }
@@ -239,8 +244,9 @@ void outline_before(const json_t *outline, int i, struct buf *out)
         buf_putf(out, "- Part %d", c);
         if (has_text(chunk, "theme"))
             buf_putf(out, " (%s)", json_str(chunk, "theme"));
-        json_array_foreach (json_object_get(chunk, "sections"), k, section)
+        json_array_foreach (json_object_get(chunk, "sections"), k, section) {
             buf_putf(out, "%s %s", k == 0 ? ":" : ";", json_str(section, "title"));
+        }
         buf_puts(out, "\n");
     }
 }

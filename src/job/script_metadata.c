@@ -77,8 +77,9 @@ static void append_distinct(json_t *list, json_t *text)
     size_t i;
     const json_t *known;
     bool wanted = text != NULL && json_array_size(list) < LISTED_MAX;
-    json_array_foreach (list, i, known)
+    json_array_foreach (list, i, known) {
         wanted = wanted && !json_equal(known, text);
+    }
     if (wanted)
         json_array_append(list, text);
     json_decref(text);

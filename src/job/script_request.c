@@ -127,9 +127,10 @@ json_t *script_asked_points(const struct script *s)
     bool known = covered_points(s, all, covered);
     json_t *out = json_array();
     size_t i, n = json_array_size(all);
-    json_array_foreach (all, i, point)
+    json_array_foreach (all, i, point) {
         if (point_is_asked(s, i, n, json_str(point, "title"), known ? covered : NULL))
             json_array_append(out, (json_t *)(uintptr_t)point);
+    }
     return out;
 }
 
@@ -223,9 +224,10 @@ static void put_texts(struct buf *out, const char *name, const json_t *list)
 {
     size_t i;
     const json_t *item;
-    json_array_foreach (list, i, item)
+    json_array_foreach (list, i, item) {
         if (i < PHRASES_MAX)
             request_element(out, name, NULL, json_string_value(item));
+    }
 }
 
 int script_asked_titles(const struct script *s, const struct request *r)
@@ -246,8 +248,9 @@ char *script_request_text(const struct script *s, const struct request *r, const
     request_element(&out, "title", NULL, s->params.title);
     if (s->stage == STAGE_OUTLINE || s->stage == STAGE_REPAIR)
         request_chunks(&out, &s->plan);
-    json_array_foreach (points, i, point)
+    json_array_foreach (points, i, point) {
         request_element(&out, "point", NULL, json_str(point, "title"));
+    }
     request_element(&out, "hook", NULL, r->first ? json_str(all, "hook") : NULL);
     request_element(&out, "cta", NULL, r->last ? json_str(all, "cta") : NULL);
     put_sponsor(s, &out);
