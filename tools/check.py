@@ -95,10 +95,6 @@ def stage_unit(tally):
     meson_suite(tally, "unit")
 
 
-def stage_conformance(tally):
-    meson_suite(tally, "conformance")
-
-
 def stage_replay(tally):
     meson_suite(tally, "fuzz")
 
@@ -192,10 +188,10 @@ def tidy(units):
 
 STAGES = {
     "build": stage_build, "layers": stage_layers, "unit": stage_unit,
-    "conformance": stage_conformance, "replay": stage_replay, "fuzz": stage_fuzz,
+    "replay": stage_replay, "fuzz": stage_fuzz,
     "docs": stage_docs, "blackbox": stage_blackbox, "lint": stage_lint,
 }
-NEED_BUILD = {"unit", "conformance", "replay", "docs", "blackbox", "lint"}
+NEED_BUILD = {"unit", "replay", "docs", "blackbox", "lint"}
 
 
 def main():

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { folder, json, simulator, sql, start, until } from './harness.mjs';
 
 async function twoRunning(t, dir) {
-  const sim = await simulator(t, dir, ['--speed', '2']);
+  const sim = await simulator(t, dir, ['--speed', '8']);
   const engine = start(t, dir, ['run', '--jobs', '2', '--minutes', '10'], { env: sim.env });
   await until(async () => {
     const calls = (await sim.ledger()).filter((e) => e.running && e.generated_tokens > 20);

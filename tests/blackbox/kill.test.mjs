@@ -19,9 +19,9 @@ test(`kill -9 at ${KILLS} random moments loses nothing and pays nothing twice`, 
   async (t) => {
     const dir = folder(t);
     const next = random();
-    const sim = await simulator(t, dir, ['--speed', '10']);
+    const sim = await simulator(t, dir, ['--speed', '5']);
     let kills = 0;
-    let wanted = ['run', '--jobs', String(JOBS), '--users', String(JOBS), '--minutes', '30', '--out', 'out'];
+    let wanted = ['run', '--jobs', String(JOBS), '--users', String(JOBS), '--minutes', '20', '--out', 'out'];
     for (let starts = 0; ; starts++) {
       assert.ok(starts < 60, 'does not come to an end');
       const before = starts === 0 ? 0 : progress(dir);
@@ -72,6 +72,6 @@ test(`kill -9 at ${KILLS} random moments loses nothing and pays nothing twice`, 
 
     for (const { id } of rows) {
       const job = json(dir, ['jobs', 'show', id]);
-      assert.ok(job.script_metadata.words >= 0.8 * 30 * 130, `${job.script_metadata.words} words`);
+      assert.ok(job.script_metadata.words >= 0.8 * 20 * 130, `${job.script_metadata.words} words`);
     }
   });

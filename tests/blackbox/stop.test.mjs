@@ -20,7 +20,7 @@ async function stopInTheMiddle(t, dir, sim, signal) {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   test(`${signal} saves the partial text, and a second run goes on where the first stopped`, async (t) => {
     const dir = folder(t);
-    const sim = await simulator(t, dir, ['--speed', '4']);
+    const sim = await simulator(t, dir, ['--speed', '8']);
     const { first, took } = await stopInTheMiddle(t, dir, sim, signal);
     assert.equal(first.code, 1, first.err);
     assert.equal(first.signal, null);
