@@ -41,6 +41,7 @@ struct store_op {
     enum store_verb verb;
     struct arena arena; /* owns all inputs and results */
     int64_t now_us;     /* wall time at which the verb was called */
+    bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
     union {

@@ -55,6 +55,7 @@ char *query_copy_text(struct query *q, int column, struct arena *a); /* NULL sta
 struct uuid query_get_id(struct query *q, int column);               /* nil when NULL or no UUID */
 
 int64_t db_changes(const struct db *db); /* rows changed by the last query, without triggers */
+int64_t db_total_changes(const struct db *db); /* rows ever changed, with those of triggers */
 bool db_in_transaction(const struct db *db);
 size_t db_wal_pages(const struct db *db); /* in the log after the last commit of this db */
 /* Moves what it can of the log into the file, without waiting for anybody. */

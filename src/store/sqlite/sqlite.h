@@ -61,8 +61,8 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 
-/* Runs fn for each item. When the database refuses one, all is undone and done again with each
- * item on its own; those refused are STORE_REFUSED in op->result.lost. */
+/* Runs fn for each item. When the database refuses one, the op is run again with care: then each
+ * item stands alone, and those refused are STORE_REFUSED in op->result.lost. */
 typedef enum err (*sqlite_item_fn)(struct sqlite_store *s, struct store_op *op, size_t i,
                                    enum store_lost *ret_lost);
 enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn) MUST_CHECK;

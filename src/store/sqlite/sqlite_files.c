@@ -92,7 +92,7 @@ static enum err refuse_second(const char *path, int fd, struct errmsg *msg)
 
 enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *msg)
 {
-    int fd;
+    int fd = -1;
     enum err e = open_beside(path, ".lock", &fd, msg);
     if (e != OK)
         return e;
@@ -112,7 +112,7 @@ enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *
 
 enum err sqlite_files_open_writers(const char *path, bool share, int *ret_fd, struct errmsg *msg)
 {
-    int fd;
+    int fd = -1;
     enum err e = open_beside(path, ".writers", &fd, msg);
     if (e != OK)
         return e;

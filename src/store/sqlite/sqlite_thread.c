@@ -90,42 +90,45 @@ static enum err run(struct db *db, const char *sql)
     return query_run(db_query(db, sql));
 }
 
-static void run_op(struct sqlite_store *s, struct store_op *op)
+/* The database refuses this very input; others are not concerned. */
+static bool is_refusal(enum err e)
 {
-    struct db *db = s->db;
-    bool reads = verbs[op->verb].reads;
-    db_clear(db);
-    enum err e = reads ? OK : run(db, "SAVEPOINT op");
-    if (e == OK)
-        e = verbs[op->verb].fn(s, op);
-    if (e != OK)
-        store_op_fail(op, e, "%s", db_message(db));
-    db_clear(db);
-    if (reads || !db_in_transaction(db))
-        return;
-    if (e != OK)
-        e = run(db, "ROLLBACK TO op");
-    if (e == OK)
-        e = run(db, "RELEASE op");
-    if (e != OK)
-        store_op_fail(op, e, "%s", db_message(db));
+    return e == ERR_INVALID || e == ERR_EXISTS || e == ERR_TOO_BIG;
 }
 
-enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn)
+/* Runs the op. True: go on. False: it failed after it had written something, which must be undone
+ * with the rest of the transaction; run the others again. */
+static bool run_op(struct sqlite_store *s, struct store_op *op)
 {
     struct db *db = s->db;
-    enum store_lost *lost = arena_array(&op->arena, op->n, sizeof *lost);
+    int64_t written = db_total_changes(db);
+    db_clear(db);
+    op->result = (struct store_result){0};
+    op->changed = false;
+    enum err e = verbs[op->verb].fn(s, op);
+    /* Some errors end the whole transaction by themselves. */
+    bool clean = e == OK || (db_total_changes(db) == written && db_in_transaction(db));
+    if (e != OK && !clean && op->n > 0 && !op->careful && is_refusal(e) &&
+        (op->verb == VERB_FINISH || op->verb == VERB_PROGRESS))
+        op->careful = true;
+    else if (e != OK)
+        store_op_fail(op, e, "%s", db_message(db));
+    db_clear(db);
+    return clean;
+}
+
+/* Savepoints for every item would cost more than the items, so they come only after a refusal. */
+static enum err each_carefully(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn,
+                               enum store_lost *lost)
+{
+    struct db *db = s->db;
     enum err e = OK;
-    for (size_t i = 0; i < op->n && e == OK; i++)
-        e = fn(s, op, i, &lost[i]);
-    bool refused = e == ERR_INVALID || e == ERR_EXISTS || e == ERR_TOO_BIG;
-    if (refused) {
-        db_clear(db);
-        e = run(db, "ROLLBACK TO op");
-    }
-    for (size_t i = 0; i < op->n && refused && e == OK; i++) {
+    for (size_t i = 0; i < op->n && e == OK; i++) {
         e = run(db, "SAVEPOINT item");
-        if (e == OK && fn(s, op, i, &lost[i]) != OK) {
+        enum err refusal = e == OK ? fn(s, op, i, &lost[i]) : OK;
+        if (refusal != OK && !is_refusal(refusal))
+            return refusal;
+        if (refusal != OK) {
             lost[i] = STORE_REFUSED;
             if (op->result.message == NULL)
                 op->result.message = arena_strdup(&op->arena, db_message(db));
@@ -135,8 +138,19 @@ enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn
         if (e == OK)
             e = run(db, "RELEASE item");
     }
+    return e;
+}
+
+enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn)
+{
+    enum store_lost *lost = arena_array(&op->arena, op->n, sizeof *lost);
     op->result.lost = lost;
     op->result.n = op->n;
+    if (op->careful)
+        return each_carefully(s, op, fn, lost);
+    enum err e = OK;
+    for (size_t i = 0; i < op->n && e == OK; i++)
+        e = fn(s, op, i, &lost[i]);
     return e;
 }
 
@@ -153,29 +167,44 @@ static bool is_transactional(const struct store_op *op)
     return op->verb != VERB_MIGRATE && op->verb != VERB_BACKUP;
 }
 
-static void run_group(struct sqlite_store *s, struct store_op *ops)
+static void roll_back(struct db *db)
 {
-    struct db *db = s->db;
-    bool reads = true;
-    for (struct store_op *op = ops; op != NULL; op = op->next)
-        reads = reads && verbs[op->verb].reads;
-    db_clear(db);
-    if (run(db, reads ? "BEGIN" : "BEGIN IMMEDIATE") != OK) {
-        fail_all(ops, db_error(db), db_message(db));
-        return;
-    }
-    for (struct store_op *op = ops; op != NULL && db_in_transaction(db); op = op->next) {
-        if (op->result.err == OK)
-            run_op(s, op);
-    }
-    db_clear(db);
-    if (run(db, "COMMIT") == OK)
-        return;
-    /* Also when an error ended the whole transaction before: nothing of the group is kept. */
-    fail_all(ops, db_error(db), db_message(db));
     db_clear(db);
     if (db_in_transaction(db))
         (void)!run(db, "ROLLBACK");
+    db_clear(db);
+}
+
+/* False: an op had to be undone and the transaction with it. That op has its error now, or will
+ * take more care; the others are to be run again. */
+static bool try_group(struct sqlite_store *s, struct store_op *ops, bool reads)
+{
+    struct db *db = s->db;
+    db_clear(db);
+    if (run(db, reads ? "BEGIN" : "BEGIN IMMEDIATE") != OK) {
+        fail_all(ops, db_error(db), db_message(db));
+        return true;
+    }
+    for (struct store_op *op = ops; op != NULL; op = op->next) {
+        if (op->result.err == OK && !run_op(s, op)) {
+            roll_back(db);
+            return false;
+        }
+    }
+    if (run(db, "COMMIT") != OK) {
+        fail_all(ops, db_error(db), db_message(db));
+        roll_back(db);
+    }
+    return true;
+}
+
+static void run_group(struct sqlite_store *s, struct store_op *ops)
+{
+    bool reads = true;
+    for (struct store_op *op = ops; op != NULL; op = op->next)
+        reads = reads && verbs[op->verb].reads;
+    while (!try_group(s, ops, reads))
+        ;
 }
 
 static void run_migrate(struct sqlite_store *s, struct store_op *op)
@@ -332,8 +361,10 @@ void sqlite_thread_stop(struct sqlite_store *s)
     pthread_mutex_unlock(&s->mutex);
     pthread_join(s->thread, NULL);
     /* A callback may still ask for something: submit() answers it that the store is closed. */
-    while (s->mailbox->task.queued)
-        loop_turn(s->base.loop, 0);
+    loop_cancel(s->base.loop, &s->mailbox->task);
+    while (s->mailbox->done != NULL)
+        deliver(s->mailbox);
+    loop_cancel(s->base.loop, &s->mailbox->task);
     pthread_mutex_destroy(&s->mailbox->mutex);
     free(s->mailbox);
     pthread_cond_destroy(&s->wake);
