@@ -6,8 +6,8 @@
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-static enum store_lost report(struct fixture *f, const struct store_claimed *c, const char *step,
-                              int progress, const char *text)
+static enum store_lost report_at(struct fixture *f, const struct store_claimed *c, const char *step,
+                                 int progress, size_t offset, const char *text)
 {
     struct store_progress p = {.job = c->id,
                                .fence = c->fence,
@@ -17,11 +17,18 @@ static enum store_lost report(struct fixture *f, const struct store_claimed *c, 
                                .total_chunks = 3,
                                .text_step = text == NULL ? NULL : "chunk_1",
                                .text_hash = HASH,
+                               .text_offset = offset,
                                .text = text,
                                .text_len = text == NULL ? 0 : strlen(text)};
     const struct store_result *r = CALL(f, store_progress, &p, 1);
     assert_int_equal(r->err, OK);
     return r->lost[0];
+}
+
+static enum store_lost report(struct fixture *f, const struct store_claimed *c, const char *step,
+                              int progress, const char *text)
+{
+    return report_at(f, c, step, progress, 0, text);
 }
 
 static const struct store_result *steps_of(struct fixture *f, const struct uuid *id, int run)
@@ -53,13 +60,27 @@ static void text_is_appended_and_comes_back_with_its_step(void **state)
     struct store_claimed c = claim_one(f);
     assert_null(steps_of(f, &id, 1)->partial);
     assert_int_equal(report(f, &c, NULL, 0, "Once "), STORE_HELD);
-    assert_int_equal(report(f, &c, NULL, 0, "upon a caf\xc3\xa9"), STORE_HELD);
+    assert_int_equal(report_at(f, &c, NULL, 0, 5, "upon a caf\xc3\xa9"), STORE_HELD);
     const struct store_result *r = steps_of(f, &id, 1);
     assert_int_equal(r->n, 0);
     assert_string_equal(r->partial_key, "chunk_1");
     assert_string_equal(r->partial_hash, HASH);
     assert_string_equal(r->partial, "Once upon a caf\xc3\xa9");
     assert_string_equal(get_job(f, &id)->current_step, "initializing");
+}
+
+static void text_repeated_or_out_of_place_makes_no_double_and_no_hole(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    assert_int_equal(report_at(f, &c, NULL, 0, 0, "caf\xc3\xa9 "), STORE_HELD);
+    assert_int_equal(report_at(f, &c, NULL, 0, 6, "noir"), STORE_HELD);
+    assert_int_equal(report_at(f, &c, NULL, 0, 6, "noir"), STORE_HELD); /* repeated */
+    assert_int_equal(report_at(f, &c, NULL, 0, 20, "late"), STORE_HELD); /* after a hole */
+    assert_string_equal(steps_of(f, &id, 1)->partial, "caf\xc3\xa9 noir");
+    assert_int_equal(report_at(f, &c, NULL, 0, 0, "anew"), STORE_HELD);
+    assert_string_equal(steps_of(f, &id, 1)->partial, "anew");
 }
 
 static struct store_step a_step(const char *key, const char *output)
@@ -356,6 +377,7 @@ static void a_refused_item_does_not_disturb_its_batch(void **state)
 const struct CMUnitTest attempt_tests[] = {
     CASE(progress_shows_and_never_goes_back),
     CASE(text_is_appended_and_comes_back_with_its_step),
+    CASE(text_repeated_or_out_of_place_makes_no_double_and_no_hole),
     CASE(a_saved_step_replaces_its_text_and_is_read_in_order),
     CASE(completion_fills_the_row_and_keeps_the_steps),
     CASE(a_failed_attempt_waits_and_burns_a_retry),
