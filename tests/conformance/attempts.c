@@ -76,7 +76,7 @@ static void text_repeated_or_out_of_place_makes_no_double_and_no_hole(void **sta
     struct store_claimed c = claim_one(f);
     assert_int_equal(report_at(f, &c, NULL, 0, 0, "caf\xc3\xa9 "), STORE_HELD);
     assert_int_equal(report_at(f, &c, NULL, 0, 6, "noir"), STORE_HELD);
-    assert_int_equal(report_at(f, &c, NULL, 0, 6, "noir"), STORE_HELD); /* repeated */
+    assert_int_equal(report_at(f, &c, NULL, 0, 6, "noir"), STORE_HELD);  /* repeated */
     assert_int_equal(report_at(f, &c, NULL, 0, 20, "late"), STORE_HELD); /* after a hole */
     assert_string_equal(steps_of(f, &id, 1)->partial, "caf\xc3\xa9 noir");
     assert_int_equal(report_at(f, &c, NULL, 0, 0, "anew"), STORE_HELD);

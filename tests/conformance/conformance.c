@@ -237,7 +237,7 @@ int conformance_run(const struct conformance_plug *plug)
     } groups[] = {
         {"jobs", jobs_tests, jobs_tests_n},        {"triggers", trigger_tests, trigger_tests_n},
         {"claims", claim_tests, claim_tests_n},    {"attempts", attempt_tests, attempt_tests_n},
-        {"workers", worker_tests, worker_tests_n},
+        {"workers", worker_tests, worker_tests_n}, {"random", random_tests, random_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);
