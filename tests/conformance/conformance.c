@@ -226,9 +226,14 @@ struct uuid open_worker(struct fixture *f, int64_t lease_us)
     return w.id;
 }
 
-int conformance_run(const struct conformance_plug *plug)
+void conformance_use(const struct conformance_plug *plug)
 {
     plugged = plug;
+}
+
+int conformance_run(const struct conformance_plug *plug)
+{
+    conformance_use(plug);
     int failed = 0;
     const struct {
         const char *name;

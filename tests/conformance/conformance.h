@@ -29,6 +29,8 @@ struct conformance_plug {
     bool (*raw)(void *db, const char *sql);
 };
 
+/* Names the plug whose databases fixtures are made of. */
+void conformance_use(const struct conformance_plug *plug);
 /* Runs everything; the number of failed tests. */
 int conformance_run(const struct conformance_plug *plug);
 

@@ -1,0 +1,496 @@
+/* In: files in every condition, other processes, a full disk. Out: a clear refusal or a consistent
+ * store, and never a file overwritten that is not ours. */
+#include "sqlite_plug.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/sqlite/store_sqlite.h"
+
+#define NOBODY 65534
+
+/* ---- files without a store ---- */
+
+struct place { /* an empty directory */
+    struct loop *loop;
+    char dir[64], path[96];
+    struct errmsg msg;
+};
+
+static int place_setup(void **state)
+{
+    struct place *p = mem_alloc(sizeof *p);
+    (void)snprintf(p->dir, sizeof p->dir, "/tmp/scriptorium-file-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    assert_int_equal(chmod(p->dir, 0755), 0);
+    (void)snprintf(p->path, sizeof p->path, "%s/jobs.db", p->dir);
+    p->loop = loop_new_manual(0, clock_wall());
+    *state = p;
+    return 0;
+}
+
+static int place_teardown(void **state)
+{
+    struct place *p = *state;
+    char *command = mem_printf("rm -rf '%s'", p->dir);
+    assert_int_equal(system(command), 0);
+    free(command);
+    loop_free(p->loop);
+    free(p);
+    return 0;
+}
+
+static enum err try_open(struct place *p, bool engine, bool create)
+{
+    struct store_sqlite_config config = {.path = p->path, .engine = engine, .create = create};
+    struct store *store = NULL;
+    p->msg.text[0] = '\0';
+    enum err e = store_sqlite_open(p->loop, &config, &store, &p->msg);
+    if (e == OK) {
+        store_free(store);
+        return OK;
+    }
+    assert_null(store);
+    assert_true(strlen(p->msg.text) > 0);
+    assert_null(strchr(p->msg.text, '\n'));
+    return e;
+}
+
+static void write_file(const char *path, const void *bytes, size_t n)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+}
+
+static size_t read_file(const char *path, char *bytes, size_t max)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t n = fread(bytes, 1, max, file);
+    (void)fclose(file);
+    return n;
+}
+
+static void sql_on_file(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static int64_t number_in_file(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return n;
+}
+
+static void a_missing_file_is_not_found_unless_it_may_be_made(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(try_open(p, false, false), ERR_NOT_FOUND);
+    assert_int_equal(access(p->path, F_OK), -1);
+    assert_int_equal(try_open(p, false, true), OK);
+    assert_int_equal(try_open(p, false, false), OK);
+}
+
+static void a_missing_directory_is_named(void **state)
+{
+    struct place *p = *state;
+    (void)snprintf(p->path, sizeof p->path, "%s/no/such/jobs.db", p->dir);
+    assert_int_equal(try_open(p, true, true), ERR_NOT_FOUND);
+    assert_non_null(strstr(p->msg.text, "directory"));
+    assert_non_null(strstr(p->msg.text, p->path));
+    (void)snprintf(p->path, sizeof p->path, "%s", p->dir);
+    assert_int_equal(try_open(p, true, true), ERR_INVALID);
+}
+
+static void assert_refused_untouched(struct place *p, enum err want)
+{
+    static char before[1 << 18], after[1 << 18];
+    size_t n = read_file(p->path, before, sizeof before);
+    assert_int_equal(try_open(p, true, true), want);
+    assert_int_equal(try_open(p, false, true), want);
+    assert_int_equal(read_file(p->path, after, sizeof after), n);
+    assert_memory_equal(before, after, n);
+}
+
+static void what_is_no_database_is_refused_and_left_alone(void **state)
+{
+    struct place *p = *state;
+    static char noise[8192];
+    struct rng rng = rng_seed(7, 1);
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (char)rng_u32(&rng);
+    write_file(p->path, "hello", 5);
+    assert_refused_untouched(p, ERR_CORRUPT);
+    write_file(p->path, noise, sizeof noise);
+    assert_refused_untouched(p, ERR_CORRUPT);
+    memcpy(noise, "SQLite format 3", 16); /* the right start, and nonsense after it */
+    write_file(p->path, noise, sizeof noise);
+    assert_refused_untouched(p, ERR_CORRUPT);
+}
+
+static void a_cut_off_database_is_refused_and_left_alone(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(try_open(p, true, true), OK);
+    assert_int_equal(truncate(p->path, 10000), 0);
+    assert_refused_untouched(p, ERR_CORRUPT);
+}
+
+static void a_newer_schema_asks_for_an_upgrade(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(try_open(p, true, true), OK);
+    sql_on_file(p->path, "PRAGMA user_version = 99");
+    assert_int_equal(try_open(p, true, true), ERR_NEWER);
+    assert_non_null(strstr(p->msg.text, "upgrade"));
+    assert_int_equal(try_open(p, false, false), ERR_NEWER);
+}
+
+static void another_programs_database_is_left_alone(void **state)
+{
+    struct place *p = *state;
+    sql_on_file(p->path, "CREATE TABLE t (x); PRAGMA user_version = 1");
+    assert_refused_untouched(p, ERR_INVALID);
+}
+
+/* Runs fn as an ordinary user; its return value, or -1 when we cannot become one. */
+static int as_nobody(int (*fn)(struct place *p), struct place *p)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+            _exit(255);
+        _exit(fn(p));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) == 255 ? -1 : WEXITSTATUS(status);
+}
+
+static int open_as_engine(struct place *p)
+{
+    return (int)try_open(p, true, true);
+}
+
+static void without_permission_it_says_so(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(chmod(p->dir, 0555), 0);
+    int e = as_nobody(open_as_engine, p);
+    assert_int_equal(chmod(p->dir, 0755), 0);
+    if (e < 0)
+        skip();
+    assert_int_equal(e, ERR_PERMISSION);
+    assert_int_equal(try_open(p, true, true), OK); /* now it is root's */
+    e = as_nobody(open_as_engine, p);
+    if (geteuid() == 0)
+        assert_int_equal(e, ERR_PERMISSION);
+}
+
+static void an_older_schema_is_migrated_by_request(void **state)
+{
+    struct place *p = *state;
+    write_file(p->path, "", 0);
+    struct fixture f = {.loop = p->loop};
+    struct store_sqlite_config config = {.path = p->path};
+    assert_int_equal(store_sqlite_open(p->loop, &config, &f.store, &p->msg), OK);
+    assert_int_equal(CALL0(&f, store_stats)->err, ERR_UNSUPPORTED);
+    const struct store_result *plan = CALL(&f, store_migrate, true);
+    assert_non_null(strstr(plan->text, "CREATE TABLE script_generation_jobs"));
+    assert_int_equal(CALL0(&f, store_stats)->err, ERR_UNSUPPORTED);
+    assert_int_equal(CALL(&f, store_migrate, false)->err, OK);
+    assert_int_equal(CALL0(&f, store_stats)->err, OK);
+    store_free(f.store);
+    arena_free(&f.arena);
+}
+
+/* ---- a full disk ---- */
+
+static void fill(const char *path)
+{
+    static const char zeros[4096];
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    while (write(fd, zeros, sizeof zeros) == (ssize_t)sizeof zeros)
+        ;
+    close(fd);
+}
+
+static void a_full_disk_loses_nothing_and_is_survived(void **state)
+{
+    struct place *p = *state;
+    char filler[96];
+    if (mount("none", p->dir, "tmpfs", 0, "size=2m") != 0) {
+        print_message("a tmpfs cannot be mounted here\n");
+        skip();
+    }
+    (void)snprintf(filler, sizeof filler, "%s/filler", p->dir);
+    struct fixture f = {.loop = p->loop};
+    struct store_sqlite_config config = {.path = p->path, .engine = true};
+    assert_int_equal(store_sqlite_open(p->loop, &config, &f.store, &p->msg), OK);
+    add_job(&f, 1);
+    fill(filler);
+    int64_t stored = 1;
+    enum err e = OK;
+    for (int i = 0; i < 1000 && e == OK; i++) {
+        struct store_new_job j = {.user_id = user_id(1), .params = "{}"};
+        const struct store_result *r = CALL(&f, store_insert, &j, 1);
+        e = r->err;
+        stored += e == OK;
+        if (e != OK)
+            assert_non_null(strstr(r->message, "space"));
+    }
+    assert_int_equal(e, ERR_FULL);
+    assert_int_equal(CALL0(&f, store_stats)->stats->count[JOB_PENDING], stored);
+    assert_int_equal(unlink(filler), 0);
+    add_job(&f, 1);
+    assert_int_equal(CALL0(&f, store_stats)->stats->count[JOB_PENDING], stored + 1);
+    store_free(f.store);
+    arena_free(&f.arena);
+    assert_int_equal(umount(p->dir), 0);
+}
+
+/* ---- several at one file ---- */
+
+static void the_second_engine_is_refused_and_told_who_is_there(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_sqlite_config config = {.path = sqlite_plug_path(f->db), .engine = true};
+    struct store *second = NULL;
+    struct errmsg msg = {0};
+    char pid[16];
+    (void)snprintf(pid, sizeof pid, "%d", (int)getpid());
+    assert_int_equal(store_sqlite_open(f->loop, &config, &second, &msg), ERR_BUSY);
+    assert_non_null(strstr(msg.text, pid));
+    config.engine = false; /* a command may look beside it */
+    assert_int_equal(store_sqlite_open(f->loop, &config, &second, &msg), OK);
+    store_free(second);
+}
+
+static void commands_see_and_feed_a_running_engine(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store *engine = f->store, *command = f->plug->open(f->db, f->loop, false);
+    f->store = command;
+    struct uuid id = add_job(f, 1);
+    f->store = engine;
+    struct store_claimed c = claim_one(f);
+    assert_true(uuid_equal(&c.id, &id));
+    f->store = command;
+    assert_int_equal(get_job(f, &id)->status, JOB_PROCESSING);
+    assert_int_equal(CALL(f, store_cancel, &id)->err, OK);
+    f->store = engine;
+    assert_int_equal(check_one(f, &c), STORE_CANCELLED);
+    store_free(command);
+}
+
+static void insert_large(struct fixture *f, int megabytes)
+{
+    char *params = mem_alloc((1 << 20) + 1);
+    memset(params, ' ', 1 << 20);
+    memcpy(params, "{}", 2);
+    for (int i = 0; i < megabytes; i++) {
+        struct store_new_job j = {.user_id = user_id(1), .params = params};
+        assert_int_equal(CALL(f, store_insert, &j, 1)->err, OK);
+    }
+    free(params);
+}
+
+static int64_t file_size(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void the_log_is_moved_only_while_nobody_else_writes(void **state)
+{
+    struct fixture *f = fixture(state);
+    const char *path = sqlite_plug_path(f->db);
+    struct store *other = f->plug->open(f->db, f->loop, false);
+    insert_large(f, 40); /* past the size at which the engine moves it */
+    assert_true(file_size(path) < 1 << 20);
+    store_free(other);
+    assert_true(file_size(path) < 1 << 20); /* closing does not move it either */
+    insert_large(f, 1);
+    insert_large(f, 1);
+    assert_true(file_size(path) > 30 << 20);
+}
+
+static void note_change(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static void another_process_is_noticed(void **state)
+{
+    struct fixture *f = fixture(state);
+    int changes = 0;
+    store_on_change(f->store, note_change, &changes);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sqlite3 *db = NULL;
+        bool ok = sqlite3_open(sqlite_plug_path(f->db), &db) == SQLITE_OK &&
+                  sqlite3_busy_timeout(db, 5000) == SQLITE_OK &&
+                  sqlite3_exec(db,
+                               "INSERT INTO script_generation_jobs (user_id)"
+                               " VALUES ('01900000-0000-7000-8000-000000000001')",
+                               NULL, NULL, NULL) == SQLITE_OK;
+        _exit(ok ? 0 : 1);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    int64_t end = clock_mono() + 10 * SECOND;
+    while (changes == 0 && clock_mono() < end) {
+        loop_turn(f->loop, 0);
+        usleep(1000);
+    }
+    assert_true(changes > 0);
+    store_on_change(f->store, NULL, NULL);
+    assert_int_equal(claim(f, 5, 0)->n, 1);
+}
+
+/* ---- backup ---- */
+
+static void a_backup_made_while_writing_is_consistent(void **state)
+{
+    struct fixture *f = fixture(state);
+    insert_large(f, 8);
+    char *copy = mem_printf("%s.copy", sqlite_plug_path(f->db));
+    struct answer *done = answer_new(f);
+    store_backup(f->store, copy, answer_take, done);
+    int64_t n = 8;
+    while (!done->done && n < 5000) {
+        add_job(f, 1);
+        n++;
+    }
+    assert_int_equal(answer_wait(f, done)->err, OK);
+    assert_int_equal(number_in_file(copy, "SELECT count(*) FROM pragma_integrity_check"
+                                          " WHERE integrity_check = 'ok'"),
+                     1);
+    int64_t copied = number_in_file(copy, "SELECT count(*) FROM script_generation_jobs");
+    assert_true(copied >= 8 && copied <= n);
+    assert_int_equal(number_in_file(copy, "SELECT count(*) FROM scriptorium_queue"), copied);
+    assert_int_equal(CALL(f, store_backup, copy)->err, ERR_EXISTS);
+    assert_int_equal(CALL(f, store_backup, "/no/such/place/copy.db")->err, ERR_NOT_FOUND);
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char *name = mem_printf("%s%s", copy, suffixes[i]);
+        (void)unlink(name);
+        free(name);
+    }
+    free(copy);
+}
+
+/* ---- kill -9 ---- */
+
+/* Inserts, claims and finishes until it is killed; tells each acknowledged insert. */
+static void work_for_ever(struct place *p, int tell)
+{
+    struct fixture f = {.loop = p->loop};
+    struct store_sqlite_config config = {.path = p->path, .engine = true};
+    if (store_sqlite_open(p->loop, &config, &f.store, &p->msg) != OK)
+        _exit(1);
+    f.worker = open_worker(&f, 3600 * SECOND);
+    for (;;) {
+        add_job(&f, 1);
+        add_job(&f, 2);
+        if (write(tell, "xx", 2) != 2)
+            _exit(1);
+        const struct store_result *r = claim(&f, 2, 0);
+        if (r->n > 0)
+            (void)finish_one(&f, &r->claimed[0], STORE_COMPLETE);
+        if (r->n > 1)
+            (void)finish_one(&f, &r->claimed[1], STORE_RETRY);
+    }
+}
+
+static void a_killed_writer_leaves_a_consistent_file(void **state)
+{
+    struct place *p = *state;
+    struct rng rng = rng_seed(rng_seed_from_os(), 2);
+    int64_t acknowledged = 0;
+    for (int round = 0; round < 6; round++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            work_for_ever(p, ends[1]);
+        }
+        close(ends[1]);
+        char c[2];
+        for (uint32_t i = 0, n = 5 + rng_below(&rng, 40); i < n; i++) {
+            assert_int_equal(read(ends[0], c, 1), 1);
+            acknowledged++;
+        }
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        while (read(ends[0], c, 1) == 1)
+            acknowledged++;
+        close(ends[0]);
+        assert_int_equal(number_in_file(p->path, "SELECT count(*) FROM pragma_integrity_check"
+                                                 " WHERE integrity_check = 'ok'"),
+                         1);
+        int64_t jobs = number_in_file(p->path, "SELECT count(*) FROM script_generation_jobs");
+        assert_true(jobs >= acknowledged && jobs <= acknowledged + 2 * (round + 1));
+        assert_int_equal(
+            number_in_file(p->path,
+                           "SELECT count(*) FROM script_generation_jobs j"
+                           " LEFT JOIN scriptorium_queue q ON q.job_id = j.id WHERE"
+                           " (j.status IN ('pending', 'processing')) <> (q.job_id IS NOT NULL)"
+                           " OR (j.status = 'processing') <> coalesce(q.state = 1, 0)"),
+            0);
+    }
+}
+
+int main(void)
+{
+#define AT_PLACE(fn) cmocka_unit_test_setup_teardown(fn, place_setup, place_teardown)
+    const struct CMUnitTest tests[] = {
+        AT_PLACE(a_missing_file_is_not_found_unless_it_may_be_made),
+        AT_PLACE(a_missing_directory_is_named),
+        AT_PLACE(what_is_no_database_is_refused_and_left_alone),
+        AT_PLACE(a_cut_off_database_is_refused_and_left_alone),
+        AT_PLACE(a_newer_schema_asks_for_an_upgrade),
+        AT_PLACE(another_programs_database_is_left_alone),
+        AT_PLACE(without_permission_it_says_so),
+        AT_PLACE(an_older_schema_is_migrated_by_request),
+        AT_PLACE(a_full_disk_loses_nothing_and_is_survived),
+        CASE(the_second_engine_is_refused_and_told_who_is_there),
+        CASE(commands_see_and_feed_a_running_engine),
+        CASE(the_log_is_moved_only_while_nobody_else_writes),
+        CASE(another_process_is_noticed),
+        CASE(a_backup_made_while_writing_is_consistent),
+        AT_PLACE(a_killed_writer_leaves_a_consistent_file),
+    };
+    conformance_use(&sqlite_plug);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
