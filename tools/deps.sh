@@ -18,6 +18,8 @@ for group in "$@"; do
         major=$(node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/' || true)
         [ "${major:-0}" -ge 18 ] || wanted="$wanted nodejs"
         command -v npm >/dev/null || wanted="$wanted npm"
+        # Any version of the server from 13 on.
+        compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted="$wanted postgresql"
     fi
 done
 

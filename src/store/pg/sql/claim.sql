@@ -1,0 +1,292 @@
+-- A worker that has room -> the jobs it may run next, fenced: by priority, then in fair order.
+
+-- Delayed jobs whose time has come. Those that a sweep has promoted already leave dead index
+-- entries before its time; only a sweep looks there again.
+CREATE OR REPLACE FUNCTION scriptorium.promote(now timestamptz, since timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    ids uuid[];
+BEGIN
+    SELECT array_agg(d.job_id) INTO ids FROM (
+        SELECT q.job_id FROM scriptorium.queue q
+        WHERE q.state = 2 AND q.run_at <= now AND q.run_at > since
+        ORDER BY q.run_at LIMIT 10000 FOR UPDATE SKIP LOCKED
+    ) d;
+    IF ids IS NOT NULL THEN
+        UPDATE scriptorium.queue
+        SET state = 0, tag = greatest(tag, scriptorium.floor(priority))
+        WHERE job_id = ANY (ids);
+    END IF;
+END $$;
+
+-- Jobs of users who were at their cap come back as far as there is room for them now.
+CREATE OR REPLACE FUNCTION scriptorium.uncap(cap integer, room integer)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    one record;
+    ids uuid[];
+BEGIN
+    FOR one IN
+        SELECT c.user_id,
+               CASE WHEN cap = 0 THEN room ELSE cap - (
+                   SELECT count(*) FROM scriptorium.queue q
+                   WHERE q.user_id = c.user_id AND q.state = 1
+                     AND q.fence >= scriptorium.last('scriptorium.running_floor')
+               ) END AS free
+        FROM scriptorium.capped c
+    LOOP
+        CONTINUE WHEN one.free <= 0;
+        SELECT array_agg(d.job_id) INTO ids FROM (
+            SELECT q.job_id FROM scriptorium.queue q
+            WHERE q.user_id = one.user_id AND q.state <> 1 AND q.state = 3
+            ORDER BY q.priority DESC, q.tag LIMIT one.free FOR UPDATE SKIP LOCKED
+        ) d;
+        IF ids IS NULL THEN
+            DELETE FROM scriptorium.capped WHERE user_id = one.user_id
+                AND NOT EXISTS (SELECT FROM scriptorium.queue q
+                                WHERE q.user_id = one.user_id AND q.state <> 1 AND q.state = 3);
+        ELSE
+            UPDATE scriptorium.queue
+            SET state = 0, tag = greatest(tag, scriptorium.floor(priority))
+            WHERE job_id = ANY (ids);
+        END IF;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.last(seq regclass) RETURNS bigint
+LANGUAGE sql VOLATILE AS 'SELECT coalesce(pg_catalog.pg_sequence_last_value($1), 0)';
+
+-- Due jobs from the front, ranked: inside a priority by how many jobs the user runs or has before
+-- this one in the window, then by tag. `floors` says for each priority where to begin to read.
+CREATE OR REPLACE FUNCTION scriptorium.look(
+    room integer, cap integer, width integer, floors bigint[],
+    OUT seen integer, OUT picked uuid[], OUT over_cap uuid[], OUT over_users uuid[])
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT d.*, row_number() OVER () AS place
+        FROM (
+            SELECT w.job_id, w.user_id, w.priority, w.tag
+            FROM generate_series(10, 1, -1) AS p
+            CROSS JOIN LATERAL (
+                SELECT q.job_id, q.user_id, q.priority, q.tag FROM scriptorium.queue q
+                WHERE q.state = 0 AND q.priority = p AND q.tag >= floors[p]
+                ORDER BY q.tag LIMIT width
+            ) w
+            LIMIT width
+        ) d
+    ), counted AS (
+        SELECT n.*, CASE WHEN n.nth = 1 THEN (
+                   SELECT count(*) FROM scriptorium.queue q
+                   WHERE q.user_id = n.user_id AND q.state = 1
+                     AND q.fence >= scriptorium.last('scriptorium.running_floor')
+               ) END AS running
+        FROM (SELECT due.*, row_number() OVER (PARTITION BY user_id ORDER BY place) AS nth
+              FROM due) n
+    ), ranked AS (
+        SELECT counted.*, nth - 1 + max(running) OVER (PARTITION BY user_id) AS rank FROM counted
+    ), turned AS (
+        SELECT ranked.*, cap > 0 AND rank >= cap AS over,
+               row_number() OVER (ORDER BY cap > 0 AND rank >= cap, priority DESC, rank, place) AS turn
+        FROM ranked
+    )
+    SELECT count(*), array_agg(job_id ORDER BY turn) FILTER (WHERE NOT over AND turn <= room),
+           array_agg(job_id) FILTER (WHERE over), array_agg(DISTINCT user_id) FILTER (WHERE over)
+    INTO seen, picked, over_cap, over_users FROM turned;
+END $$;
+
+-- Where the next claims begin to read. What lies below was claimed, but under an old snapshot
+-- somewhere its dead rows would be walked again and again. Behind by 200 ms, for those who insert
+-- now and commit a moment later; a sweep, once a second, reads from the very front.
+CREATE OR REPLACE FUNCTION scriptorium.raise_floors(sweep boolean) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    front bigint;
+    start bigint;
+BEGIN
+    FOR p IN 1..10 LOOP
+        start := CASE WHEN sweep THEN 0 ELSE scriptorium.next_floor(p) END;
+        SELECT q.tag INTO front FROM scriptorium.queue q
+        WHERE q.state = 0 AND q.priority = p AND q.tag >= start ORDER BY q.tag LIMIT 1;
+        front := coalesce(front, scriptorium.vt(p));
+        PERFORM setval(format('scriptorium.floor_%s', p),
+                       least(front, scriptorium.next_floor(p)))
+        WHERE scriptorium.floor(p) <> least(front, scriptorium.next_floor(p));
+        PERFORM setval(format('scriptorium.next_%s', p), front)
+        WHERE scriptorium.next_floor(p) <> front;
+    END LOOP;
+    IF sweep THEN
+        PERFORM setval('scriptorium.running_floor', coalesce(
+            (SELECT min(q.fence) FROM scriptorium.queue q WHERE q.state = 1),
+            scriptorium.last('scriptorium.fence')));
+    END IF;
+END $$;
+
+-- Fences the picked jobs, the queue row first. Returns one row per job taken; who is locked by a
+-- client, or not pending any more, is not among them.
+CREATE OR REPLACE FUNCTION scriptorium.take(by uuid, picked uuid[], now timestamptz)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
+               attempts integer, crashes integer, max_retries integer, priority integer,
+               created_us bigint, waited_us bigint, params text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids uuid[];
+BEGIN
+    SELECT array_agg(l.id) INTO ids FROM (
+        SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (picked) AND j.status = 'pending'
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) l;
+    IF ids IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH mine AS (
+        UPDATE scriptorium.queue q
+        SET state = 1, fence = nextval('scriptorium.fence'), worker = by, claimed_at = now
+        WHERE q.job_id = ANY (ids) AND q.state = 0
+        RETURNING q.job_id, q.tag, q.fence, q.run_at, q.attempts, q.crashes, q.priority
+    ), rows AS (
+        UPDATE {{jobs}} j
+        SET status = 'processing', current_step = 'initializing', progress = 5,
+            retry_count = m.attempts, started_at = now, updated_at = now, completed_at = NULL,
+            processing_time_seconds = NULL
+        FROM mine m WHERE j.id = m.job_id AND j.id = ANY (ids)
+        RETURNING j.id, j.user_id, j.workflow_id, m.fence, m.attempts, m.crashes, j.max_retries,
+                  m.priority, j.created_at, m.run_at, j.generation_params
+    ), times AS (
+        SELECT setval('scriptorium.vt_' || t.priority, t.tag)
+        FROM (SELECT m.priority, max(m.tag) AS tag FROM mine m GROUP BY m.priority) t
+        WHERE t.tag > scriptorium.vt(t.priority)
+    ), done AS (SELECT count(*) FROM times)
+    SELECT r.id, r.user_id, r.workflow_id, r.fence,
+           coalesce((SELECT x.run FROM scriptorium.run x WHERE x.job_id = r.id), 1),
+           r.attempts, r.crashes, coalesce(r.max_retries, 3)::integer, r.priority::integer,
+           scriptorium.us(r.created_at),
+           greatest(0, scriptorium.us(now) - scriptorium.us(r.run_at)), r.generation_params::text
+    FROM rows r, done ORDER BY array_position(picked, r.id);
+END $$;
+
+-- What was picked and could not be taken. A row that a client has locked goes behind, so that it
+-- does not pile up in front. A queue row whose job is not pending is an orphan, left by a client that
+-- wrote with triggers off or from an old snapshot: it goes away, unless row security may just
+-- hide the job from us.
+CREATE OR REPLACE FUNCTION scriptorium.leave(ids uuid[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    left_ids uuid[];
+    orphans uuid[];
+BEGIN
+    SELECT array_agg(l.job_id) INTO left_ids FROM (
+        SELECT q.job_id FROM scriptorium.queue q WHERE q.job_id = ANY (ids) AND q.state = 0
+        FOR UPDATE SKIP LOCKED) l;
+    IF left_ids IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(i.id) INTO orphans
+    FROM unnest(left_ids) AS i (id) LEFT JOIN {{jobs}} j ON j.id = i.id
+    WHERE CASE WHEN j.id IS NULL THEN NOT row_security_active($n${{jobs}}$n$::regclass)
+               ELSE j.status IS NULL OR j.status <> 'pending' END;
+    DELETE FROM scriptorium.queue WHERE job_id = ANY (orphans);
+    UPDATE scriptorium.queue SET tag = greatest(tag, scriptorium.vt(priority)) + 1000000
+    WHERE job_id = ANY (left_ids) AND job_id <> ALL (coalesce(orphans, '{}'));
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.claim(by uuid, room integer, cap integer)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
+               attempts integer, crashes integer, max_retries integer, priority integer,
+               created_us bigint, waited_us bigint, params text, next_due_us bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    now timestamptz;
+    now_us bigint;
+    sweep boolean;
+    floors bigint[];
+    seen record;
+    width integer := greatest(64, room * 3);
+    tries integer := 0;
+    taken uuid[];
+    since timestamptz;
+BEGIN
+    IF NOT EXISTS (SELECT FROM scriptorium.worker w WHERE w.id = by) THEN
+        RAISE EXCEPTION 'the worker''s lease is gone' USING ERRCODE = 'SCL01';
+    END IF;
+    IF scriptorium.is_on('paused') THEN
+        RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer,
+            NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint,
+            NULL::text, 0::bigint;
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(6002718399);
+    now := scriptorium.clock();
+    now_us := scriptorium.us(now);
+    since := coalesce(scriptorium.at(scriptorium.last('scriptorium.swept_at') - 1000000),
+                      '-infinity');
+    sweep := now_us - scriptorium.last('scriptorium.swept_at') NOT BETWEEN 0 AND 999999;
+    PERFORM scriptorium.promote(now, CASE WHEN sweep THEN '-infinity' ELSE since END);
+    IF EXISTS (SELECT FROM scriptorium.capped) THEN
+        PERFORM scriptorium.uncap(cap, room);
+    END IF;
+    SELECT array_agg(CASE WHEN sweep THEN 0 ELSE scriptorium.floor(p) END ORDER BY p) INTO floors
+    FROM generate_series(1, 10) AS p;
+    LOOP
+        tries := tries + 1;
+        seen := scriptorium.look(room, cap, width, floors);
+        EXIT WHEN seen.seen < width OR coalesce(cardinality(seen.picked), 0) >= room
+            OR seen.over_cap IS NULL OR tries > 16;
+        -- Users at their cap fill the window: their jobs step aside until they have room.
+        UPDATE scriptorium.queue SET state = 3 WHERE job_id IN (
+            SELECT q.job_id FROM scriptorium.queue q
+            WHERE q.job_id = ANY (seen.over_cap) FOR UPDATE SKIP LOCKED);
+        INSERT INTO scriptorium.capped (user_id) SELECT unnest(seen.over_users)
+        ON CONFLICT DO NOTHING;
+        width := greatest(width, 1024);
+    END LOOP;
+    IF seen.picked IS NOT NULL THEN
+        FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
+            created_us, waited_us, params IN SELECT * FROM scriptorium.take(by, seen.picked, now)
+        LOOP
+            taken := taken || id;
+            RETURN NEXT;
+        END LOOP;
+        IF coalesce(cardinality(taken), 0) < cardinality(seen.picked) THEN
+            PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked)
+                                            EXCEPT SELECT unnest(taken)));
+        END IF;
+    END IF;
+    IF sweep OR now_us - scriptorium.last('scriptorium.rotated_at') NOT BETWEEN 0 AND 199999 THEN
+        PERFORM scriptorium.raise_floors(sweep);
+        PERFORM setval('scriptorium.rotated_at', now_us);
+    END IF;
+    IF sweep THEN
+        PERFORM setval('scriptorium.swept_at', now_us);
+    END IF;
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           coalesce(scriptorium.us((
+               SELECT q.run_at FROM scriptorium.queue q WHERE q.state = 2 AND q.run_at > since
+               ORDER BY q.run_at LIMIT 1)), 0)
+    INTO id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
+         created_us, waited_us, params, next_due_us;
+    RETURN NEXT;
+END $$;

@@ -1,0 +1,256 @@
+-- What clients and commands ask of jobs -> rows of the users' table, written as a client would write
+-- them: the triggers keep the queue in step.
+
+CREATE OR REPLACE FUNCTION scriptorium.insert_jobs(
+    ids uuid[], users uuid[], workflows uuid[], priorities integer[], max_retries integer[],
+    params text[], run_at_us bigint[], keys text[])
+RETURNS TABLE (id uuid, existed boolean) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    now timestamptz := scriptorium.clock();
+    new_ids uuid[] := ARRAY(SELECT coalesce(i.id, gen_random_uuid())
+                            FROM unnest(ids) WITH ORDINALITY AS i (id, n) ORDER BY i.n);
+    old boolean[] := array_fill(false, ARRAY[cardinality(ids)]);
+    found_id uuid;
+    k record;
+    late_ids uuid[];
+BEGIN
+    -- In one order everywhere, so that two batches with the same keys cannot wait for each other.
+    FOR k IN
+        SELECT i.n::integer AS n, i.u, i.key FROM unnest(users, keys) WITH ORDINALITY AS i (u, key, n)
+        WHERE i.key IS NOT NULL ORDER BY i.u, i.key, i.n
+    LOOP
+        INSERT INTO scriptorium.idempotency (user_id, key, job_id, created_at)
+        VALUES (k.u, k.key, new_ids[k.n], now) ON CONFLICT DO NOTHING;
+        CONTINUE WHEN FOUND;
+        SELECT d.job_id INTO found_id FROM scriptorium.idempotency d
+        WHERE d.user_id = k.u AND d.key = k.key FOR UPDATE;
+        IF EXISTS (SELECT FROM {{jobs}} j WHERE j.id = found_id) OR found_id = ANY (new_ids) THEN
+            new_ids[k.n] := found_id;
+            old[k.n] := true;
+        ELSE
+            UPDATE scriptorium.idempotency SET job_id = new_ids[k.n], created_at = now
+            WHERE user_id = k.u AND key = k.key;
+        END IF;
+    END LOOP;
+    INSERT INTO {{jobs}} (id, user_id, workflow_id, status, progress, current_step, max_retries,
+                          priority, generation_params, created_at, updated_at)
+    SELECT i.id, i.u, i.w, 'pending', 0, 'queued', coalesce(i.retries, 3), coalesce(i.priority, 5),
+           i.params::json, now, now
+    FROM unnest(new_ids, old, users, workflows, priorities, max_retries, params) WITH ORDINALITY
+        AS i (id, old, u, w, priority, retries, params, n)
+    WHERE NOT i.old ORDER BY i.n;
+    SELECT array_agg(i.id) INTO late_ids FROM unnest(new_ids, old, run_at_us) AS i (id, old, due)
+    WHERE NOT i.old AND scriptorium.at(i.due) > now;
+    IF late_ids IS NOT NULL THEN
+        UPDATE scriptorium.queue q SET state = 2, run_at = (
+            SELECT scriptorium.at(i.due) FROM unnest(new_ids, old, run_at_us) AS i (id, old, due)
+            WHERE i.id = q.job_id AND NOT i.old)
+        WHERE q.job_id = ANY (late_ids);
+    END IF;
+    RETURN QUERY SELECT i.id, i.old FROM unnest(new_ids, old) AS i (id, old);
+END $$;
+
+-- ---- look ----
+
+CREATE OR REPLACE FUNCTION scriptorium.cost_of(job uuid, OUT cost bigint, OUT input bigint,
+                                               OUT output bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT coalesce(sum(c.cost), 0)::bigint,
+           coalesce(sum(c.input + c.cache_read + c.cache_write_5m + c.cache_write_1h), 0)::bigint,
+           coalesce(sum(c.output), 0)::bigint
+    INTO cost, input, output FROM scriptorium.call c WHERE c.job_id = job;
+END $$;
+
+-- 1 = next; counted up to 10,000, then 0: unknown.
+CREATE OR REPLACE FUNCTION scriptorium.position_of(job uuid) RETURNS integer LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT CASE WHEN b.n > 10000 THEN 0 ELSE b.n::integer END
+        FROM scriptorium.queue q CROSS JOIN LATERAL (
+            SELECT 1 + count(*) AS n FROM (
+                SELECT FROM scriptorium.queue o
+                WHERE o.state = 0 AND o.priority >= q.priority
+                  AND (o.priority > q.priority OR o.tag < q.tag)
+                LIMIT 10000) a
+        ) b
+        WHERE q.job_id = job AND q.state = 0);
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.get_job(job uuid)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
+               current_chunk integer, total_chunks integer, retry_count integer,
+               max_retries integer, priority integer, current_step text, error_message text,
+               created_us bigint, started_us bigint, completed_us bigint, updated_us bigint,
+               processing_seconds bigint, queued boolean, run_at_us bigint, run integer,
+               place integer, cost bigint, input_tokens bigint, output_tokens bigint, params text,
+               script text, metadata text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT j.id, j.user_id, j.workflow_id, j.status::text, coalesce(j.progress, 0)::integer,
+           coalesce(j.current_chunk, 0)::integer, coalesce(j.total_chunks, 0)::integer,
+           coalesce(j.retry_count, 0)::integer, coalesce(j.max_retries, 3)::integer,
+           coalesce(j.priority, 5)::integer, j.current_step::text, j.error_message::text,
+           coalesce(scriptorium.us(j.created_at), 0), coalesce(scriptorium.us(j.started_at), 0),
+           coalesce(scriptorium.us(j.completed_at), 0), coalesce(scriptorium.us(j.updated_at), 0),
+           coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
+           coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1),
+           coalesce(scriptorium.position_of(j.id), 0), c.cost, c.input, c.output,
+           j.generation_params::text, j.generated_script::text, j.script_metadata::text
+    FROM {{jobs}} j
+    LEFT JOIN scriptorium.queue q ON q.job_id = j.id
+    LEFT JOIN scriptorium.run r ON r.job_id = j.id
+    CROSS JOIN LATERAL scriptorium.cost_of(j.id) c
+    WHERE j.id = job;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.list_jobs(of_status text, of_user uuid, after uuid,
+                                                 most integer)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
+               current_chunk integer, total_chunks integer, retry_count integer,
+               max_retries integer, priority integer, current_step text, error_message text,
+               created_us bigint, started_us bigint, completed_us bigint, updated_us bigint,
+               processing_seconds bigint, queued boolean, run_at_us bigint, run integer,
+               place integer, cost bigint, input_tokens bigint, output_tokens bigint, params text,
+               script text, metadata text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_variable
+DECLARE
+    since timestamptz := 'infinity';
+BEGIN
+    IF after IS NOT NULL THEN
+        SELECT coalesce(j.created_at, '-infinity') INTO since FROM {{jobs}} j WHERE j.id = after;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no job %', after USING ERRCODE = 'SCN01';
+        END IF;
+    END IF;
+    RETURN QUERY
+    SELECT j.id, j.user_id, j.workflow_id, j.status::text, coalesce(j.progress, 0)::integer,
+           coalesce(j.current_chunk, 0)::integer, coalesce(j.total_chunks, 0)::integer,
+           coalesce(j.retry_count, 0)::integer, coalesce(j.max_retries, 3)::integer,
+           coalesce(j.priority, 5)::integer, j.current_step::text, j.error_message::text,
+           coalesce(scriptorium.us(j.created_at), 0), coalesce(scriptorium.us(j.started_at), 0),
+           coalesce(scriptorium.us(j.completed_at), 0), coalesce(scriptorium.us(j.updated_at), 0),
+           coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
+           coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1), 0, c.cost, c.input, c.output,
+           NULL::text, NULL::text, NULL::text
+    FROM (
+        SELECT * FROM {{jobs}} t
+        WHERE (of_status IS NULL OR t.status::text = of_status)
+          AND (of_user IS NULL OR t.user_id = of_user)
+          AND (after IS NULL
+               OR (coalesce(t.created_at, '-infinity'), t.id) < (since, after))
+        ORDER BY coalesce(t.created_at, '-infinity') DESC, t.id DESC LIMIT most
+    ) j
+    LEFT JOIN scriptorium.queue q ON q.job_id = j.id
+    LEFT JOIN scriptorium.run r ON r.job_id = j.id
+    CROSS JOIN LATERAL scriptorium.cost_of(j.id) c
+    ORDER BY coalesce(j.created_at, '-infinity') DESC, j.id DESC;
+END $$;
+
+-- ---- what a client may do to a row ----
+
+CREATE OR REPLACE FUNCTION scriptorium.need_status(job uuid, refused text[], verb text)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    now_is text;
+BEGIN
+    SELECT coalesce(j.status::text, 'null') INTO now_is FROM {{jobs}} j WHERE j.id = job
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no job %', job USING ERRCODE = 'SCN01';
+    ELSIF now_is = ANY (refused) THEN
+        RAISE EXCEPTION 'job % is %: nothing to %', job, now_is, verb USING ERRCODE = 'SCI01';
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.cancel_job(job uuid) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM scriptorium.need_status(job, '{completed,failed,cancelled}', 'cancel');
+    UPDATE {{jobs}} SET status = 'cancelled', current_step = 'cancelled',
+        updated_at = scriptorium.clock() WHERE id = job;
+    RETURN 1;
+END $$;
+
+-- A pending job waits already. A running one starts over: its worker is fenced off.
+CREATE OR REPLACE FUNCTION scriptorium.retry_job(job uuid) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM scriptorium.need_status(job, '{pending}', 'retry');
+    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
+        retry_count = 0, updated_at = scriptorium.clock() WHERE id = job;
+    RETURN 1;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.delete_job(job uuid) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM scriptorium.need_status(job, '{}', 'delete');
+    DELETE FROM {{jobs}} WHERE id = job;
+    RETURN 1;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.retry_all(of_status text, of_user uuid) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    n bigint;
+BEGIN
+    IF of_status NOT IN ('failed', 'cancelled') THEN
+        RAISE EXCEPTION 'only failed and cancelled jobs can be run again together'
+            USING ERRCODE = 'SCI01';
+    END IF;
+    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
+        retry_count = 0, updated_at = scriptorium.clock()
+    WHERE status IN ('failed', 'cancelled') AND (of_status IS NULL OR status::text = of_status)
+      AND (of_user IS NULL OR user_id = of_user);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;
+
+-- How long: since the row was set to processing, as far as we saw it.
+CREATE OR REPLACE FUNCTION scriptorium.rescue_foreign(age_us bigint) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    n bigint;
+BEGIN
+    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
+        retry_count = 0, updated_at = scriptorium.clock()
+    WHERE status = 'processing' AND id IN (
+        SELECT f.job_id FROM scriptorium.foreign_job f
+        WHERE f.since <= scriptorium.clock() - age_us * '1 microsecond'::interval);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;

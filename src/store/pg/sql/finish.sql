@@ -1,0 +1,212 @@
+-- How attempts ended -> the queue row first, then the users' row, so that the triggers find nothing
+-- left to do.
+
+CREATE OR REPLACE FUNCTION scriptorium.seconds(since timestamptz, now timestamptz) RETURNS integer
+LANGUAGE sql IMMUTABLE AS
+$$SELECT greatest(0, pg_catalog.round(pg_catalog.date_part('epoch',
+    $2 OPERATOR(pg_catalog.-) $1)))::integer$$;
+
+-- Back to the queue, for jobs whose users' rows are locked. steps: current_step for people.
+CREATE OR REPLACE FUNCTION scriptorium.give_back(
+    ids uuid[], due timestamptz[], burn boolean, crashed boolean, step text, errors text[],
+    now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE scriptorium.queue q
+    SET state = CASE WHEN i.due > now THEN 2 ELSE 0 END, fence = 0, worker = NULL,
+        run_at = greatest(i.due, now), attempts = q.attempts + burn::integer,
+        crashes = q.crashes + crashed::integer,
+        tag = greatest(q.tag, scriptorium.floor(q.priority))
+    FROM unnest(ids, due) AS i (id, due)
+    WHERE q.job_id = ANY (ids) AND q.job_id = i.id;
+    UPDATE {{jobs}} j
+    SET status = 'pending', progress = 0, current_step = step,
+        error_message = coalesce(i.error, j.error_message),
+        retry_count = CASE WHEN burn THEN coalesce(q.attempts, 0) ELSE j.retry_count END,
+        updated_at = now
+    FROM unnest(ids, errors) AS i (id, error), scriptorium.queue q
+    WHERE j.id = ANY (ids) AND j.id = i.id AND q.job_id = i.id AND q.job_id = ANY (ids);
+    PERFORM scriptorium.wake('due');
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.fail(ids uuid[], errors text[], now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    users uuid[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
+        RETURNING q.job_id, q.claimed_at
+    )
+    UPDATE {{jobs}} j
+    SET status = 'failed', current_step = 'failed', error_message = i.error, updated_at = now,
+        processing_time_seconds = scriptorium.seconds(g.claimed_at, now)
+    FROM gone g, unnest(ids, errors) AS i (id, error)
+    WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
+    IF scriptorium.is_on('outbox') THEN
+        SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
+        FROM {{jobs}} j WHERE j.id = ANY (ids);
+        PERFORM scriptorium.note_ended(ids, users,
+                                       array_fill('failed'::text, ARRAY[cardinality(ids)]));
+    END IF;
+    PERFORM scriptorium.wake('ended');
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.complete(ids uuid[], scripts text[], metadata text[],
+                                                now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    users uuid[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
+        RETURNING q.job_id, q.claimed_at
+    )
+    UPDATE {{jobs}} j
+    SET status = 'completed', progress = 100, current_step = 'completed', error_message = NULL,
+        completed_at = now, updated_at = now,
+        processing_time_seconds = scriptorium.seconds(g.claimed_at, now),
+        generated_script = i.script, script_metadata = i.metadata::json
+    FROM gone g, unnest(ids, scripts, metadata) AS i (id, script, metadata)
+    WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
+    DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids);
+    IF scriptorium.is_on('outbox') THEN
+        SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
+        FROM {{jobs}} j WHERE j.id = ANY (ids);
+        PERFORM scriptorium.note_ended(ids, users,
+                                       array_fill('completed'::text, ARRAY[cardinality(ids)]));
+    END IF;
+    PERFORM scriptorium.wake('ended');
+END $$;
+
+-- Finishes jobs whose users' rows are locked. All or nothing.
+CREATE OR REPLACE FUNCTION scriptorium.finish_held(
+    jobs uuid[], fences bigint[], outcomes integer[], scripts text[], metadata text[],
+    errors text[], run_at_us bigint[], hook text, now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT i.outcome, array_agg(i.job) AS ids, array_agg(i.script) AS scripts,
+               array_agg(i.metadata) AS metadata, array_agg(i.error) AS errors,
+               array_agg(coalesce(scriptorium.at(i.due), now)) AS due
+        FROM unnest(jobs, outcomes, scripts, metadata, errors, run_at_us)
+            AS i (job, outcome, script, metadata, error, due)
+        GROUP BY i.outcome
+    LOOP
+        CASE one.outcome
+        WHEN 0 THEN
+            PERFORM scriptorium.complete(one.ids, one.scripts, one.metadata, now);
+        WHEN 1 THEN
+            PERFORM scriptorium.give_back(one.ids, one.due, true, false, 'retry_queued',
+                                          one.errors, now);
+        WHEN 2 THEN
+            PERFORM scriptorium.fail(one.ids, one.errors, now);
+        WHEN 3 THEN
+            PERFORM scriptorium.give_back(one.ids, one.due, false, false, 'queued', one.errors,
+                                          now);
+        END CASE;
+    END LOOP;
+    INSERT INTO scriptorium.finished (fence, job_id, outcome, finished_at)
+    SELECT i.fence, i.job, i.outcome, now FROM unnest(jobs, fences, outcomes) AS i (job, fence, outcome);
+    IF hook IS NOT NULL AND 0 = ANY (outcomes) THEN
+        EXECUTE format('SELECT %s($1)', hook::regproc) USING jobs[1];
+    END IF;
+END $$;
+
+-- One batch in one piece. The users' rows are locked and written by the same subtransaction: two would
+-- leave a multixact on each row.
+CREATE OR REPLACE FUNCTION scriptorium.finish_batch(
+    jobs uuid[], fences bigint[], outcomes integer[], scripts text[], metadata text[],
+    errors text[], run_at_us bigint[], hook text)
+RETURNS TABLE (lost integer, sqlstate text, message text) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    now timestamptz := scriptorium.clock();
+    held uuid[] := scriptorium.hold(jobs, fences);
+    losts integer[];
+    w record;
+BEGIN
+    losts := ARRAY(
+        SELECT CASE
+            WHEN i.job = ANY (held) THEN 0
+            WHEN EXISTS (SELECT FROM scriptorium.finished f
+                         WHERE f.fence = i.fence AND f.job_id = i.job AND f.outcome = i.outcome)
+                THEN 0
+            WHEN EXISTS (SELECT FROM scriptorium.queue q
+                         WHERE q.job_id = i.job AND q.fence = i.fence AND q.fence > 0)
+                THEN CASE WHEN scriptorium.why_lost(i.job) = 2 THEN 2 ELSE 5 END
+            ELSE scriptorium.why_lost(i.job) END
+        FROM unnest(jobs, fences, outcomes) WITH ORDINALITY AS i (job, fence, outcome, n)
+        ORDER BY i.n);
+    IF held IS NULL THEN
+        NULL;
+    ELSIF cardinality(held) = cardinality(jobs) THEN
+        PERFORM scriptorium.finish_held(jobs, fences, outcomes, scripts, metadata, errors,
+                                        run_at_us, hook, now);
+    ELSE
+        SELECT array_agg(i.job) AS jobs, array_agg(i.fence) AS fences,
+               array_agg(i.outcome) AS outcomes, array_agg(i.script) AS scripts,
+               array_agg(i.metadata) AS metadata, array_agg(i.error) AS errors,
+               array_agg(i.due) AS due
+        INTO w FROM unnest(jobs, fences, outcomes, scripts, metadata, errors, run_at_us)
+            AS i (job, fence, outcome, script, metadata, error, due)
+        WHERE i.job = ANY (held);
+        PERFORM scriptorium.finish_held(w.jobs, w.fences, w.outcomes, w.scripts, w.metadata,
+                                        w.errors, w.due, hook, now);
+    END IF;
+    RETURN QUERY SELECT u.l, NULL::text, NULL::text FROM unnest(losts) AS u (l);
+END $$;
+
+-- Each item stands alone: if the batch fails, by a trigger of the users' or by the hook, it is
+-- repeated item by item, and who fails then is refused.
+CREATE OR REPLACE FUNCTION scriptorium.finish(
+    jobs uuid[], fences bigint[], outcomes integer[], scripts text[], metadata text[],
+    errors text[], run_at_us bigint[], hook text)
+RETURNS TABLE (lost integer, sqlstate text, message text) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF hook IS NULL OR NOT 0 = ANY (outcomes) THEN
+        BEGIN
+            RETURN QUERY SELECT b.* FROM scriptorium.finish_batch(
+                jobs, fences, outcomes, scripts, metadata, errors, run_at_us, NULL) b;
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
+    END IF;
+    FOR i IN 1..cardinality(jobs) LOOP
+        BEGIN
+            RETURN QUERY SELECT b.* FROM scriptorium.finish_batch(
+                jobs[i:i], fences[i:i], outcomes[i:i], scripts[i:i], metadata[i:i], errors[i:i],
+                run_at_us[i:i], hook) b;
+        EXCEPTION WHEN OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) AND hook IS NULL THEN
+                RAISE;
+            END IF;
+            RETURN QUERY SELECT 4, SQLSTATE::text, SQLERRM::text;
+        END;
+    END LOOP;
+END $$;

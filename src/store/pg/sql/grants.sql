@@ -1,0 +1,21 @@
+-- Who may call what: nobody but the engine's role. Clients need no right on anything of ours; what
+-- the triggers do they do as their owner.
+DO $do$
+DECLARE
+    object text;
+BEGIN
+    FOR object IN SELECT p.oid::regprocedure FROM pg_proc p
+        WHERE p.pronamespace = 'scriptorium'::regnamespace LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', object);
+    END LOOP;
+    FOR object IN SELECT c.oid::regclass FROM pg_class c
+        WHERE c.relnamespace = 'scriptorium'::regnamespace AND c.relkind = 'r'
+          AND c.relname <> 'migration' LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', object, {{engine_text}});
+    END LOOP;
+END $do$;
+REVOKE ALL ON SCHEMA scriptorium FROM PUBLIC;
+GRANT USAGE ON SCHEMA scriptorium TO {{engine}};
+GRANT SELECT ON scriptorium.migration TO {{engine}};
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA scriptorium TO {{engine}};
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA scriptorium TO {{engine}};

@@ -1,0 +1,283 @@
+-- What running attempts report -> progress, text and checkpoints, while the job is still theirs.
+
+-- Why a job is not ours: 1 cancelled, 2 deleted, 3 replaced (it runs elsewhere, waits, or ended).
+CREATE OR REPLACE FUNCTION scriptorium.why_lost(job uuid) RETURNS integer LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (
+        SELECT coalesce((SELECT CASE WHEN j.status = 'cancelled' THEN 1 ELSE 3 END
+                         FROM {{jobs}} j WHERE j.id = job), 2));
+END $$;
+
+-- Takes the jobs' rows in the users' table as far as no client has them, and returns those whose queue
+-- row carries the fence. Who holds the users' row holds the queue row too: until the end of the
+-- transaction nobody can change what was found. The queue is read after the lock, by a statement of
+-- its own, and so sees what was committed until then.
+CREATE OR REPLACE FUNCTION scriptorium.hold(jobs uuid[], fences bigint[]) RETURNS uuid[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    locked uuid[];
+BEGIN
+    SELECT array_agg(l.id) INTO locked FROM (
+        SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (jobs) FOR NO KEY UPDATE SKIP LOCKED) l;
+    RETURN (
+        SELECT array_agg(i.job) FILTER (WHERE q.job_id IS NOT NULL AND i.job = ANY (locked))
+        FROM unnest(jobs, fences) AS i (job, fence)
+        LEFT JOIN scriptorium.queue q ON q.job_id = i.job AND q.fence = i.fence AND q.fence > 0);
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.check_held(jobs uuid[], fences bigint[])
+RETURNS TABLE (lost integer)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT CASE WHEN q.job_id IS NOT NULL THEN 0 ELSE scriptorium.why_lost(i.job) END
+    FROM unnest(jobs, fences) WITH ORDINALITY AS i (job, fence, n)
+    LEFT JOIN scriptorium.queue q ON q.job_id = i.job AND q.fence = i.fence AND q.fence > 0
+    ORDER BY i.n;
+END $$;
+
+-- A finished step or saved text: the count of crashes starts over. Rarely anything to do.
+CREATE OR REPLACE FUNCTION scriptorium.calm(ids uuid[], fences bigint[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    UPDATE scriptorium.queue SET crashes = 0 WHERE job_id IN (
+        SELECT q.job_id FROM scriptorium.queue q
+        WHERE q.job_id = ANY (ids) AND q.fence = ANY (fences) AND q.crashes > 0
+        FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- Streamed text of jobs that are held, at most one piece per job and step. No lock: a chain carries
+-- the fence of the attempt that began it, and only the latest chain counts, so that a piece which
+-- comes too late is never read. A piece that does not continue what is there is left out.
+CREATE OR REPLACE FUNCTION scriptorium.add_text(
+    jobs uuid[], fences bigint[], steps text[], hashes text[], offsets bigint[], texts bytea[],
+    calls uuid[], tokens bigint[], rates bigint[], now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF 0 = ANY (offsets) THEN
+        DELETE FROM scriptorium.step_text t
+        WHERE t.job_id = ANY (jobs) AND EXISTS (
+            SELECT FROM unnest(jobs, steps, offsets) AS i (job, step, at)
+            WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step);
+    END IF;
+    INSERT INTO scriptorium.step_text
+        (job_id, step, chain, at, tokens, rate, call, written_at, input_hash, content)
+    SELECT i.job, i.step, CASE i.at WHEN 0 THEN i.fence ELSE l.chain END, i.at,
+           coalesce(i.tokens, 0), coalesce(i.rate, 0), i.call, now, i.hash, i.content
+    FROM unnest(jobs, fences, steps, hashes, offsets, texts, calls, tokens, rates)
+        AS i (job, fence, step, hash, at, content, call, tokens, rate)
+    LEFT JOIN LATERAL (
+        SELECT t.chain, t.input_hash, t.at + octet_length(t.content) AS ends
+        FROM scriptorium.step_text t WHERE t.job_id = i.job AND t.step = i.step
+        ORDER BY t.chain DESC, t.at DESC LIMIT 1
+    ) l ON true
+    WHERE i.at = 0 OR (l.ends = i.at AND l.input_hash = i.hash)
+    ON CONFLICT DO NOTHING;
+END $$;
+
+-- The users' rows of jobs that are held; those a client has locked are left for the next time.
+CREATE OR REPLACE FUNCTION scriptorium.write_progress(
+    jobs uuid[], fences bigint[], steps text[], progress integer[], current_chunk integer[],
+    total_chunks integer[], now timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids uuid[] := scriptorium.hold(jobs, fences);
+BEGIN
+    UPDATE {{jobs}} j
+    SET current_step = i.step, progress = greatest(coalesce(j.progress, 0), i.progress),
+        current_chunk = i.chunk, total_chunks = i.chunks, updated_at = now
+    FROM unnest(jobs, steps, progress, current_chunk, total_chunks)
+        AS i (job, step, progress, chunk, chunks)
+    WHERE j.id = i.job AND j.id = ANY (ids);
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.progress(
+    jobs uuid[], fences bigint[], steps text[], progress integer[], current_chunk integer[],
+    total_chunks integer[], text_steps text[], text_hashes text[], text_offsets bigint[],
+    texts bytea[], calls uuid[], output_tokens bigint[], rates bigint[])
+RETURNS TABLE (lost integer, message text) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    now timestamptz := scriptorium.clock();
+    losts integer[];
+    messages text[] := array_fill(NULL::text, ARRAY[cardinality(jobs)]);
+    n integer;
+    w record;
+    text_rounds integer;
+BEGIN
+    losts := ARRAY(SELECT c.lost FROM scriptorium.check_held(jobs, fences) c);
+    -- The ledger learns what was produced even when the job is lost; of held jobs the text says it.
+    UPDATE scriptorium.call c
+    SET saved_output = greatest(c.saved_output, i.tokens), saved_rate = coalesce(i.rate, 0)
+    FROM (SELECT u.call, max(u.tokens) AS tokens, max(u.rate) AS rate
+          FROM unnest(calls, output_tokens, rates, losts, text_steps, texts)
+              AS u (call, tokens, rate, lost, step, content)
+          WHERE u.call IS NOT NULL
+            AND (u.lost <> 0 OR u.step IS NULL OR coalesce(octet_length(u.content), 0) = 0)
+          GROUP BY u.call) i
+    WHERE c.id = i.call AND c.state = 0;
+
+    SELECT max(r.round) INTO text_rounds FROM (
+        SELECT row_number() OVER (PARTITION BY u.job, u.step) AS round
+        FROM unnest(jobs, losts, text_steps, texts) AS u (job, lost, step, content)
+        WHERE u.lost = 0 AND u.step IS NOT NULL AND octet_length(u.content) > 0) r;
+    FOR turn IN 1..coalesce(text_rounds, 0) LOOP
+        SELECT array_agg(t.job) AS jobs, array_agg(t.fence) AS fences, array_agg(t.step) AS steps,
+               array_agg(t.hash) AS hashes, array_agg(t.at) AS offsets,
+               array_agg(t.content) AS texts, array_agg(t.call) AS calls,
+               array_agg(t.tokens) AS tokens, array_agg(t.rate) AS rates
+        INTO w FROM (
+            SELECT u.*, row_number() OVER (PARTITION BY u.job, u.step ORDER BY u.n) AS round
+            FROM unnest(jobs, fences, losts, text_steps, text_hashes, text_offsets, texts, calls,
+                        output_tokens, rates) WITH ORDINALITY
+                AS u (job, fence, lost, step, hash, at, content, call, tokens, rate, n)
+            WHERE u.lost = 0 AND u.step IS NOT NULL AND octet_length(u.content) > 0) t
+        WHERE t.round = turn;
+        PERFORM scriptorium.add_text(w.jobs, w.fences, w.steps, w.hashes, w.offsets, w.texts,
+                                     w.calls, w.tokens, w.rates, now);
+        PERFORM scriptorium.calm(w.jobs, w.fences)
+        WHERE EXISTS (SELECT FROM scriptorium.queue q
+                      WHERE q.job_id = ANY (w.jobs) AND q.crashes > 0);
+    END LOOP;
+
+    -- Of several items for one job the last speaks for it.
+    SELECT array_agg(s.job) AS jobs, array_agg(s.fence) AS fences, array_agg(s.step) AS steps,
+           array_agg(s.progress) AS progress, array_agg(s.chunk) AS chunk,
+           array_agg(s.chunks) AS chunks, array_agg(s.n) AS places
+    INTO w FROM (
+        SELECT DISTINCT ON (u.job) u.* FROM unnest(jobs, fences, losts, steps, progress,
+                current_chunk, total_chunks) WITH ORDINALITY
+            AS u (job, fence, lost, step, progress, chunk, chunks, n)
+        WHERE u.lost = 0 AND u.step IS NOT NULL ORDER BY u.job, u.n DESC) s;
+    IF w.jobs IS NOT NULL THEN
+        BEGIN
+            PERFORM scriptorium.write_progress(w.jobs, w.fences, w.steps, w.progress, w.chunk,
+                                               w.chunks, now);
+        EXCEPTION WHEN OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            FOR i IN 1..cardinality(w.jobs) LOOP
+                BEGIN
+                    PERFORM scriptorium.write_progress(
+                        w.jobs[i:i], w.fences[i:i], w.steps[i:i], w.progress[i:i], w.chunk[i:i],
+                        w.chunks[i:i], now);
+                EXCEPTION WHEN OTHERS THEN
+                    IF scriptorium.is_ours(SQLSTATE) THEN
+                        RAISE;
+                    END IF;
+                    n := w.places[i];
+                    losts[n] := 4;
+                    messages[n] := SQLERRM;
+                END;
+            END LOOP;
+        END;
+    END IF;
+    RETURN QUERY SELECT u.* FROM unnest(losts, messages) AS u;
+END $$;
+
+-- Failures that are not one item's fault: the whole request is to be repeated. Everything else was
+-- raised by the users' own triggers and rules.
+CREATE OR REPLACE FUNCTION scriptorium.is_ours(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS
+$$SELECT pg_catalog.left($1, 2) IN ('08', '40', '53', '55', '57', '58', 'XX', 'SC')$$;
+
+CREATE OR REPLACE FUNCTION scriptorium.step_save(
+    job uuid, fence bigint, run integer, key text, input_hash text, output text, stop text,
+    model text, input bigint, output_tokens bigint, cache_read bigint, cache_write_5m bigint,
+    cache_write_1h bigint, cost bigint, started_us bigint, ended_us bigint, call uuid,
+    call_state integer, call_input bigint, call_output bigint, call_cache_read bigint,
+    call_cache_write_5m bigint, call_cache_write_1h bigint, call_cost bigint, served_model text,
+    request_id text, error text, http_status integer)
+RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    lost integer;
+BEGIN
+    -- A client's transaction may hold the row: then it decides, and we ask again.
+    PERFORM FROM scriptorium.queue q WHERE q.job_id = job AND q.fence = step_save.fence AND q.fence > 0
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        lost := 0;
+    ELSE
+        SELECT c.lost INTO lost FROM scriptorium.check_held(ARRAY[job], ARRAY[fence]) c;
+        lost := CASE lost WHEN 0 THEN 5 ELSE lost END;
+    END IF;
+    IF call IS NOT NULL THEN
+        PERFORM scriptorium.end_call(call, call_state, call_input, call_output, call_cache_read,
+                                     call_cache_write_5m, call_cache_write_1h, call_cost,
+                                     served_model, request_id, error, http_status);
+    END IF;
+    IF lost <> 0 THEN
+        RETURN lost;
+    END IF;
+    PERFORM scriptorium.calm(ARRAY[job], ARRAY[fence]);
+    DELETE FROM scriptorium.step s WHERE s.job_id = job AND s.run = step_save.run AND s.step = key;
+    INSERT INTO scriptorium.step (job_id, run, step, input_hash, stop, model, input, output,
+                                  cache_read, cache_write_5m, cache_write_1h, cost, started_at,
+                                  ended_at, content)
+    VALUES (job, run, key, coalesce(input_hash, ''), stop, model, input, output_tokens, cache_read,
+            cache_write_5m, cache_write_1h, cost, scriptorium.at(started_us),
+            scriptorium.at(ended_us), coalesce(output, ''));
+    DELETE FROM scriptorium.step_text t WHERE t.job_id = job AND t.step = key;
+    RETURN 0;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.steps(job uuid, of_run integer)
+RETURNS TABLE (key text, input_hash text, output text, stop text, model text, input bigint,
+               output_tokens bigint, cache_read bigint, cache_write_5m bigint,
+               cache_write_1h bigint, cost bigint, started_us bigint, ended_us bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT s.step, s.input_hash, s.content, s.stop, s.model, s.input, s.output, s.cache_read,
+           s.cache_write_5m, s.cache_write_1h, s.cost, scriptorium.us(s.started_at),
+           scriptorium.us(s.ended_at)
+    FROM scriptorium.step s WHERE s.job_id = job AND s.run = of_run ORDER BY s.n;
+END $$;
+
+-- The text of the step that wrote last.
+CREATE OR REPLACE FUNCTION scriptorium.partial_text(job uuid)
+RETURNS TABLE (key text, input_hash text, content bytea)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT l.step, l.input_hash,
+           (SELECT string_agg(t.content, ''::bytea ORDER BY t.at) FROM scriptorium.step_text t
+            WHERE t.job_id = job AND t.step = l.step AND t.chain = l.chain)
+    FROM (SELECT t.step, t.chain, t.input_hash FROM scriptorium.step_text t
+          WHERE t.job_id = job ORDER BY t.written_at DESC, t.chain DESC, t.at DESC LIMIT 1) l;
+END $$;

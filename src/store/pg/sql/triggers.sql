@@ -1,0 +1,298 @@
+-- The queue follows the users' table by state alone, whoever writes and however many rows at once.
+-- The engine changes its queue row first and the users' row second, so that for its own writes these
+-- triggers find nothing left to do. All of them run as their owner: a client needs no right on
+-- anything of ours, and sees nothing of it.
+--
+-- The planner is held to index look-ups per changed row: a plan made while the queue was empty must
+-- not read all of it once it is full.
+
+-- Puts jobs into the queue: due now, behind the user's other waiting jobs of that priority, and not
+-- before the virtual time. Nothing is locked, so that inserts never wait for each other; two at the
+-- same moment may get the same tag, which the ranked window of a claim heals.
+CREATE OR REPLACE FUNCTION scriptorium.enqueue(ids uuid[], users uuid[], priorities smallint[])
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO scriptorium.queue AS old (job_id, user_id, priority, tag, run_at)
+    SELECT i.id, i.u, i.p,
+           greatest(scriptorium.vt(i.p) + 1,
+                    (SELECT q.tag + 1000000 FROM scriptorium.queue q
+                     WHERE q.user_id = i.u AND q.priority = i.p AND q.state <> 1
+                       AND q.tag > scriptorium.vt(i.p)
+                     ORDER BY q.tag DESC LIMIT 1))
+               + (row_number() OVER (PARTITION BY i.u, i.p ORDER BY i.n) - 1) * 1000000,
+           scriptorium.clock()
+    FROM unnest(ids, users, priorities) WITH ORDINALITY AS i (id, u, p, n)
+    ON CONFLICT (job_id) DO UPDATE
+    SET user_id = EXCLUDED.user_id, priority = EXCLUDED.priority, tag = EXCLUDED.tag,
+        run_at = EXCLUDED.run_at, state = 0, fence = 0, worker = NULL, claimed_at = NULL,
+        attempts = 0, crashes = 0;
+END $$;
+
+-- Remembers, where somebody wants to know, that jobs ended.
+CREATE OR REPLACE FUNCTION scriptorium.note_ended(ids uuid[], users uuid[], outcomes text[])
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    IF scriptorium.is_on('outbox') THEN
+        INSERT INTO scriptorium.outbox (job_id, run, user_id, outcome, ended_at, due_at)
+        SELECT i.id, coalesce(r.run, 1), i.u, i.outcome, scriptorium.clock(), scriptorium.clock()
+        FROM unnest(ids, users, outcomes) AS i (id, u, outcome)
+        LEFT JOIN scriptorium.run r ON r.job_id = i.id
+        ON CONFLICT (job_id, run) DO NOTHING;
+    END IF;
+END $$;
+
+-- Forgets streamed text, but not what its calls had cost by then.
+CREATE OR REPLACE FUNCTION scriptorium.drop_text(ids uuid[])
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids)
+        RETURNING t.call, t.tokens, t.rate
+    ), spent AS (
+        SELECT g.call, max(g.tokens) AS tokens, max(g.rate) AS rate FROM gone g
+        WHERE g.call IS NOT NULL GROUP BY g.call
+    )
+    UPDATE scriptorium.call c
+    SET saved_output = greatest(c.saved_output, s.tokens), saved_rate = s.rate
+    FROM spent s WHERE c.id = s.call AND c.state = 0;
+END $$;
+
+-- Jobs whose row is gone: nothing of them stays but their calls.
+CREATE OR REPLACE FUNCTION scriptorium.forget(ids uuid[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    unfinished uuid[];
+    users uuid[];
+BEGIN
+    IF ids IS NULL THEN
+        RETURN;
+    END IF;
+    WITH q AS (
+        DELETE FROM scriptorium.queue WHERE job_id = ANY (ids) RETURNING job_id, user_id
+    ), f AS (
+        DELETE FROM scriptorium.foreign_job WHERE job_id = ANY (ids) RETURNING job_id
+    ), ended AS (
+        SELECT job_id, user_id FROM q UNION ALL SELECT job_id, NULL FROM f
+    )
+    SELECT array_agg(job_id), array_agg(user_id) INTO unfinished, users FROM ended;
+    IF unfinished IS NOT NULL THEN
+        PERFORM scriptorium.note_ended(unfinished, users,
+                                       array_fill('deleted'::text, ARRAY[cardinality(unfinished)]));
+    END IF;
+    PERFORM scriptorium.drop_text(ids);
+    DELETE FROM scriptorium.step WHERE job_id = ANY (ids);
+    DELETE FROM scriptorium.run WHERE job_id = ANY (ids);
+    PERFORM scriptorium.wake('ended');
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.after_insert() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ids uuid[];
+    users uuid[];
+    priorities smallint[];
+    taken uuid[];
+BEGIN
+    SELECT array_agg(n.id) FILTER (WHERE n.status::text = 'pending'),
+           array_agg(coalesce(n.user_id, '00000000-0000-0000-0000-000000000000'))
+               FILTER (WHERE n.status::text = 'pending'),
+           array_agg(scriptorium.priority(n.priority)) FILTER (WHERE n.status::text = 'pending'),
+           array_agg(n.id) FILTER (WHERE n.status::text = 'processing')
+    INTO ids, users, priorities, taken FROM new_rows n;
+    IF ids IS NOT NULL THEN
+        PERFORM scriptorium.enqueue(ids, users, priorities);
+    END IF;
+    IF taken IS NOT NULL THEN
+        INSERT INTO scriptorium.foreign_job (job_id, since)
+        SELECT unnest(taken), scriptorium.clock() ON CONFLICT DO NOTHING;
+    END IF;
+    PERFORM scriptorium.wake('due');
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.after_update() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    due_ids uuid[];
+    due_users uuid[];
+    due_priorities smallint[];
+    moved_ids uuid[];
+    moved_users uuid[];
+    moved_priorities smallint[];
+    taken uuid[];
+    ended uuid[];
+    ended_users uuid[];
+    outcomes text[];
+    no_longer_foreign uuid[];
+    completed uuid[];
+BEGIN
+    SELECT array_agg(s.id) FILTER (WHERE s.due), array_agg(s.u) FILTER (WHERE s.due),
+           array_agg(s.p) FILTER (WHERE s.due),
+           array_agg(s.id) FILTER (WHERE s.moved), array_agg(s.u) FILTER (WHERE s.moved),
+           array_agg(s.p) FILTER (WHERE s.moved),
+           array_agg(s.id) FILTER (WHERE s.status = 'processing' AND s.state IS DISTINCT FROM 1
+                                   AND NOT s.is_foreign),
+           array_agg(s.id) FILTER (WHERE s.over), array_agg(s.u) FILTER (WHERE s.over),
+           array_agg(s.status) FILTER (WHERE s.over),
+           array_agg(s.id) FILTER (WHERE s.is_foreign AND s.status <> 'processing'),
+           array_agg(s.id) FILTER (WHERE s.over AND s.status = 'completed')
+    INTO due_ids, due_users, due_priorities, moved_ids, moved_users, moved_priorities, taken, ended,
+         ended_users, outcomes, no_longer_foreign, completed
+    FROM (
+        SELECT w.*, w.status = 'pending' AND (w.state IS NULL OR w.state = 1) AS due,
+               w.status = 'pending' AND w.state <> 1 AND (w.p <> w.queue_p OR w.u <> w.queue_u)
+                   AS moved,
+               w.status NOT IN ('pending', 'processing') AND (w.state IS NOT NULL OR w.is_foreign)
+                   AS over
+        FROM (
+            SELECT n.id, coalesce(n.status::text, '') AS status,
+                   coalesce(n.user_id, '00000000-0000-0000-0000-000000000000') AS u,
+                   scriptorium.priority(n.priority) AS p, q.state, q.priority AS queue_p,
+                   q.user_id AS queue_u, f.job_id IS NOT NULL AS is_foreign
+            FROM new_rows n
+            LEFT JOIN scriptorium.queue q ON q.job_id = n.id
+            LEFT JOIN scriptorium.foreign_job f ON f.job_id = n.id
+        ) w
+    ) s;
+    -- A row that runs is replaced, not changed: whoever works on it has lost it.
+    IF due_ids IS NOT NULL THEN
+        PERFORM scriptorium.enqueue(due_ids, due_users, due_priorities);
+    END IF;
+    IF moved_ids IS NOT NULL THEN
+        PERFORM scriptorium.move(moved_ids, moved_users, moved_priorities);
+    END IF;
+    IF taken IS NOT NULL THEN
+        DELETE FROM scriptorium.queue WHERE job_id = ANY (taken);
+        INSERT INTO scriptorium.foreign_job (job_id, since)
+        SELECT unnest(taken), scriptorium.clock() ON CONFLICT DO NOTHING;
+    END IF;
+    IF no_longer_foreign IS NOT NULL THEN
+        DELETE FROM scriptorium.foreign_job WHERE job_id = ANY (no_longer_foreign);
+    END IF;
+    IF ended IS NOT NULL THEN
+        DELETE FROM scriptorium.queue WHERE job_id = ANY (ended);
+        PERFORM scriptorium.note_ended(ended, ended_users, outcomes);
+    END IF;
+    -- The text of a cut call stays with a failed or cancelled job: a re-run can go on with it.
+    IF completed IS NOT NULL THEN
+        PERFORM scriptorium.drop_text(completed);
+    END IF;
+    IF due_ids IS NOT NULL OR moved_ids IS NOT NULL THEN
+        PERFORM scriptorium.wake('due');
+    END IF;
+    IF due_ids IS NOT NULL OR ended IS NOT NULL THEN
+        PERFORM scriptorium.wake('ended');
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- A waiting job got another priority, or another owner: a new place, the same due time.
+CREATE OR REPLACE FUNCTION scriptorium.move(ids uuid[], users uuid[], priorities smallint[])
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE scriptorium.queue old
+    SET user_id = i.u, priority = i.p, state = CASE old.state WHEN 3 THEN 0 ELSE old.state END,
+        tag = i.tag
+    FROM (
+        SELECT m.id, m.u, m.p,
+               greatest(scriptorium.vt(m.p) + 1,
+                        (SELECT q.tag + 1000000 FROM scriptorium.queue q
+                         WHERE q.user_id = m.u AND q.priority = m.p AND q.state <> 1
+                           AND q.tag > scriptorium.vt(m.p)
+                         ORDER BY q.tag DESC LIMIT 1))
+                   + (row_number() OVER (PARTITION BY m.u, m.p ORDER BY m.n) - 1) * 1000000 AS tag
+        FROM unnest(ids, users, priorities) WITH ORDINALITY AS m (id, u, p, n)
+    ) i
+    WHERE old.job_id = i.id AND old.state <> 1;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.after_delete() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM scriptorium.forget((SELECT array_agg(o.id) FROM old_rows o));
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.after_id_change() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM scriptorium.forget(ARRAY[OLD.id]);
+    RETURN NULL;
+END $$;
+
+-- Whatever leaves 'completed' begins the next run: the old checkpoints are not used again.
+CREATE OR REPLACE FUNCTION scriptorium.after_completed() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO scriptorium.run AS r (job_id, run) VALUES (NEW.id, 2)
+    ON CONFLICT (job_id) DO UPDATE SET run = r.run + 1;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.after_truncate() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM scriptorium.forget((SELECT array_agg(q.job_id) FROM scriptorium.queue q));
+    PERFORM scriptorium.forget((SELECT array_agg(f.job_id) FROM scriptorium.foreign_job f));
+    DELETE FROM scriptorium.step_text;
+    DELETE FROM scriptorium.step;
+    DELETE FROM scriptorium.run;
+    RETURN NULL;
+END $$;
+
+DO $do$
+DECLARE
+    want record;
+BEGIN
+    FOR want IN SELECT * FROM (VALUES
+        ('scriptorium_insert', $t$AFTER INSERT ON {{jobs}} REFERENCING NEW TABLE AS new_rows
+          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_insert()$t$),
+        ('scriptorium_update', $t$AFTER UPDATE ON {{jobs}} REFERENCING NEW TABLE AS new_rows
+          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_update()$t$),
+        ('scriptorium_delete', $t$AFTER DELETE ON {{jobs}} REFERENCING OLD TABLE AS old_rows
+          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_delete()$t$),
+        ('scriptorium_truncate', $t$AFTER TRUNCATE ON {{jobs}}
+          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_truncate()$t$),
+        ('scriptorium_id', $t$AFTER UPDATE OF id ON {{jobs}} FOR EACH ROW
+          WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION scriptorium.after_id_change()$t$),
+        ('scriptorium_completed', $t$AFTER UPDATE ON {{jobs}} FOR EACH ROW
+          WHEN (OLD.status = 'completed' AND NEW.status IS DISTINCT FROM OLD.status)
+          EXECUTE FUNCTION scriptorium.after_completed()$t$)
+    ) AS t (name, body)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $n${{jobs}}$n$::regclass
+                       AND tgname = want.name) THEN
+            EXECUTE format('CREATE TRIGGER %I %s', want.name, want.body);
+        END IF;
+    END LOOP;
+END $do$;
