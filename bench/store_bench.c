@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -141,13 +142,26 @@ static double seconds_since(int64_t start)
     return (double)(clock_mono() - start) / 1e6;
 }
 
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
 /* ---- figures ---- */
 
+static void print_rate(const char *what, size_t jobs, double seconds, double cpu)
+{
+    printf("%-36s %8.0f jobs/s   %5.1f us of CPU a job\n", what, (double)jobs / seconds,
+           cpu * 1e6 / (double)jobs);
+}
+
 /* Works off `jobs`: each turn finishes what was claimed and claims the next, in one commit. */
-static double work_off(struct bench *b, size_t jobs)
+static void work_off(struct bench *b, size_t jobs)
 {
     static struct store_claimed mine[STORE_BATCH_MAX];
-    int64_t start = clock_mono();
     ask(b, BATCH);
     drain(b);
     for (size_t done = 0; done < jobs && b->n > 0;) {
@@ -158,7 +172,6 @@ static double work_off(struct bench *b, size_t jobs)
         drain(b);
         done += n;
     }
-    return (double)jobs / seconds_since(start);
 }
 
 static int compare(const void *a, const void *b)
@@ -264,16 +277,19 @@ int main(int argc, char **argv)
     if (argc > 2)
         large = strtoul(argv[2], NULL, 10);
     b.path = mem_printf("%s/store_bench.%d.db", b.dir, (int)getpid());
-    printf("SQLite %s, WAL, synchronous=FULL, %ld CPUs, database in %s\n", sqlite3_libversion(),
-           sysconf(_SC_NPROCESSORS_ONLN), b.dir);
+    printf("SQLite %s, WAL, synchronous=FULL, %ld CPUs, database in %s, 100 users, history kept\n",
+           sqlite3_libversion(), sysconf(_SC_NPROCESSORS_ONLN), b.dir);
 
     begin(&b);
     int64_t start = clock_mono();
+    double cpu = cpu_seconds();
     insert_all(&b, jobs);
-    printf("enqueue, batches of %d:           %8.0f jobs/s\n", STORE_BATCH_MAX,
-           (double)jobs / seconds_since(start));
-    printf("claim and complete, batches of %d: %8.0f jobs/s (%zu users, %zu jobs, history kept)\n",
-           BATCH, work_off(&b, jobs), (size_t)USERS, jobs);
+    print_rate("enqueue, batches of 1000:", jobs, seconds_since(start), cpu_seconds() - cpu);
+    start = clock_mono();
+    cpu = cpu_seconds();
+    work_off(&b, jobs);
+    print_rate("claim and complete, batches of 500:", jobs, seconds_since(start),
+               cpu_seconds() - cpu);
     pickup(&b, PICKUP, false);
     pickup(&b, 30, true);
     end(&b);

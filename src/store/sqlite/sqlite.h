@@ -76,6 +76,8 @@ enum err sqlite_requeue(struct sqlite_store *s, const struct uuid *job, int64_t 
 /* Ends a running job as failed. */
 enum err sqlite_fail(struct sqlite_store *s, const struct uuid *job, const char *error,
                      int64_t now_us) MUST_CHECK;
+/* Forgets what the job's running step has written so far. */
+enum err sqlite_drop_text(struct sqlite_store *s, const struct uuid *job) MUST_CHECK;
 enum err sqlite_end_call(struct sqlite_store *s, const struct store_call_end *end,
                          int64_t now_us) MUST_CHECK;
 /* Closes the open calls of workers whose lease is gone, as cut. */

@@ -137,7 +137,8 @@ static const char sql_queue_take[] =
     "UPDATE scriptorium_queue SET state = 1, fence = ?, worker = ?, claimed_at = ?"
     " WHERE job_id = ?";
 static const char sql_job_take[] =
-    "UPDATE script_generation_jobs SET status = 'processing', current_step = 'initializing',"
+    "UPDATE OR FAIL script_generation_jobs SET status = 'processing', current_step = "
+    "'initializing',"
     " progress = 5, retry_count = ?, started_at = ?3, updated_at = ?3, completed_at = NULL,"
     " processing_time_seconds = NULL WHERE rowid = ?2";
 

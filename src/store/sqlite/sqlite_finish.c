@@ -35,17 +35,19 @@ static enum err back_to_queue(struct sqlite_store *s, const struct uuid *job, in
     return query_run(q);
 }
 
-/* ---- the users' row ---- */
+/* ---- the users' row ----
+ * OR FAIL: a failure ends the transaction anyway, so no statement needs a journal of its own, which
+ * would copy every page it touches. */
 
 static const char sql_row_complete[] =
-    "UPDATE script_generation_jobs SET status = 'completed', progress = 100,"
+    "UPDATE OR FAIL script_generation_jobs SET status = 'completed', progress = 100,"
     " current_step = 'completed', error_message = NULL, completed_at = ?1, updated_at = ?1,"
     " processing_time_seconds = ?2, generated_script = ?3, script_metadata = ?4 WHERE id = ?5";
 static const char sql_row_fail[] =
-    "UPDATE script_generation_jobs SET status = 'failed', current_step = 'failed',"
+    "UPDATE OR FAIL script_generation_jobs SET status = 'failed', current_step = 'failed',"
     " error_message = ?1, updated_at = ?2, processing_time_seconds = ?3 WHERE id = ?4";
 static const char sql_row_back[] =
-    "UPDATE script_generation_jobs SET status = 'pending', progress = 0, current_step = ?1,"
+    "UPDATE OR FAIL script_generation_jobs SET status = 'pending', progress = 0, current_step = ?1,"
     " error_message = coalesce(?2, error_message), retry_count = coalesce(?3, retry_count),"
     " updated_at = ?4 WHERE id = ?5";
 
@@ -67,7 +69,8 @@ static enum err complete(struct sqlite_store *s, const struct store_finish *f,
     query_borrow(q, f->script);
     query_borrow(q, f->metadata);
     query_id(q, &f->job);
-    return query_run(q);
+    e = query_run(q);
+    return e == OK ? sqlite_drop_text(s, &f->job) : e;
 }
 
 static enum err fail_row(struct sqlite_store *s, const struct uuid *job, const char *error,

@@ -13,7 +13,8 @@ static const char sql_key_keep[] =
     "INSERT OR REPLACE INTO scriptorium_idempotency (user_id, key, job_id, created_at)"
     " VALUES (?, ?, ?, ?)";
 static const char sql_job_insert[] =
-    "INSERT INTO script_generation_jobs (id, workflow_id, user_id, status, progress, current_step,"
+    "INSERT OR FAIL INTO script_generation_jobs (id, workflow_id, user_id, status, progress, "
+    "current_step,"
     " max_retries, priority, generation_params, created_at, updated_at)"
     " VALUES (?, ?, ?, 'pending', 0, 'queued', ?, ?, ?, ?7, ?7)";
 static const char sql_queue_delay[] =

@@ -59,7 +59,6 @@ static const char sql_calm[] =
 static const char sql_row_progress[] =
     "UPDATE script_generation_jobs SET current_step = ?, progress = max(coalesce(progress, 0), ?),"
     " current_chunk = ?, total_chunks = ?, updated_at = ? WHERE id = ?";
-static const char sql_text_clear[] = "DELETE FROM scriptorium_text WHERE job_id = ?";
 /* Text that does not go on where the saved text ends is left out: better short than with a hole. */
 static const char sql_text_add[] =
     "INSERT INTO scriptorium_text (job_id, step, input_hash, at, text)"
@@ -90,17 +89,19 @@ static enum err write_row(struct sqlite_store *s, const struct store_progress *p
     return query_run(q);
 }
 
+enum err sqlite_drop_text(struct sqlite_store *s, const struct uuid *job)
+{
+    struct query *q = db_query(s->db, "DELETE FROM scriptorium_text WHERE job_id = ?");
+    query_id(q, job);
+    return query_run(q);
+}
+
 static enum err add_text(struct sqlite_store *s, const struct store_progress *p)
 {
-    struct query *q;
-    if (p->text_offset == 0) {
-        q = db_query(s->db, sql_text_clear);
-        query_id(q, &p->job);
-        enum err e = query_run(q);
-        if (e != OK)
-            return e;
-    }
-    q = db_query(s->db, sql_text_add);
+    enum err e = p->text_offset == 0 ? sqlite_drop_text(s, &p->job) : OK;
+    if (e != OK)
+        return e;
+    struct query *q = db_query(s->db, sql_text_add);
     query_id(q, &p->job);
     query_text(q, p->text_step);
     query_text(q, p->text_hash);

@@ -106,8 +106,8 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
     op->result = (struct store_result){0};
     op->changed = false;
     enum err e = verbs[op->verb].fn(s, op);
-    /* Some errors end the whole transaction by themselves. */
-    bool clean = e == OK || (db_total_changes(db) == written && db_in_transaction(db));
+    /* Clean: it succeeded, or a verb said no before it wrote anything. */
+    bool clean = e == OK || (db_error(db) == OK && db_total_changes(db) == written);
     if (e != OK && !clean && op->n > 0 && !op->careful && is_refusal(e) &&
         (op->verb == VERB_FINISH || op->verb == VERB_PROGRESS))
         op->careful = true;
