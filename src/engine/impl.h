@@ -218,6 +218,7 @@ void ledger_close(struct engine *e, const struct store_call_end *end);
 int64_t ledger_cost(const struct engine *e, const char *model_id, const struct usage *usage);
 /* Tokens that the call's text amounts to, by the bytes per token learned so far. */
 int64_t ledger_output_tokens(const struct engine *e, const struct call *call);
+int64_t ledger_output_rate(const struct engine *e, const struct call *call); /* per second */
 int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want);
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want);
 void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage);

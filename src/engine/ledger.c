@@ -23,6 +23,14 @@ int64_t ledger_output_tokens(const struct engine *e, const struct call *call)
     return (int64_t)((double)call->text.len / e->bytes_per_token);
 }
 
+int64_t ledger_output_rate(const struct engine *e, const struct call *call)
+{
+    int64_t us = loop_now(e->loop) - call->streaming_us;
+    if (us < TOKENS_READ_TICK_US) /* what the first read brings was made before it */
+        us = TOKENS_READ_TICK_US;
+    return ledger_output_tokens(e, call) * USEC_PER_SEC / us;
+}
+
 int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want)
 {
     int64_t n = tokens_estimate(want->user, strlen(want->user));

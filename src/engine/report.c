@@ -112,7 +112,6 @@ static void fill(struct run *r, bool row, char *step_name, struct store_progress
     }
     if (c->sent == c->text.len || r->stage == RUN_SAVING)
         return;
-    int64_t streamed = loop_now(e->loop) - c->streaming_us;
     item->text_step = r->want.key;
     item->text_hash = r->want.input_hash;
     item->text_offset = c->sent;
@@ -120,8 +119,7 @@ static void fill(struct run *r, bool row, char *step_name, struct store_progress
     item->text_len = c->text.len - c->sent;
     item->call = c->id;
     item->output_tokens = ledger_output_tokens(e, c);
-    if (streamed > 0)
-        item->tokens_per_second = item->output_tokens * USEC_PER_SEC / streamed;
+    item->tokens_per_second = ledger_output_rate(e, c);
     c->sent = c->text.len;
 }
 

@@ -20,8 +20,6 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
     struct engine *e = r->engine;
     char step[PLAN_STEP_SIZE];
     const struct call *call = &r->call;
-    int64_t streamed = loop_now(e->loop) - call->streaming_us;
-    int64_t tokens = ledger_output_tokens(e, call);
     struct engine_event event = {
         .kind = kind,
         .job = r->id,
@@ -31,15 +29,15 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
         .chunk = r->chunk,
         .chunks = r->chunks,
         .words = r->words + call->words,
-        .tokens_out = r->usage.output + tokens,
+        .tokens_out = r->usage.output + ledger_output_tokens(e, call),
         .usage = r->usage,
         .cost_udollar = r->cost_udollar,
         .waited_us = r->waited_us,
         .worked_us = loop_now(e->loop) - r->claimed_us,
         .message = message,
     };
-    if (call->stage == STAGE_STREAMING && call->streaming_us > 0 && streamed > 0)
-        event.tokens_per_second = (double)tokens * (double)USEC_PER_SEC / (double)streamed;
+    if (call->stage == STAGE_STREAMING)
+        event.tokens_per_second = (double)ledger_output_rate(e, call);
     if (kind == ENGINE_JOB_COMPLETED) {
         event.script = script_text(r->script);
         event.words = words_count(event.script, strlen(event.script)); /* what is spoken */
@@ -129,6 +127,19 @@ void run_release(struct run *r, int64_t run_at_us, const char *why)
 
 static void save_step(void *ctx);
 
+static void accept(struct run *r)
+{
+    script_accept(r->script, &r->answer);
+    if (r->want.resumable)
+        r->words += r->call.words;
+    call_clear(r);
+    run_tell(r, ENGINE_JOB_STEP, NULL);
+    if (engine_is_stopping(r->engine))
+        run_release(r, loop_wall(r->engine->loop), NULL);
+    else
+        run_continue(r);
+}
+
 static void on_saved(void *ctx, const struct store_result *result)
 {
     struct run *r = ctx;
@@ -143,15 +154,7 @@ static void on_saved(void *ctx, const struct store_result *result)
     } else if (result->n > 0 && result->lost[0] != STORE_HELD) {
         run_lost(r, result->lost[0]); /* the call itself is in the ledger by now */
     } else {
-        script_accept(r->script, &r->answer);
-        if (r->want.resumable)
-            r->words += r->call.words;
-        call_clear(r);
-        run_tell(r, ENGINE_JOB_STEP, NULL);
-        if (engine_is_stopping(e))
-            run_release(r, loop_wall(e->loop), NULL);
-        else
-            run_continue(r);
+        accept(r);
     }
     run_op_done(r);
 }
@@ -185,7 +188,13 @@ void run_answered(struct run *r, const struct script_answer *answer,
     usage_add(&r->usage, &answer->usage);
     r->cost_udollar += answer->cost_udollar;
     r->stage = RUN_SAVING;
-    save_step(r);
+    if (script_keeps(r->script, answer)) {
+        save_step(r);
+        return;
+    }
+    if (end != NULL)
+        ledger_close(r->engine, end);
+    accept(r);
 }
 
 /* ---- the steps ---- */

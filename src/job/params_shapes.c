@@ -96,7 +96,7 @@ static const struct shape research[] = {
 };
 
 static const struct shape sponsor[] = {
-    {.to = "name", .kind = SHAPE_TEXT, .from = "sponsorName|brand|company", .max = SHORT_MAX},
+    {.to = "name", .kind = SHAPE_PROSE, .from = "sponsorName|brand|company", .max = SHORT_MAX},
     {.to = "product", .kind = SHAPE_TEXT, .from = "sponsorProduct"},
     {.to = "placement", .kind = SHAPE_TEXT, .from = "placementPreference|sponsorPlacement"},
     {.to = "duration",

@@ -51,8 +51,12 @@ enum err catalog_price(const struct catalog *c, const char *model_id, int64_t wa
  * its punctuation. */
 int64_t tokens_estimate(const char *text, size_t n);
 
-/* What a cut call produced by now, from what was last saved: `saved` tokens, the stream's rate,
- * and the time from one save to the next; unbiased, for the ledger's estimated calls. */
-int64_t tokens_after_cut(int64_t saved, int64_t tokens_per_second, int64_t save_interval_us);
+/* What a cut call produced by now: `seen` tokens, and half of what its stream makes in the time for
+ * which text may go unseen (it is read and saved at ticks; the cut fell somewhere between two);
+ * unbiased, for the ledger's estimated calls. */
+#define TOKENS_READ_TICK_US ((int64_t)100000) /* between two reads of a stream's socket */
+#define TOKENS_WAY_US       ((int64_t)40000) /* from the model to us, and until it notices our end */
+#define TOKENS_SAVE_TICK_US ((int64_t)100000) /* between two saves of its text */
+int64_t tokens_after_cut(int64_t seen, int64_t tokens_per_second, int64_t unseen_us);
 
 #endif

@@ -15,7 +15,7 @@
 enum shape_kind {
     SHAPE_TEXT,    /* text. A number is written out, a list is joined with commas; of an object the
                       member that holds the text is taken, else "name: value; name: value" */
-    SHAPE_PROSE,   /* as SHAPE_TEXT, but true, false, yes and no say nothing */
+    SHAPE_PROSE,   /* as SHAPE_TEXT, but true, false, yes, no and none say nothing */
     SHAPE_LINES,   /* list of texts. A text is split into its lines */
     SHAPE_WORDS,   /* as SHAPE_LINES; a text of one line is split at its commas */
     SHAPE_FLAG,    /* true or false. A text other than true, false, yes, no, 1, 0 counts as true */

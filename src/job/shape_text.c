@@ -46,8 +46,8 @@ bool shape_flag_word(const json_t *value, bool *ret)
     static const struct {
         const char *word;
         bool flag;
-    } words[] = {{"true", true}, {"yes", true}, {"1", true},    {"on", true},   {"false", false},
-                 {"no", false},  {"0", false},  {"off", false}, {"none", false}};
+    } words[] = {{"true", true}, {"yes", true}, {"1", true},    {"on", true},    {"false", false},
+                 {"no", false},  {"0", false},  {"off", false}, {"none", false}, {"n/a", false}};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (shape_text_is(value, words[i].word, strlen(words[i].word))) {
             *ret = words[i].flag;
@@ -131,12 +131,27 @@ static enum err add_members(struct buf *out, const struct shape *shape, const js
     return e;
 }
 
+/* {"hook": null, "options": [...]}: nothing was chosen, so nothing is said. */
+static bool is_left_empty(const struct shape *shape, const json_t *object)
+{
+    const char *const lists[] = {shape->to, shape->from, "selected"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const char *names = lists[i];
+        struct shape_name name;
+        while (shape_next_name(&names, &name)) {
+            if (json_object_get(object, name.outer) != NULL)
+                return true;
+        }
+    }
+    return false;
+}
+
 static enum err add_object(struct buf *out, const struct shape *shape, const json_t *object,
                            int depth)
 {
     struct buf text = BUF_INIT(RENDER_MAX);
     enum err e = depth > 1 ? OK : add_inner(&text, shape, object, depth);
-    if (e == OK && text.len == 0)
+    if (e == OK && text.len == 0 && !is_left_empty(shape, object))
         e = add_members(&text, shape, object, depth);
     if (e == OK)
         e = buf_adds(out, buf_str(&text));

@@ -66,12 +66,12 @@ int64_t tokens_estimate(const char *text, size_t n)
     return tokens > 0 ? tokens : 1;
 }
 
-/* The cut fell somewhere between two saves, on average in the middle. */
-int64_t tokens_after_cut(int64_t saved, int64_t tokens_per_second, int64_t save_interval_us)
+/* The cut fell somewhere between two looks, on average in the middle. */
+int64_t tokens_after_cut(int64_t seen, int64_t tokens_per_second, int64_t unseen_us)
 {
-    wide unsaved = (wide)tokens_per_second * save_interval_us;
-    if (unsaved <= 0)
-        return saved;
-    int64_t half = (int64_t)((unsaved + USEC_PER_SEC) / ((wide)2 * USEC_PER_SEC));
-    return saved + half;
+    wide unseen = (wide)tokens_per_second * unseen_us;
+    if (unseen <= 0)
+        return seen;
+    int64_t half = (int64_t)((unseen + USEC_PER_SEC) / ((wide)2 * USEC_PER_SEC));
+    return seen + half;
 }

@@ -19,7 +19,6 @@
 #define HEADER_TIMEOUT_US   (60 * USEC_PER_SEC)
 #define IDLE_TIMEOUT_US     (60 * USEC_PER_SEC)
 #define PROGRESS_TIMEOUT_US (300 * USEC_PER_SEC)
-#define READ_TICK_US        (100 * USEC_PER_MSEC)
 /* After message_stop the connection gets this long to end cleanly, so that it can be used again. */
 #define LINGER_US        (250 * USEC_PER_MSEC)
 #define REFUSAL_BODY_MAX ((size_t)64 << 10)
@@ -409,7 +408,7 @@ enum err provider_messages_new(struct loop *loop, struct http_client *http,
     p->config.header_timeout_us = or_default(config->header_timeout_us, HEADER_TIMEOUT_US);
     p->config.idle_timeout_us = or_default(config->idle_timeout_us, IDLE_TIMEOUT_US);
     p->config.progress_timeout_us = or_default(config->progress_timeout_us, PROGRESS_TIMEOUT_US);
-    p->config.read_tick_us = or_default(config->read_tick_us, READ_TICK_US);
+    p->config.read_tick_us = or_default(config->read_tick_us, TOKENS_READ_TICK_US);
     *ret_provider = &p->base;
     return OK;
 }

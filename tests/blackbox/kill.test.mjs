@@ -27,7 +27,7 @@ test(`kill -9 at ${KILLS} random moments loses nothing and pays nothing twice`, 
       const before = starts === 0 ? 0 : progress(dir);
       const engine = new Running(dir, wanted, { env: sim.env });
       if (kills < KILLS) {
-        const more = 100 + next() * 1400;
+        const more = 300 + next() * 3500;
         await until(() => engine.closed || progress(dir) >= before + more,
           { what: () => `progress\n${engine.err}` });
       } else {

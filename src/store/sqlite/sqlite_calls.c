@@ -92,7 +92,8 @@ enum err sqlite_end_lost_calls(struct sqlite_store *s, int64_t now_us)
         struct store_call_end end = {.id = query_get_id(q, 0), .state = CALL_ESTIMATED};
         end.usage.input = query_get_int(q, 1);
         end.usage.output =
-            tokens_after_cut(query_get_int(q, 2), query_get_int(q, 3), SAVE_INTERVAL_US);
+            tokens_after_cut(query_get_int(q, 2), query_get_int(q, 3),
+                             TOKENS_READ_TICK_US + TOKENS_SAVE_TICK_US + 2 * TOKENS_WAY_US);
         struct price price = {.input = query_get_int(q, 4), .output = query_get_int(q, 5)};
         query_end(q);
         end.cost_udollar = price_usage(&price, &end.usage);

@@ -163,6 +163,8 @@ static void hook_and_plain_texts(void **state)
         {"\"hook\":{\"hook\":\"Hi?\"}", "\"hook\":\"Hi?\""},
         {"\"hook\":{\"selected\":\"Hi?\",\"options\":[\"a\"]}", "\"hook\":\"Hi?\""},
         {"\"hook\":{\"selected\":{\"text\":\"Hi?\",\"type\":\"question\"}}", "\"hook\":\"Hi?\""},
+        {"\"hook\":{\"hook\":null,\"options\":[\"a\"]}", ""},
+        {"\"hook\":{\"selected\":null,\"options\":[\"a\"]}", ""},
         {"\"hook\":{\"hook\":{\"hook\":\"Hi?\"}}", "\"hook\":\"Hi?\""},
         {"\"hook\":\"{\\\"selected\\\":\\\"Hi?\\\"}\"", "\"hook\":\"Hi?\""},
         {"\"hook\":\"[pause] Hi?\"", "\"hook\":\"[pause] Hi?\""},
@@ -356,6 +358,7 @@ static void sponsor(void **state)
          "\"sponsor\":{\"name\":\"Acme\",\"disclosure\":false}"},
         {"\"sponsor\":\"Acme\"", "\"sponsor\":{\"name\":\"Acme\"}"},
         {"\"sponsor\":false", ""},
+        {"\"sponsor\":\"None\"", ""},
     };
     CHECK_ROWS(rows);
 }
