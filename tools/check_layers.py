@@ -32,6 +32,7 @@ HOMES = {
     "jansson.h": ["src/text/json"],
     "yaml.h": ["src/text/yaml"],
     "openssl/": ["src/base/", "src/text/jwt"],
+    "cjose/": ["src/text/jwt"],
     "pthread.h": ["src/io/", "src/store/"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

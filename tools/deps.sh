@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build="build-essential pkg-config meson ninja-build libuv1-dev libcurl4-openssl-dev
-       libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libssl-dev uthash-dev python3"
+       libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libssl-dev libcjose-dev uthash-dev python3"
 check="libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck sqlite3 ccache git
        util-linux procps"
 
