@@ -27,6 +27,7 @@ struct session { /* one `run`, from its first job to its last */
     struct board *board;
     struct live *live;
     struct engine *engine;
+    struct price price; /* of the usual model, for what a running call costs by now */
     struct loop_timer idle_timer;
     int64_t start_us;
     bool signalled, over, write_failed;
@@ -99,6 +100,15 @@ static void on_trouble(struct session *s, const char *message)
     finish(s);
 }
 
+/* The engine tells what finished calls cost; the one that runs is added by the usual price. */
+static void add_running_cost(const struct session *s, struct board_job *job,
+                             const struct engine_event *ev)
+{
+    struct usage running = {.output = ev->tokens_out - ev->usage.output};
+    if (job->state == BOARD_RUNNING && running.output > 0)
+        job->cost_udollar += price_usage(&s->price, &running);
+}
+
 static void on_event(void *ctx, const struct engine_event *ev)
 {
     struct session *s = ctx;
@@ -121,6 +131,7 @@ static void on_event(void *ctx, const struct engine_event *ev)
     }
     bool changed = board_event(s->board, ev, loop_now(s->context.loop));
     struct board_job *job = board_job(s->board, &ev->job);
+    add_running_cost(s, job, ev);
     if (ev->kind == ENGINE_JOB_CLAIMED)
         on_claimed(s, job);
     if (ev->kind == ENGINE_JOB_COMPLETED && ev->script != NULL)
@@ -220,6 +231,9 @@ static void work(struct session *s)
     struct context *c = &s->context;
     s->engine = engine_new(c->loop, c->store, s->workshop.provider, s->workshop.pacer,
                            s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);
+    if (catalog_price(s->workshop.catalog, catalog_default(s->workshop.catalog)->id,
+                      loop_wall(c->loop), 0, &s->price) != OK)
+        s->price = (struct price){0};
     if (s->workshop.sim != NULL)
         (void)fprintf(stderr, "No ANTHROPIC_API_KEY: a simulated provider writes, at speed %g.\n",
                       set->speed);
