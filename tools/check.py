@@ -170,7 +170,7 @@ def stage_lint(tally):
     code, out = run(["clang-format", "--dry-run", "-Werror", *sources])
     tally.ok() if code == 0 else tally.bad("clang-format: run 'make format'\n" + out[:6000])
     code, out = run(["cppcheck", "--quiet", "--enable=warning,performance,portability",
-                     "--inline-suppr", "--suppress=missingIncludeSystem", "--error-exitcode=1",
+                     "--inline-suppr", "--library=tools/cppcheck.cfg", "--suppress=missingIncludeSystem", "--error-exitcode=1",
                      "--std=c11", "-D_GNU_SOURCE", "-Isrc", "-j", JOBS, "src", "bench"])
     tally.ok() if code == 0 else tally.bad("cppcheck\n" + out)
     units = [s for s in sources if s.endswith(".c") and s.startswith("src/")]

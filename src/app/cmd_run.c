@@ -29,6 +29,7 @@ struct session { /* one `run`, from its first job to its last */
     struct engine *engine;
     struct price price; /* of the usual model, for what a running call costs by now */
     struct loop_timer idle_timer;
+    struct loop_task stop_task;
     int64_t start_us;
     bool signalled, over, write_failed;
     char *trouble;
@@ -41,10 +42,19 @@ static const struct invocation *invocation(const struct session *s)
 
 /* ---- what the engine tells ---- */
 
+static void stop_engine(void *ctx)
+{
+    struct session *s = ctx;
+    engine_stop(s->engine);
+}
+
+/* At the end of the turn: the engine is often in the middle of telling something. */
 static void finish(struct session *s)
 {
     timer_stop(s->context.loop, &s->idle_timer);
-    engine_stop(s->engine);
+    s->stop_task.fn = stop_engine;
+    s->stop_task.ctx = s;
+    loop_defer(s->context.loop, &s->stop_task);
 }
 
 static void write_script(struct session *s, struct board_job *job, const char *script)
@@ -244,6 +254,8 @@ static void work(struct session *s)
     loop_run(c->loop);
     live_free(s->live);
     s->live = NULL; /* a late answer finds nothing to draw on */
+    loop_cancel(s->context.loop, &s->stop_task);
+    timer_stop(s->context.loop, &s->idle_timer);
     engine_free(s->engine);
 }
 
