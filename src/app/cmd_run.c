@@ -8,6 +8,7 @@
 
 #include "app/board.h"
 #include "app/cmd.h"
+#include "app/fmt.h"
 #include "app/live.h"
 #include "app/request.h"
 #include "app/script_files.h"
@@ -77,6 +78,8 @@ static void take_topic(void *ctx, const struct store_result *r)
 
 static void on_claimed(struct session *s, const struct board_job *job)
 {
+    if (!s->signalled)
+        live_note(s->live, NULL);
     script_files_expect(s->files, &job->id);
     if (job->topic[0] == '\0') /* left over from an earlier run */
         store_get(s->context.store, &job->id, take_topic, s);
@@ -119,15 +122,25 @@ static void add_running_cost(const struct session *s, struct board_job *job,
         job->cost_udollar += price_usage(&s->price, &running);
 }
 
+static void on_idle(struct session *s, int64_t next_due_us)
+{
+    char seconds[FMT_SIZE], note[2 * FMT_SIZE + 32];
+    if (next_due_us == 0) {
+        finish(s);
+        return;
+    }
+    (void)snprintf(note, sizeof note, "the next one is due in %s",
+                   fmt_seconds(next_due_us - loop_wall(s->context.loop), seconds));
+    live_note(s->live, note);
+    look_again(s);
+}
+
 static void on_event(void *ctx, const struct engine_event *ev)
 {
     struct session *s = ctx;
     switch (ev->kind) {
     case ENGINE_IDLE:
-        if (ev->next_due_us == 0)
-            finish(s);
-        else
-            look_again(s);
+        on_idle(s, ev->next_due_us);
         return;
     case ENGINE_TROUBLE:
         on_trouble(s, ev->message);

@@ -144,7 +144,10 @@ void live_say(struct live *l, const char *fmt, ...)
 
 void live_note(struct live *l, const char *note)
 {
+    char at[FMT_SIZE];
     free(l->note);
     l->note = mem_strdup(note);
     l->dirty = true;
+    if (!l->terminal && note != NULL)
+        (void)fprintf(stderr, "%7s  %s\n", fmt_clock(loop_now(l->loop) - l->start_us, at), note);
 }
