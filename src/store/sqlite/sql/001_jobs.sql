@@ -15,7 +15,9 @@ CREATE TABLE script_generation_jobs (
         CONSTRAINT user_id_is_a_lower_case_uuid CHECK (length(user_id) = 36 AND user_id = lower(user_id)),
     status TEXT NOT NULL DEFAULT 'pending'
         CONSTRAINT status_is_known
-        CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+        -- not IN: that would build a temporary table for every write
+        CHECK (status = 'pending' OR status = 'processing' OR status = 'completed'
+               OR status = 'failed' OR status = 'cancelled'),
     progress INTEGER DEFAULT 0
         CONSTRAINT progress_is_a_percentage CHECK (progress BETWEEN 0 AND 100),
     current_chunk INTEGER DEFAULT 0,
