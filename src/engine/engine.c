@@ -193,13 +193,28 @@ void engine_check_stopped(struct engine *e)
     store_worker_close(e->store, &e->worker, on_closed, e);
 }
 
+/* The store answers with errors, or not at all. The first time everything is dropped and the store
+ * has as long again to answer what it was asked; then the engine ends without it. */
 static void give_up(void *ctx)
 {
     struct engine *e = ctx;
-    log_warn(NULL, "the store does not answer: %zu job(s) will be taken over by the next start",
+    if (e->gave_up) {
+        e->stage = ENGINE_DONE;
+        engine_tell(e, &(struct engine_event){.kind = ENGINE_STOPPED});
+        return;
+    }
+    log_warn(NULL, "the store takes nothing: %zu job(s) will be taken over by the next start",
              e->n_runs);
-    e->stage = ENGINE_DONE;
-    engine_tell(e, &(struct engine_event){.kind = ENGINE_STOPPED});
+    e->gave_up = true;
+    timer_set(e->loop, &e->grace_timer, loop_now(e->loop) + GIVE_UP_US, give_up, e);
+    finish_give_up(e);
+    struct run *r, *next;
+    DL_FOREACH_SAFE (e->runs, r, next) {
+        if (r->stage != RUN_FINISHING) { /* those wait for an answer that is on its way */
+            call_abort(r);
+            run_end(r);
+        }
+    }
 }
 
 /* Everything that still runs is cut now, its text saved, its job handed back. */

@@ -44,12 +44,21 @@ static void put_back(struct engine *e, struct batch *batch)
     timer_set(e->loop, &e->finish_timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, flush, e);
 }
 
+static void drop(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++)
+        run_end(batch->runs[i]);
+}
+
 static void on_finished(void *ctx, const struct store_result *result)
 {
     struct batch *batch = ctx;
     struct engine *e = batch->engine;
     e->finish_under_way = false;
-    if (engine_store_failed(e, result)) {
+    bool failed = engine_store_failed(e, result);
+    if (failed && e->gave_up) {
+        drop(batch);
+    } else if (failed) {
         put_back(e, batch);
     } else {
         for (size_t i = 0; i < batch->n; i++) {
@@ -98,6 +107,16 @@ static void flush(void *ctx)
     e->finish_under_way = true;
     store_finish(e->store, items, batch->n, on_finished, batch);
     free(items);
+}
+
+void finish_give_up(struct engine *e)
+{
+    timer_stop(e->loop, &e->finish_timer);
+    while (e->finishing != NULL) {
+        struct run *r = e->finishing;
+        e->finishing = r->finish_next;
+        run_end(r);
+    }
 }
 
 void finish_run(struct run *r, enum store_outcome outcome)

@@ -164,6 +164,7 @@ struct engine {
     /* engine.c */
     struct loop_timer grace_timer;
     bool store_trouble; /* told once until the store answers again */
+    bool gave_up;       /* the store takes nothing: runs end without it */
 };
 
 /* engine.c */
@@ -211,6 +212,8 @@ void report_flush(struct engine *e); /* now, whatever the timers say */
 void report_forget(struct run *r);
 
 /* finish.c */
+/* Runs whose end the store did not take leave without it, and those that are on their way will. */
+void finish_give_up(struct engine *e);
 void finish_run(struct run *r, enum store_outcome outcome); /* takes r->error, r->run_at_us */
 
 /* ledger.c: ends a call's row whatever happens to its job; repeats it until the store has it */

@@ -234,7 +234,7 @@ void run_continue(struct run *r)
         return;
     }
     r->stage = RUN_CALLING;
-    report_phase(r, r->want.phase, r->want.chunk, r->want.chunks);
+    report_phase(r, r->want.phase, r->want.chunk, script_plan(r->script)->chunks);
     call_start(r);
 }
 

@@ -38,7 +38,7 @@ test('three jobs: files, summary and ledger say the same as the provider', async
 
 test('a long script has an outline, chunks of about equal length, and each checkpoint once', async (t) => {
   const dir = folder(t);
-  const sim = await simulator(t, dir, ['--speed', '400']);
+  const sim = await simulator(t, dir, ['--speed', '60']);
   const { jobs: [job] } = json(dir, ['run', '--topic', 'Glaciers', '--minutes', '50', '--out', 'out'],
     { env: sim.env });
   const shown = json(dir, ['jobs', 'show', job.id]);
