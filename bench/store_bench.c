@@ -232,10 +232,11 @@ static void pickup(struct bench *b, int rounds, bool by_other)
     }
     store_on_change(b->store, NULL, NULL);
     sqlite3_close(other);
+    int middle = rounds / 2, late = rounds * 99 / 100;
     qsort(took, (size_t)rounds, sizeof took[0], compare);
     printf("pickup, insert by %-18s p50 %7.2f ms   p99 %7.2f ms\n",
-           by_other ? "another process:" : "the own process:", (double)took[rounds / 2] / 1e3,
-           (double)took[rounds * 99 / 100] / 1e3);
+           by_other ? "another process:" : "the own process:", (double)took[middle] / 1e3,
+           (double)took[late] / 1e3);
 }
 
 static double claim_ms(struct bench *b)
@@ -251,7 +252,8 @@ static double claim_ms(struct bench *b)
         drain(b);
     }
     qsort(took, ROUNDS, sizeof took[0], compare);
-    return (double)took[ROUNDS / 2] / 1e3;
+    int64_t middle = took[ROUNDS / 2];
+    return (double)middle / 1e3;
 }
 
 static void claims_by_size(struct bench *b, size_t large)

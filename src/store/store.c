@@ -86,7 +86,7 @@ static const char *copy_text(struct store_op *op, const char *text, const char *
 }
 
 /* Room for n items; an impossible n fails the op and leaves it without items. */
-static void *items(struct store_op *op, const void *from, size_t n, size_t size)
+static void *copy_items(struct store_op *op, const void *from, size_t n, size_t size)
 {
     if (n > STORE_BATCH_MAX) {
         store_op_fail(op, ERR_INVALID, "%zu items in one batch; at most %d", n, STORE_BATCH_MAX);
@@ -133,7 +133,7 @@ void store_insert(struct store *s, const struct store_new_job *jobs, size_t n, s
                   void *ctx)
 {
     struct store_op *op = op_new(s, VERB_INSERT, fn, ctx);
-    op->in.insert = items(op, jobs, n, sizeof *jobs);
+    op->in.insert = copy_items(op, jobs, n, sizeof *jobs);
     for (size_t i = 0; i < op->n; i++)
         copy_new_job(op, &op->in.insert[i]);
     submit(s, op);
@@ -229,7 +229,7 @@ void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, 
 void store_check(struct store *s, const struct store_held *held, size_t n, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_CHECK, fn, ctx);
-    op->in.held = items(op, held, n, sizeof *held);
+    op->in.held = copy_items(op, held, n, sizeof *held);
     submit(s, op);
 }
 
@@ -248,11 +248,11 @@ static void copy_progress(struct store_op *op, struct store_progress *p)
     p->text = arena_strndup(&op->arena, p->text, p->text_len);
 }
 
-void store_progress(struct store *s, const struct store_progress *list, size_t n, store_fn fn,
+void store_progress(struct store *s, const struct store_progress *items, size_t n, store_fn fn,
                     void *ctx)
 {
     struct store_op *op = op_new(s, VERB_PROGRESS, fn, ctx);
-    op->in.progress = items(op, list, n, sizeof *list);
+    op->in.progress = copy_items(op, items, n, sizeof *items);
     for (size_t i = 0; i < op->n; i++)
         copy_progress(op, &op->in.progress[i]);
     submit(s, op);
@@ -331,11 +331,11 @@ static void copy_finish(struct store_op *op, struct store_finish *f)
     f->error = copy_text(op, f->error, "error_message");
 }
 
-void store_finish(struct store *s, const struct store_finish *list, size_t n, store_fn fn,
+void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
                   void *ctx)
 {
     struct store_op *op = op_new(s, VERB_FINISH, fn, ctx);
-    op->in.finish = items(op, list, n, sizeof *list);
+    op->in.finish = copy_items(op, items, n, sizeof *items);
     for (size_t i = 0; i < op->n; i++)
         copy_finish(op, &op->in.finish[i]);
     submit(s, op);

@@ -56,7 +56,7 @@ struct fixture {
 struct fixture *fixture(void **state);
 
 struct answer *answer_new(struct fixture *f);
-void answer_take(void *answer, const struct store_result *r); /* a store_fn */
+void answer_take(void *ctx, const struct store_result *r); /* a store_fn */
 const struct store_result *answer_wait(struct fixture *f, struct answer *a);
 /* CALL(f, store_get, &id): the verb's result. CALL0 for a verb without arguments. */
 #define CALL(f, verb, ...)                                                                         \

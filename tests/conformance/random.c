@@ -80,21 +80,21 @@ static enum err apply(struct play *p, int job, enum job_event event, int64_t fen
 
 static void client_event(struct play *p, int job, enum job_event event)
 {
-    static const char *const sql[EVENT_MAX] = {
-        [EVENT_INSERT] = "INSERT INTO script_generation_jobs (id, user_id)"
-                         " VALUES ('%s', '01900000-0000-7000-8000-000000000001')",
-        [EVENT_SET_PENDING] =
-            "UPDATE script_generation_jobs SET status = 'pending' WHERE id = '%s'",
-        [EVENT_SET_CANCELLED] =
-            "UPDATE script_generation_jobs SET status = 'cancelled' WHERE id = '%s'",
-        [EVENT_SET_COMPLETED] =
-            "UPDATE script_generation_jobs SET status = 'completed' WHERE id = '%s'",
-        [EVENT_SET_FAILED] = "UPDATE script_generation_jobs SET status = 'failed' WHERE id = '%s'",
-        [EVENT_SET_PROCESSING] =
-            "UPDATE script_generation_jobs SET status = 'processing' WHERE id = '%s'",
-        [EVENT_DELETE] = "DELETE FROM script_generation_jobs WHERE id = '%s'",
-    };
-    bool ok = raw(p->f, sql[event], &p->ids[job]);
+    static const char *const status[EVENT_MAX] = {[EVENT_SET_PENDING] = "pending",
+                                                  [EVENT_SET_CANCELLED] = "cancelled",
+                                                  [EVENT_SET_COMPLETED] = "completed",
+                                                  [EVENT_SET_FAILED] = "failed",
+                                                  [EVENT_SET_PROCESSING] = "processing"};
+    char sql[160] = "DELETE FROM script_generation_jobs WHERE id = '%s'";
+    if (event == EVENT_INSERT)
+        (void)snprintf(sql, sizeof sql, "%s",
+                       "INSERT INTO script_generation_jobs (id, user_id)"
+                       " VALUES ('%s', '01900000-0000-7000-8000-000000000001')");
+    else if (event != EVENT_DELETE)
+        (void)snprintf(sql, sizeof sql,
+                       "UPDATE script_generation_jobs SET status = '%s' WHERE id = '%%s'",
+                       status[event]);
+    bool ok = raw(p->f, sql, &p->ids[job]);
     enum err e = apply(p, job, event, 0, 0);
     if (event == EVENT_INSERT && ok != (e == OK))
         disagree(p, job, "the insert", ok, e == OK);
