@@ -18,8 +18,12 @@ struct api;
 struct api_config {
     const char *host; /* literal address to listen on; without any key only loopback */
     uint16_t port;
+    int listener; /* 0 = host and port; else an open listening socket, taken over: others may
+                     accept on it too */
+    unsigned max_connections; /* 0 = the server's default */
     struct auth_config auth;
     const char *version; /* of the program */
+    size_t slots;        /* of the engine, for the metrics */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */
@@ -33,6 +37,9 @@ uint16_t api_port(const struct api *api);
 const char *api_operator_link(const struct api *api);
 /* From now on /readyz says no and no new work is taken; streams are ended. */
 void api_drain(struct api *api);
+size_t api_waiting(const struct api *api); /* requests that the store has not answered yet */
+/* New keys, as SIGHUP brings them. On failure the old ones stay. */
+enum err api_reload(struct api *api, const struct auth_config *auth, struct errmsg *msg) MUST_CHECK;
 /* The engine's observer calls this for every event, so that streams need not wait for a poll. */
 void api_engine_event(struct api *api, const struct engine_event *event);
 

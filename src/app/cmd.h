@@ -5,6 +5,7 @@
 #include "app/command.h"
 
 int cmd_run(struct invocation *inv);
+int cmd_serve(struct invocation *inv);
 int cmd_enqueue(struct invocation *inv);
 int cmd_jobs_list(struct invocation *inv);
 int cmd_jobs_show(struct invocation *inv);

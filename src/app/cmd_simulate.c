@@ -1,39 +1,10 @@
 /* In: an address. Out: the simulated provider, answering there until a signal. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "app/cmd.h"
+#include "app/listen.h"
 #include "app/workshop.h"
-#include "base/mem.h"
-
-/* "127.0.0.1:8401", "[::1]:0"; host is cut out of the owned copy. */
-static int read_address(const struct invocation *inv, char *copy, const char **ret_host,
-                        uint16_t *ret_port)
-{
-    char *colon = strrchr(copy, ':'), *end = NULL;
-    long port = -1;
-    if (colon != NULL && colon != copy && colon[1] >= '0' && colon[1] <= '9') {
-        errno = 0;
-        port = strtol(colon + 1, &end, 10);
-    }
-    if (port < 0 || port > UINT16_MAX || errno != 0 || *end != '\0')
-        return command_fail(inv, EXIT_USAGE,
-                            "--listen: '%.60s' is no ADDRESS:PORT such as "
-                            "127.0.0.1:8401",
-                            inv->set.listen);
-    *colon = '\0';
-    size_t n = strlen(copy);
-    if (copy[0] == '[' && copy[n - 1] == ']') {
-        copy[n - 1] = '\0';
-        copy++;
-    }
-    *ret_host = copy;
-    *ret_port = (uint16_t)port;
-    return EXIT_DONE;
-}
 
 static void on_signal(void *ctx, int signo)
 {
@@ -63,8 +34,10 @@ static int serve(struct invocation *inv, struct loop *loop, const struct catalog
                                 .catalog = catalog};
     struct sim *sim = NULL;
     struct errmsg msg = {""};
-    char *copy = mem_strdup(set->listen);
-    int code = read_address(inv, copy, &config.host, &config.port);
+    struct listen_address address = {{0}};
+    int code = listen_parse(inv, set->listen, &address);
+    config.host = address.host;
+    config.port = address.port;
     if (code == EXIT_DONE && sim_new(loop, &config, &sim, &msg) != OK)
         code = command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
     if (code == EXIT_DONE) {
@@ -74,7 +47,6 @@ static int serve(struct invocation *inv, struct loop *loop, const struct catalog
         loop_run(loop);
     }
     sim_free(sim);
-    free(copy);
     return code;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/stats_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
 #include "app/fmt.h"
@@ -12,29 +13,10 @@
 
 static void print_stats_json(const struct store_stats *s)
 {
-    char dollars[FMT_SIZE];
-    (void)printf("{\"jobs\":{");
-    for (int i = 0; i < JOB_STATUS_MAX; i++)
-        (void)printf("%s\"%s\":%" PRId64, i > 0 ? "," : "", job_status_name((enum job_status)i),
-                     s->count[i]);
-    (void)printf("},\"last_hour\":{");
-    for (int i = 0; i < JOB_STATUS_MAX; i++) {
-        (void)printf("%s\"%s\":{\"count\":%" PRId64 ",\"average_seconds\":", i > 0 ? "," : "",
-                     job_status_name((enum job_status)i), s->recent[i]);
-        if (s->recent_seconds[i] >= 0)
-            (void)printf("%.3f}", s->recent_seconds[i]);
-        else
-            (void)printf("null}");
-    }
-    (void)printf("},\"queue\":{\"due\":%" PRId64 ",\"delayed\":%" PRId64 ",\"running\":%" PRId64
-                 ",\"foreign\":%" PRId64 "},",
-                 s->due, s->delayed, s->running, s->foreign);
-    (void)printf("\"calls\":%" PRId64 ",\"calls_estimated\":%" PRId64
-                 ",\"tokens\":{\"input\":%" PRId64 ",\"output\":%" PRId64 ",\"cache_read\":%" PRId64
-                 ",\"cache_write\":%" PRId64 "},\"cost_usd\":%s}\n",
-                 s->calls, s->calls_estimated, s->usage.input, s->usage.output, s->usage.cache_read,
-                 s->usage.cache_write_5m + s->usage.cache_write_1h,
-                 fmt_dollars_json(s->cost_udollar, dollars));
+    struct buf out = BUF_INIT(STATS_JSON_MAX);
+    stats_put_json(&out, s);
+    (void)printf("%s\n", buf_str(&out));
+    buf_free(&out);
 }
 
 static void print_stats(const struct store_stats *s)

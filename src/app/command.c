@@ -249,7 +249,7 @@ enum err command_parse(int argc, char **argv, env_fn env, struct invocation *ret
     const struct command *command = NULL;
     const char *options[SET_MAX] = {NULL};
     const char *group[] = {argc > 0 ? argv[0] : ""};
-    struct invocation inv = {0};
+    struct invocation inv = {.argc = argc, .argv = argv, .env = env};
     enum err e = take_command(&argc, &argv, &command, msg);
     if (e != OK)
         return e;

@@ -20,6 +20,9 @@ struct invocation {
     bool given[SET_MAX]; /* on the command line */
     char **args;         /* borrowed from argv */
     size_t n_args;
+    int argc; /* what was parsed, to read the settings again; borrowed */
+    char **argv;
+    env_fn env;
 };
 
 struct command {

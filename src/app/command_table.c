@@ -20,6 +20,18 @@ const struct command command_table[] = {
                  SET_WORKERS, SET_SPEED, SET_SEED, SET_PIPELINE, SET_MODELS, SET_JSON, SET_DATABASE,
                  SET_MAX},
      .run = cmd_run},
+    {.name = "serve",
+     .summary = "the daemon: API and workers",
+     .about = "Works off jobs as they arrive and answers the HTTP API. Without a key "
+              "(SCRIPTORIUM_SERVICE_KEY, SCRIPTORIUM_JWT_SECRET, SCRIPTORIUM_JWKS_URL) it listens "
+              "on loopback only and prints a link with a token for the operator.\n\n"
+              "SIGTERM and Ctrl-C save what was written, hand the jobs back and exit 0; a second "
+              "one exits at once. SIGHUP reads the configuration again. Under systemd it tells "
+              "when it is ready, feeds the watchdog and takes a socket that is passed to it.",
+     .example = "scriptorium serve --listen 127.0.0.1:8400",
+     .options = {SET_SERVE_LISTEN, SET_CONCURRENCY, SET_PROCESSES, SET_MODE, SET_SPEED, SET_SEED,
+                 SET_PIPELINE, SET_MODELS, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_serve},
     {.name = "enqueue",
      .summary = "put one script into the queue and print its id",
      .about = "A run, at work already or started later, picks it up. With --idempotency-key the "

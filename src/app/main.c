@@ -42,7 +42,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "scriptorium: %s\n", msg.text);
         return EXIT_USAGE;
     }
-    log_set_level((enum log_level)inv.set.log_level);
+    log_set_level(inv.set.log_level == LOG_LEVEL_AUTO ? LOG_WARN
+                                                      : (enum log_level)inv.set.log_level);
     log_set_json(inv.set.log_format == 1);
     int code = inv.set.help ? print_help(inv.command) : inv.command->run(&inv);
     command_done(&inv);

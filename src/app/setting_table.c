@@ -13,10 +13,11 @@
 #define ANYWHERE    (FROM_OPTION | FROM_ENV | FROM_FILE)
 #define MINUTES_MAX 240
 
-static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto", NULL};
+static const char *const log_formats[] = {"text", "json", "auto", NULL};
+static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"anthropic", NULL};
+const char *const setting_groups[] = {"anthropic", "auth", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -37,15 +38,15 @@ const struct setting setting_table[SET_MAX] = {
                        .from = ANYWHERE,
                        .env = {"SCRIPTORIUM_LOG_LEVEL"},
                        .value = "LEVEL",
-                       .fallback = "warn",
-                       .help = "debug, info, warn or error",
+                       .fallback = "auto",
+                       .help = "debug, info, warn or error; auto: info for serve, else warn",
                        NAMES(log_level, log_levels)},
     [SET_LOG_FORMAT] = {.name = "log-format",
                         .from = FROM_ENV | FROM_FILE,
                         .env = {"SCRIPTORIUM_LOG_FORMAT"},
                         .value = "FORMAT",
-                        .fallback = "text",
-                        .help = "text, or json: one record a line",
+                        .fallback = "auto",
+                        .help = "text, or json: one record a line; auto: json for serve, else text",
                         NAMES(log_format, log_formats)},
     [SET_JSON] = {.name = "json",
                   .from = FROM_OPTION,
@@ -236,6 +237,55 @@ const struct setting setting_table[SET_MAX] = {
                         .value = "KEY",
                         .help = "refuse every other key with 401, as the real provider does",
                         FIELD(YAML_F_STRING, sim_key)},
+
+    [SET_SERVE_LISTEN] = {.name = "listen",
+                          .from = ANYWHERE,
+                          .env = {"SCRIPTORIUM_LISTEN"},
+                          .value = "ADDRESS:PORT",
+                          .fallback = "127.0.0.1:8400",
+                          .help = "where the daemon answers; port 0: any free one; without a key "
+                                  "only a loopback address",
+                          FIELD(YAML_F_STRING, serve_listen)},
+    [SET_PROCESSES] = {.name = "processes",
+                       .from = ANYWHERE,
+                       .env = {"SCRIPTORIUM_PROCESSES"},
+                       .value = "N",
+                       .fallback = "1",
+                       .help = "processes that share the work and the address (PostgreSQL only)",
+                       RANGE(YAML_F_INT, processes, 1, 256)},
+    [SET_MODE] = {.name = "mode",
+                  .from = ANYWHERE,
+                  .env = {"SCRIPTORIUM_MODE"},
+                  .value = "MODE",
+                  .fallback = "continuous",
+                  .help = "continuous: works as jobs arrive; triggered: only when called",
+                  NAMES(mode, modes)},
+    [SET_SERVICE_KEY] = {.name = "auth.service_key",
+                         .from = FROM_ENV | FROM_FILE,
+                         .secret = true,
+                         .env = {"SCRIPTORIUM_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY"},
+                         .value = "KEY",
+                         .help = "the operator's key to the API",
+                         FIELD(YAML_F_STRING, service_key)},
+    [SET_JWT_SECRET] = {.name = "auth.jwt_secret",
+                        .from = FROM_ENV | FROM_FILE,
+                        .secret = true,
+                        .env = {"SCRIPTORIUM_JWT_SECRET"},
+                        .value = "SECRET",
+                        .help = "that users' tokens are signed with (HS256)",
+                        FIELD(YAML_F_STRING, jwt_secret)},
+    [SET_JWKS_URL] = {.name = "auth.jwks_url",
+                      .from = FROM_ENV | FROM_FILE,
+                      .env = {"SCRIPTORIUM_JWKS_URL"},
+                      .value = "URL",
+                      .help = "the public keys that users' tokens are signed with (RS256, ES256)",
+                      FIELD(YAML_F_STRING, jwks_url)},
+    [SET_ISSUER] = {.name = "auth.issuer",
+                    .from = FROM_ENV | FROM_FILE,
+                    .env = {"SCRIPTORIUM_JWT_ISSUER"},
+                    .value = "TEXT",
+                    .help = "who users' tokens must be from; not looked at unless given",
+                    FIELD(YAML_F_STRING, issuer)},
 
     [SET_STATUS] = {.name = "status",
                     .from = FROM_OPTION,

@@ -51,6 +51,14 @@ enum setting_id {
     SET_SEED,
     SET_LISTEN,
     SET_ACCEPT_KEY,
+    /* the daemon */
+    SET_SERVE_LISTEN,
+    SET_PROCESSES,
+    SET_MODE,
+    SET_SERVICE_KEY,
+    SET_JWT_SECRET,
+    SET_JWKS_URL,
+    SET_ISSUER,
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
@@ -59,9 +67,12 @@ enum setting_id {
     SET_MAX
 };
 
+enum { LOG_LEVEL_AUTO = LOG_LEVEL_MAX, LOG_FORMAT_AUTO = 2 };
+enum { MODE_CONTINUOUS, MODE_TRIGGERED };
+
 struct settings {
     char *database, *config;
-    int log_level, log_format; /* enum log_level; 0 text, 1 json */
+    int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run;
     char *topic, *params, *user, *idempotency_key, *status;
     double minutes, speed;
@@ -73,6 +84,9 @@ struct settings {
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us;
     int64_t seed;
     char *listen, *sim_key;
+    char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer;
+    int64_t processes;
+    int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
 };
 

@@ -16,6 +16,7 @@
 
 static _Atomic int current_level = LOG_INFO;
 static _Atomic bool as_json;
+static char worker[64]; /* set before other threads log */
 
 static const char *const level_names[LOG_LEVEL_MAX] = {"debug", "info", "warn", "error"};
 
@@ -27,6 +28,11 @@ void log_set_level(enum log_level level)
 void log_set_json(bool json)
 {
     as_json = json;
+}
+
+void log_set_worker(const char *name)
+{
+    (void)snprintf(worker, sizeof worker, "%s", name);
 }
 
 enum err log_level_parse(const char *name, enum log_level *ret)
@@ -70,6 +76,10 @@ void log_write(enum log_level level, const char *job, const char *fmt, ...)
     if (as_json) {
         buf_putf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", when, level_names[level]);
         put_json_string(&line, text);
+        if (worker[0] != '\0') {
+            buf_puts(&line, ",\"worker\":");
+            put_json_string(&line, worker);
+        }
         if (job != NULL) {
             buf_puts(&line, ",\"job\":");
             put_json_string(&line, job);

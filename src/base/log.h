@@ -8,8 +8,9 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVEL_MAX };
 
-void log_set_level(enum log_level level);                                   /* default LOG_INFO */
-void log_set_json(bool json);                                               /* default text */
+void log_set_level(enum log_level level); /* default LOG_INFO */
+void log_set_json(bool json);             /* default text */
+void log_set_worker(const char *name);    /* in each JSON record from now on; copied, cut at 63 */
 enum err log_level_parse(const char *name, enum log_level *ret) MUST_CHECK; /* "info" ... */
 
 /* `job` is a job id in text or NULL. */

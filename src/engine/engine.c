@@ -163,6 +163,13 @@ void engine_wake(struct engine *e)
         claim_soon(e);
 }
 
+void engine_limit(struct engine *e, size_t slots, int cap_per_user)
+{
+    e->config.slots = slots;
+    e->config.cap_per_user = cap_per_user;
+    engine_wake(e);
+}
+
 /* ---- stop ---- */
 
 static void stopped(struct engine *e)

@@ -76,6 +76,8 @@ void engine_stop(struct engine *e);
  * ENGINE_STOPPED the store has not answered: end the process instead, the next start takes over. */
 void engine_free(struct engine *e);
 
+/* From now on; what runs goes on. slots 0: claims nothing. cap_per_user as in the config. */
+void engine_limit(struct engine *e, size_t slots, int cap_per_user);
 void engine_wake(struct engine *e); /* something may be due: claim soon */
 size_t engine_running(const struct engine *e);
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -382,8 +383,7 @@ static bool parse_address(const char *host, uint16_t port, union address *ret, s
     return true;
 }
 
-static enum err listen_on(struct http_server *server, const char *host, uint16_t port,
-                          struct errmsg *msg)
+enum err http_listen(const char *host, uint16_t port, int *ret_fd, struct errmsg *msg)
 {
     union address a;
     socklen_t size;
@@ -394,8 +394,7 @@ static enum err listen_on(struct http_server *server, const char *host, uint16_t
     if (fd < 0)
         return err_set(msg, ERR_IO, "cannot open a socket: %s", strerror(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, &a.any, size) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, &a.any, &size) < 0) {
+    if (bind(fd, &a.any, size) < 0 || listen(fd, BACKLOG) < 0) {
         int why = errno;
         (void)close(fd);
         return err_set(msg,
@@ -404,8 +403,24 @@ static enum err listen_on(struct http_server *server, const char *host, uint16_t
                                          : ERR_IO,
                        "cannot listen on %s port %u: %s", host, port, strerror(why));
     }
+    *ret_fd = fd;
+    return OK;
+}
+
+/* A socket of our own, or one that a parent process or systemd has opened. */
+static enum err listen_by(struct http_server *server, int fd, struct errmsg *msg)
+{
+    union address a = {0};
+    socklen_t size = sizeof(a);
+    int flags = fcntl(fd, F_GETFL), listening = 0;
+    socklen_t n = sizeof(listening);
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0 || !listening ||
+        getsockname(fd, &a.any, &size) < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return err_set(msg, ERR_INVALID, "descriptor %d is no listening socket", fd);
     server->listener = fd;
-    server->port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+    if (a.any.sa_family == AF_INET || a.any.sa_family == AF_INET6)
+        server->port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
     return OK;
 }
 
@@ -441,7 +456,10 @@ enum err http_server_new(struct loop *loop, const struct http_server_config *con
                                    .ctx = ctx,
                                    .listener = -1,
                                    .run = {.fn = run_now, .ctx = server}};
-    enum err e = listen_on(server, config->host, config->port, msg);
+    int fd = config->listener;
+    enum err e = fd > 0 ? OK : http_listen(config->host, config->port, &fd, msg);
+    if (e == OK)
+        e = listen_by(server, fd, msg);
     if (e == OK && (server->daemon = start_daemon(server)) == NULL)
         e = err_set(msg, ERR_IO, "libmicrohttpd cannot be started: %s", strerror(errno));
     if (e != OK) {

@@ -18,6 +18,8 @@ typedef void (*http_handler_fn)(void *ctx, struct http_exchange *x);
 struct http_server_config {
     const char *host;          /* a literal address, "127.0.0.1" or "::1" ... */
     uint16_t port;             /* 0 = any free one */
+    int listener;              /* 0 = one of our own; else an open listening socket, taken over when
+                                  the server is made; host and port are not used */
     size_t max_body;           /* 0 = 1 MiB; past it 413 */
     size_t max_headers;        /* 0 = 16 KiB; past it 431 */
     int64_t header_timeout_us; /* whole request line, headers and body; 0 = 10 s; past it 408.
@@ -30,6 +32,10 @@ struct http_server_config {
      * past max_headers, gets a 400 or 431 with libmicrohttpd's own short page. */
     char *(*refusal_body)(void *ctx, int status);
 };
+
+/* A listening socket for config.listener: for processes that share one. ERR_BUSY: the port is
+ * taken. */
+enum err http_listen(const char *host, uint16_t port, int *ret_fd, struct errmsg *msg) MUST_CHECK;
 
 /* `handler` runs once per whole request, on the loop. */
 enum err http_server_new(struct loop *loop, const struct http_server_config *config,

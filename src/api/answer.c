@@ -1,0 +1,140 @@
+/* In: what a handler has found out. Out: its HTTP answer. */
+#include "api/answer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char cors_headers[] =
+    "authorization, x-client-info, apikey, content-type, x-retry-count, traceparent, tracestate, "
+    "baggage, idempotency-key, prefer, last-event-id, x-supabase-caller, x-worker-id";
+
+/* Keys travel in headers that a foreign page must know, never in cookies: any page may ask. */
+static const char *const usual[] = {"Access-Control-Allow-Origin",
+                                    "*",
+                                    "Access-Control-Allow-Headers",
+                                    cors_headers,
+                                    "X-Content-Type-Options",
+                                    "nosniff",
+                                    "Cache-Control",
+                                    "no-store"};
+#define USUAL     (sizeof usual / sizeof usual[0])
+#define ADDED_MAX 6
+
+void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
+                const char *body, size_t n)
+{
+    const char *all[USUAL + ADDED_MAX + 1];
+    size_t count = USUAL;
+    if (rq->answered)
+        return;
+    memcpy(all, usual, sizeof usual);
+    for (size_t i = 0; headers != NULL && headers[i] != NULL && i < ADDED_MAX; i++)
+        all[count++] = headers[i];
+    all[count] = NULL;
+    rq->answered = true;
+    timer_stop(rq->api->loop, &rq->deadline);
+    rq->api->counters.answers[status >= 100 && status < 600 ? status / 100 : 0]++;
+    http_reply(rq->x, status, content_type, all, body, n);
+}
+
+void api_answer_json(struct api_request *rq, int status, const struct buf *json)
+{
+    api_answer(rq, status, "application/json", NULL, buf_str(json), json->len);
+}
+
+static void put_error(struct buf *out, const char *error, const char *details)
+{
+    buf_puts(out, "{\"error\":");
+    json_put_string(out, error, strlen(error));
+    if (details != NULL) {
+        buf_puts(out, ",\"details\":");
+        json_put_string(out, details, strlen(details));
+    }
+    buf_puts(out, "}");
+}
+
+static void answer_error(struct api_request *rq, int status, http_headers headers,
+                         const char *error, const char *details)
+{
+    struct buf out = BUF_INIT(API_ANSWER_MAX);
+    put_error(&out, error, details);
+    api_answer(rq, status, "application/json", headers, buf_str(&out), out.len);
+    buf_free(&out);
+}
+
+void api_answer_error(struct api_request *rq, int status, const char *error, const char *fmt, ...)
+{
+    static const char *const key_wanted[] = {"WWW-Authenticate", "Bearer", NULL};
+    static const char *const later[] = {"Retry-After", "1", NULL};
+    char details[1024];
+    if (fmt != NULL) {
+        va_list ap;
+        va_start(ap, fmt);
+        (void)vsnprintf(details, sizeof details, fmt, ap);
+        va_end(ap);
+    }
+    http_headers headers = status == 401 ? key_wanted : status == 503 ? later : NULL;
+    answer_error(rq, status, headers, error, fmt != NULL ? details : NULL);
+}
+
+void api_answer_not_allowed(struct api_request *rq)
+{
+    const char *const headers[] = {"Allow", rq->match.allow, NULL};
+    answer_error(rq, 405, headers, "Method not allowed", rq->match.allow);
+}
+
+void api_answer_options(struct api_request *rq)
+{
+    const char *const headers[] = {"Access-Control-Allow-Methods", rq->match.allow,
+                                   "Access-Control-Max-Age", "86400", NULL};
+    api_answer(rq, 200, "text/plain", headers, "ok", 2);
+}
+
+bool api_answer_failure(struct api_request *rq, const struct store_result *r)
+{
+    switch (r->err) {
+    case OK:
+        return false;
+    case ERR_NOT_FOUND:
+        api_answer_error(rq, 404, "Not found", "there is no such job");
+        return true;
+    case ERR_INVALID:
+        api_answer_error(rq, 409, "Conflict", "%s", r->message);
+        return true;
+    case ERR_TOO_BIG:
+        api_answer_error(rq, 413, "Too large", "%s", r->message);
+        return true;
+    case ERR_CONNECT:
+    case ERR_TIMEOUT:
+    case ERR_CLOSED:
+    case ERR_BUSY:
+        api_answer_error(rq, 503, "Database error", "%s", r->message);
+        return true;
+    default:
+        api_answer_error(rq, 500, "Database error", "%s", r->message);
+        return true;
+    }
+}
+
+char *api_refusal_body(void *ctx, int status)
+{
+    struct buf out = BUF_INIT(1024);
+    (void)ctx;
+    switch (status) {
+    case 408:
+        put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");
+        break;
+    case 413:
+        put_error(&out, "Payload too large", "a body may have 1 MiB");
+        break;
+    case 431:
+        put_error(&out, "Headers too large", "the headers may have 16 KiB");
+        break;
+    default:
+        put_error(&out, "Service unavailable", "too many connections; try again later");
+        break;
+    }
+    return buf_take(&out);
+}

@@ -1,0 +1,28 @@
+/* In: what a handler has found out. Out: its HTTP answer: JSON with the headers that all answers
+ * have. Only the first answer to a request counts. Private to api. */
+#ifndef API_ANSWER_H
+#define API_ANSWER_H
+
+#include <stdbool.h>
+
+#include "api/request.h"
+#include "base/buf.h"
+
+#define API_ANSWER_MAX ((size_t)64 << 20) /* a page of a thousand jobs, or one with its script */
+
+void api_answer_json(struct api_request *rq, int status, const struct buf *json);
+/* `headers`: as in http_reply(), added to the usual ones; may be NULL. */
+void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
+                const char *body, size_t n);
+/* {"error": error, "details": text}; without "details" when fmt is NULL. */
+void api_answer_error(struct api_request *rq, int status, const char *error, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void api_answer_not_allowed(struct api_request *rq); /* 405, by its match */
+void api_answer_options(struct api_request *rq);     /* CORS preflight */
+/* True when the store has failed: answered. ERR_INVALID is 409, the state does not allow it. */
+bool api_answer_failure(struct api_request *rq, const struct store_result *r);
+
+/* The body of a refusal that the server makes by itself. Owned. */
+char *api_refusal_body(void *ctx, int status);
+
+#endif

@@ -1,0 +1,18 @@
+/* In: a request that has found its route and may use it. Out: its answer, now or later. Private to
+ * api: one function per row of the route table. */
+#ifndef API_HANDLERS_H
+#define API_HANDLERS_H
+
+struct api_request;
+
+/* health.c */
+void handle_root(struct api_request *rq);
+void handle_healthz(struct api_request *rq);
+void handle_readyz(struct api_request *rq);
+/* observe.c */
+void handle_stats(struct api_request *rq);
+void handle_metrics(struct api_request *rq);
+/* openapi.c */
+void handle_openapi(struct api_request *rq);
+
+#endif

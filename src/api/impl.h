@@ -1,0 +1,26 @@
+/* In: the parts of one API. Out: what its files share. Private to api. */
+#ifndef API_IMPL_H
+#define API_IMPL_H
+
+#include "api/api.h"
+
+struct api {
+    struct loop *loop;
+    struct store *store;
+    struct engine *engine; /* or NULL */
+    struct auth *auth;
+    struct http_server *server;
+    char *version, *link;
+    bool local;  /* no key is configured: loopback only */
+    bool shared; /* others accept on the same socket */
+    bool draining;
+    size_t slots;
+    size_t requests; /* that wait for the store */
+    int64_t started_us;
+    struct api_counters {
+        int64_t events[ENGINE_EVENT_MAX];
+        int64_t answers[6]; /* by the first digit of the status */
+    } counters;
+};
+
+#endif

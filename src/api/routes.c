@@ -1,0 +1,83 @@
+/* In: a method and a path. Out: the route that answers it. */
+#include "api/routes.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "api/handlers.h"
+
+const struct route route_table[] = {
+    {"GET", "/", ROUTE_OPEN, handle_root, "What this is, and where to look", NULL, NULL, "200",
+     NULL},
+    {"GET", "/healthz", ROUTE_OPEN, handle_healthz, "The process is alive", NULL, NULL, "200",
+     NULL},
+    {"GET", "/readyz", ROUTE_OPEN, handle_readyz,
+     "The store is reachable and the process is not about to end", NULL, NULL, "200 503", NULL},
+    {"GET", "/metrics", ROUTE_OPERATOR, handle_metrics, "Figures for Prometheus", NULL, NULL,
+     "200 503", "text/plain"},
+    {"GET", "/openapi.json", ROUTE_ANYBODY, handle_openapi, "This document", NULL, NULL, "200",
+     NULL},
+    {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
+     NULL, "200 503", NULL},
+};
+const size_t route_count = sizeof route_table / sizeof route_table[0];
+
+/* One part of a pattern against one part of a path. */
+static bool part_matches(const char *part, size_t n, const char *text, size_t len,
+                         struct route_match *m, size_t *params)
+{
+    if (n < 2 || part[0] != '{')
+        return n == len && memcmp(part, text, n) == 0;
+    if (len == 0 || *params == ROUTE_PARAMS_MAX)
+        return false;
+    m->params[(*params)++] = (struct route_param){text, len};
+    return true;
+}
+
+static bool path_matches(const char *pattern, const char *path, struct route_match *m)
+{
+    size_t params = 0;
+    while (*pattern == '/' && *path == '/') {
+        size_t n = strcspn(++pattern, "/"), len = strcspn(++path, "/");
+        if (!part_matches(pattern, n, path, len, m, &params))
+            return false;
+        pattern += n;
+        path += len;
+    }
+    return *pattern == '\0' && *path == '\0';
+}
+
+static bool method_matches(const struct route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+static void allow(struct route_match *m, const char *method)
+{
+    size_t used = strlen(m->allow), n = strlen(method);
+    if (used + n + 3 > sizeof m->allow)
+        return;
+    memcpy(m->allow + used, used > 0 ? ", " : "", used > 0 ? 3 : 1);
+    memcpy(m->allow + strlen(m->allow), method, n + 1);
+}
+
+void route_find(const struct route *table, size_t n, const char *method, const char *path,
+                struct route_match *ret_match)
+{
+    memset(ret_match, 0, sizeof *ret_match);
+    for (size_t i = 0; i < n; i++) {
+        struct route_match m = {0};
+        if (!path_matches(table[i].pattern, path, &m))
+            continue;
+        if (ret_match->route == NULL && method_matches(&table[i], method)) {
+            ret_match->route = &table[i];
+            memcpy(ret_match->params, m.params, sizeof m.params);
+        }
+        allow(ret_match, table[i].method);
+        if (strcmp(table[i].method, "GET") == 0)
+            allow(ret_match, "HEAD");
+    }
+    if (ret_match->allow[0] != '\0')
+        allow(ret_match, "OPTIONS");
+}

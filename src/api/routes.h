@@ -1,0 +1,50 @@
+/* In: a method and a path. Out: who answers it, and who may ask: the one table of all routes, which
+ * the OpenAPI document is made from too. */
+#ifndef API_ROUTES_H
+#define API_ROUTES_H
+
+#include <stddef.h>
+
+struct api_request;
+
+enum route_access {
+    ROUTE_OPEN,     /* everybody, without a key */
+    ROUTE_ANYBODY,  /* a user or the operator */
+    ROUTE_OPERATOR, /* the operator alone */
+    ROUTE_ACCESS_MAX
+};
+
+struct route_field { /* a member of the query or of the body, for the document */
+    const char *name, *type, *about;
+};
+
+struct route {
+    const char *method;  /* GET also answers HEAD */
+    const char *pattern; /* "/v1/jobs/{id}/cancel" */
+    enum route_access access;
+    void (*handle)(struct api_request *rq);
+    const char *summary;
+    const struct route_field *query, *body; /* end with a NULL name; NULL = none */
+    const char *answers;                    /* "200 404 409": the statuses beside 401, 405 ... */
+    const char *content_type;               /* NULL = application/json */
+};
+extern const struct route route_table[];
+extern const size_t route_count;
+
+#define ROUTE_PARAMS_MAX 2
+#define ROUTE_ALLOW_SIZE 64
+
+struct route_match {
+    const struct route *route; /* NULL: none */
+    struct route_param {
+        const char *text; /* borrowed from the path */
+        size_t len;
+    } params[ROUTE_PARAMS_MAX];
+    char allow[ROUTE_ALLOW_SIZE]; /* the methods this path has, as in Allow; "" = no such path */
+};
+
+/* A pattern's part in braces takes one part of the path, which is never empty. */
+void route_find(const struct route *table, size_t n, const char *method, const char *path,
+                struct route_match *ret_match);
+
+#endif

@@ -1,0 +1,354 @@
+/* In: signals, the engine's events. Out: an engine and its API, from the first probe of the store
+ * to the last job handed back. */
+#include "app/daemon.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "app/notify.h"
+#include "app/processes.h"
+#include "app/workshop.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+#define SLOTS_DEFAULT   256
+#define BEAT_US         USEC_PER_SEC
+#define PROBE_FIRST_US  USEC_PER_SEC
+#define PROBE_MAX_US    (30 * USEC_PER_SEC)
+#define LAST_ANSWERS_US (2 * USEC_PER_SEC) /* for requests that wait for the store at the end */
+#define LAST_LOOK_US    (20 * USEC_PER_MSEC)
+
+struct server_life { /* one `serve`, from its first look at the store to its end */
+    struct context context;
+    struct workshop workshop;
+    const struct daemon_config *config;
+    struct engine *engine;
+    struct api *api;
+    struct loop_timer probe_timer, beat_timer, end_timer;
+    int64_t probe_wait_us, fed_us, end_by_us;
+    bool stopping, engine_over;
+    int code;
+    char worker[HOST_NAME_MAX + 32];
+};
+
+static const struct settings *settings_of(const struct server_life *s)
+{
+    return &s->context.inv->set;
+}
+
+void daemon_set_log(const struct settings *set)
+{
+    log_set_level(set->log_level == LOG_LEVEL_AUTO ? LOG_INFO : (enum log_level)set->log_level);
+    log_set_json(set->log_format != 0);
+}
+
+/* ---- the end ---- */
+
+static void end_when_answered(void *ctx)
+{
+    struct server_life *s = ctx;
+    struct loop *loop = s->context.loop;
+    if (api_waiting(s->api) == 0 || loop_now(loop) >= s->end_by_us)
+        loop_stop(loop);
+    else
+        timer_set(loop, &s->end_timer, loop_now(loop) + LAST_LOOK_US, end_when_answered, s);
+}
+
+static void stop(struct server_life *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    notify_send("STOPPING=1");
+    timer_stop(s->context.loop, &s->probe_timer);
+    api_drain(s->api);
+    engine_stop(s->engine);
+}
+
+static void on_end_signal(void *ctx, int signo)
+{
+    struct server_life *s = ctx;
+    if (s->stopping)
+        _exit(128 + signo);
+    log_info(NULL, "stopping: %zu job(s) in work are saved and handed back",
+             engine_running(s->engine));
+    stop(s);
+}
+
+static void fail(struct server_life *s, const char *message)
+{
+    log_error(NULL, "%s", message);
+    s->code = EXIT_WORK_FAILED;
+    stop(s);
+}
+
+/* ---- what the engine tells ---- */
+
+static void log_job(const struct engine_event *ev)
+{
+    char id[UUID_TEXT_SIZE];
+    const char *why = ev->message != NULL ? ev->message : "";
+    uuid_text(&ev->job, id);
+    switch (ev->kind) {
+    case ENGINE_JOB_CLAIMED:
+        log_info(id, "claimed after waiting %.3f s", (double)ev->waited_us / 1e6);
+        break;
+    case ENGINE_JOB_STEP:
+        log_debug(id, "%s", ev->step != NULL ? ev->step : "");
+        break;
+    case ENGINE_JOB_COMPLETED:
+        log_info(id, "completed: %d words in %.1f s", ev->words, (double)ev->worked_us / 1e6);
+        break;
+    case ENGINE_JOB_RETRY:
+        log_warn(id, "to be tried again: %s", why);
+        break;
+    case ENGINE_JOB_FAILED:
+        log_error(id, "failed: %s", why);
+        break;
+    case ENGINE_JOB_RELEASED:
+        log_info(id, "handed back");
+        break;
+    case ENGINE_JOB_LOST:
+        log_info(id, "no longer ours: %s", why);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_event(void *ctx, const struct engine_event *ev)
+{
+    struct server_life *s = ctx;
+    api_engine_event(s->api, ev);
+    if (ev->kind == ENGINE_TROUBLE) {
+        log_error(NULL, "%s", ev->message); /* jobs wait meanwhile; the engine tries again */
+    } else if (ev->kind == ENGINE_STOPPED) {
+        s->engine_over = true;
+        s->end_by_us = loop_now(s->context.loop) + LAST_ANSWERS_US;
+        timer_set(s->context.loop, &s->end_timer, loop_now(s->context.loop), end_when_answered, s);
+    } else if (ev->kind != ENGINE_IDLE) {
+        log_job(ev);
+    }
+}
+
+/* ---- the store, at the start ---- */
+
+static void probe(void *ctx);
+
+static void ready(struct server_life *s)
+{
+    engine_start(s->engine);
+    log_info(NULL, "ready");
+    notify_send("STATUS=working");
+}
+
+/* Away: it will come back. Everything else needs a person. */
+static bool may_come_back(enum err e)
+{
+    return e == ERR_CONNECT || e == ERR_TIMEOUT || e == ERR_CLOSED || e == ERR_BUSY || e == ERR_IO;
+}
+
+static void on_probe(void *ctx, const struct store_result *r)
+{
+    struct server_life *s = ctx;
+    if (s->stopping)
+        return;
+    if (r->err == OK) {
+        ready(s);
+    } else if (!may_come_back(r->err)) {
+        fail(s, r->message);
+    } else {
+        log_warn(NULL, "the database is away, trying again in %lld s: %s",
+                 (long long)(s->probe_wait_us / USEC_PER_SEC), r->message);
+        notify_send("STATUS=waiting for the database");
+        timer_set(s->context.loop, &s->probe_timer, loop_now(s->context.loop) + s->probe_wait_us,
+                  probe, s);
+        s->probe_wait_us *= 2;
+        if (s->probe_wait_us > PROBE_MAX_US)
+            s->probe_wait_us = PROBE_MAX_US;
+    }
+}
+
+static void probe(void *ctx)
+{
+    struct server_life *s = ctx;
+    store_setting_get(s->context.store, "ready", on_probe, s);
+}
+
+/* ---- signs of life ---- */
+
+static void beat(void *ctx)
+{
+    struct server_life *s = ctx;
+    int64_t now = loop_now(s->context.loop), watchdog = notify_watchdog_us();
+    process_report(s->config->report_fd, s->config->number);
+    if (watchdog > 0 && now - s->fed_us >= watchdog / 4) {
+        s->fed_us = now;
+        notify_send("WATCHDOG=1");
+    }
+    int64_t each = watchdog > 0 && watchdog / 4 < BEAT_US ? watchdog / 4 : BEAT_US;
+    timer_set(s->context.loop, &s->beat_timer, now + each, beat, s);
+}
+
+/* ---- settings ---- */
+
+static struct auth_config auth_of(const struct server_life *s, const struct settings *set)
+{
+    return (struct auth_config){.service_key = set->service_key,
+                                .jwt_secret = set->jwt_secret,
+                                .jwks_url = set->jwks_url,
+                                .issuer = set->issuer,
+                                .http = s->workshop.http};
+}
+
+static size_t slots_of(const struct settings *set)
+{
+    if (set->mode == MODE_TRIGGERED)
+        return 0;
+    return set->concurrency > 0 ? (size_t)set->concurrency : SLOTS_DEFAULT;
+}
+
+static void on_reload(void *ctx, int signo)
+{
+    struct server_life *s = ctx;
+    const struct invocation *inv = s->context.inv;
+    struct invocation fresh = {0};
+    struct errmsg msg = {""};
+    (void)signo;
+    if (s->stopping)
+        return;
+    if (command_parse(inv->argc, inv->argv, inv->env, &fresh, &msg) != OK) {
+        log_error(NULL, "not reloaded, everything stays as it was: %s", msg.text);
+        return;
+    }
+    daemon_set_log(&fresh.set);
+    struct auth_config auth = auth_of(s, &fresh.set);
+    if (api_reload(s->api, &auth, &msg) != OK)
+        log_error(NULL, "the keys stay as they were: %s", msg.text);
+    engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
+    log_info(NULL, "reloaded: log level, keys, concurrency, cap per user");
+    command_done(&fresh);
+}
+
+/* ---- the start ---- */
+
+static void announce(const struct server_life *s)
+{
+    const struct daemon_config *config = s->config;
+    const char *host = config->address.host, *link = api_operator_link(s->api);
+    bool v6 = strchr(host, ':') != NULL;
+    char url[128];
+    (void)snprintf(url, sizeof url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+                   api_port(s->api));
+    log_info(NULL, "listening on %s", url);
+    if (!config->announces)
+        return;
+    /* The token is for the person at the terminal; logs travel. */
+    if (settings_of(s)->json) {
+        (void)printf("{\"url\":\"%s\"", url);
+        if (link != NULL)
+            (void)printf(",\"operator_link\":\"%s\"", link);
+        (void)printf("}\n");
+    } else {
+        (void)printf("Scriptorium answers at %s\n", url);
+        if (link != NULL)
+            (void)printf("No key is configured. The operator's link, good until the server "
+                         "ends:\n  %s\n",
+                         link);
+        if (s->workshop.sim != NULL)
+            (void)printf("No ANTHROPIC_API_KEY: a simulated provider writes, at speed %g.\n",
+                         settings_of(s)->speed);
+    }
+    (void)fflush(stdout);
+}
+
+static int open_api(struct server_life *s)
+{
+    const struct invocation *inv = s->context.inv;
+    struct api_config config = {.host = s->config->address.host,
+                                .port = s->config->address.port,
+                                .listener = s->config->listener,
+                                .auth = auth_of(s, &inv->set),
+                                .version = SCRIPTORIUM_VERSION,
+                                .slots = slots_of(&inv->set)};
+    struct errmsg msg = {""};
+    enum err e = api_new(s->context.loop, s->context.store, s->engine, &config, &s->api, &msg);
+    if (e == OK)
+        return EXIT_DONE;
+    return command_fail(inv, e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED, "%s", msg.text);
+}
+
+static void open_engine(struct server_life *s)
+{
+    const struct settings *set = settings_of(s);
+    bool embedded = strncmp(set->database, "postgres", 8) != 0;
+    struct engine_config config = {.slots = slots_of(set),
+                                   .cap_per_user = (int)set->cap_per_user,
+                                   .lease_us = set->lease_us,
+                                   .grace_us = set->grace_us,
+                                   .sole = embedded,
+                                   .worker_name = s->worker};
+    s->engine =
+        engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,
+                   s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);
+    engine_limit(s->engine, config.slots, config.cap_per_user);
+}
+
+static void live(struct server_life *s)
+{
+    struct loop *loop = s->context.loop;
+    loop_on_signal(loop, SIGINT, on_end_signal, s);
+    loop_on_signal(loop, SIGTERM, on_end_signal, s);
+    loop_on_signal(loop, SIGHUP, on_reload, s);
+    announce(s);
+    notify_send("READY=1\nSTATUS=looking for the database");
+    s->probe_wait_us = PROBE_FIRST_US;
+    beat(s);
+    probe(s);
+    loop_run(loop);
+    timer_stop(loop, &s->probe_timer);
+    timer_stop(loop, &s->beat_timer);
+    timer_stop(loop, &s->end_timer);
+    if (engine_running(s->engine) > 0) {
+        log_error(NULL, "the store does not answer; the next start takes the jobs over");
+        _exit(EXIT_WORK_FAILED); /* their memory cannot be freed under them */
+    }
+    log_info(NULL, "stopped");
+}
+
+static void name_worker(struct server_life *s)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    (void)gethostname(host, sizeof host - 1);
+    (void)snprintf(s->worker, sizeof s->worker, "%s:%d", host, (int)getpid());
+    log_set_worker(s->worker);
+}
+
+int daemon_serve(struct invocation *inv, const struct daemon_config *config)
+{
+    struct server_life s = {.config = config};
+    name_worker(&s);
+    int code = context_open(&s.context, inv, CONTEXT_ENGINE | CONTEXT_CREATE);
+    if (code != EXIT_DONE)
+        return code;
+    code = workshop_open(&s.workshop, &s.context);
+    if (code == EXIT_DONE) {
+        open_engine(&s);
+        code = open_api(&s);
+    }
+    if (code == EXIT_DONE) {
+        live(&s);
+        code = s.code;
+    }
+    api_free(s.api);
+    engine_free(s.engine);
+    workshop_close(&s.workshop);
+    context_close(&s.context);
+    return code;
+}

@@ -1,0 +1,29 @@
+/* In: --listen. Out: the address and port it means. */
+#include "app/listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int listen_parse(const struct invocation *inv, const char *text, struct listen_address *ret_address)
+{
+    const char *colon = strrchr(text, ':'), *from = text;
+    size_t n = colon != NULL ? (size_t)(colon - text) : 0;
+    char *end = NULL;
+    long port = -1;
+    errno = 0;
+    if (n > 0 && colon[1] >= '0' && colon[1] <= '9')
+        port = strtol(colon + 1, &end, 10);
+    if (n > 2 && text[0] == '[' && text[n - 1] == ']') {
+        from++;
+        n -= 2;
+    }
+    if (port < 0 || port > UINT16_MAX || errno != 0 || *end != '\0' ||
+        n >= sizeof ret_address->host)
+        return command_fail(inv, EXIT_USAGE,
+                            "--listen: '%.60s' is no ADDRESS:PORT such as 127.0.0.1:8401", text);
+    memcpy(ret_address->host, from, n);
+    ret_address->host[n] = '\0';
+    ret_address->port = (uint16_t)port;
+    return EXIT_DONE;
+}

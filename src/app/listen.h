@@ -1,0 +1,18 @@
+/* In: --listen. Out: the address and port it means. */
+#ifndef APP_LISTEN_H
+#define APP_LISTEN_H
+
+#include <stdint.h>
+
+#include "app/command.h"
+
+struct listen_address {
+    char host[64];
+    uint16_t port;
+};
+
+/* "127.0.0.1:8401", "[::1]:0". EXIT_DONE, or EXIT_USAGE after one line. */
+int listen_parse(const struct invocation *inv, const char *text,
+                 struct listen_address *ret_address);
+
+#endif

@@ -1,0 +1,37 @@
+// In: what a test wants of a daemon. Out: `scriptorium serve` on a free port, and requests to it.
+import net from 'node:net';
+import { start } from './harness.mjs';
+
+export const KEY = 'sb_secret_for_tests';
+
+// {process, url, get(), post(), logs()}; with `env` over a service key and a fast simulator.
+export async function daemon(t, dir, { args = [], env = {}, speed = '1000' } = {}) {
+  const process = start(t, dir, ['serve', '--listen', '127.0.0.1:0', '--speed', speed, '--json',
+    ...args], { env: { SCRIPTORIUM_SERVICE_KEY: KEY, ...env } });
+  await process.says(/\{"url":"[^"]+".*\}/);
+  const hello = JSON.parse(process.out.split('\n')[0]);
+  await process.says(/"message":"ready"/);
+  const url = hello.url;
+  const ask = (method) => (path, { key = KEY, headers = {}, body } = {}) => fetch(url + path, {
+    method, headers: { ...(key ? { authorization: `Bearer ${key}` } : {}), ...headers },
+    body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body) });
+  return {
+    process, url, hello, port: Number(new URL(url).port),
+    get: ask('GET'), post: ask('POST'), delete: ask('DELETE'), options: ask('OPTIONS'), ask,
+    logs: () => process.err.split('\n').filter((l) => l.startsWith('{')).map((l) => JSON.parse(l)),
+  };
+}
+
+// Raw bytes on a connection; what came back until it was closed.
+export function raw(port, bytes, { end = false } = {}) {
+  return new Promise((done, fail) => {
+    let text = '';
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.write(bytes);
+      if (end) socket.end();
+    });
+    socket.on('data', (d) => { text += d; });
+    socket.on('error', (e) => (text ? done(text) : fail(e)));
+    socket.on('close', () => done(text));
+  });
+}

@@ -1,0 +1,257 @@
+// The daemon from outside: its life, its signals, who is let in, and every limit of a request.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { folder, json, program, root, run, sql, until } from './harness.mjs';
+import { daemon, KEY, raw } from './serve.mjs';
+
+async function error(answer, status, pattern) {
+  assert.equal(answer.status, status);
+  assert.match(answer.headers.get('content-type'), /^application\/json/);
+  assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  const body = await answer.json();
+  assert.match(body.error, pattern, JSON.stringify(body));
+  return body;
+}
+
+test('health, readiness and the wrong turns of a request', async (t) => {
+  const d = await daemon(t, folder(t));
+  for (const path of ['/healthz', '/readyz', '/']) {
+    assert.equal((await d.get(path, { key: null })).status, 200, path);
+  }
+  await error(await d.get('/v2/jobs'), 404, /Not found/);
+  const wrong = await d.delete('/v1/stats');
+  assert.equal(wrong.headers.get('allow'), 'GET, HEAD, OPTIONS');
+  await error(wrong, 405, /Method not allowed/);
+  const head = await d.ask('HEAD')('/healthz');
+  assert.equal(head.status, 200);
+  assert.equal(await head.text(), '');
+});
+
+test('only the key opens, in either header; Authorization decides when both are there', async (t) => {
+  const d = await daemon(t, folder(t));
+  const bearer = (key) => ({ key: null, headers: { authorization: key } });
+  const status = async (options) => (await d.get('/v1/stats', options)).status;
+  assert.equal(await status({}), 200);
+  assert.equal(await status({ key: null, headers: { apikey: KEY } }), 200);
+  assert.equal(await status({ key: null, headers: { apikey: 'anon', authorization: `Bearer ${KEY}` } }), 200);
+  assert.equal(await status({ key: null }), 401);
+  assert.equal(await status({ key: 'other' }), 401);
+  assert.equal(await status({ key: KEY + 'x' }), 401);
+  assert.equal(await status({ key: KEY.slice(0, -1) }), 401);
+  assert.equal(await status(bearer(KEY)), 401);
+  assert.equal(await status(bearer(`Basic ${KEY}`)), 401);
+  assert.equal(await status({ key: 'other', headers: { apikey: KEY } }), 401);
+  assert.equal(await status({ key: null, headers: { 'x-supabase-caller': 'pg_cron', 'x-worker-id': '1' } }), 401);
+  const refused = await d.get('/v1/stats', { key: null });
+  assert.deepEqual(await refused.json(), { error: 'Unauthorized' });
+  assert.doesNotMatch(d.process.err + d.process.out, new RegExp(KEY));
+});
+
+test('a preflight is answered before any key', async (t) => {
+  const d = await daemon(t, folder(t));
+  const answer = await d.options('/v1/stats', { key: null });
+  assert.equal(answer.status, 200);
+  assert.equal(await answer.text(), 'ok');
+  assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  assert.match(answer.headers.get('access-control-allow-headers'), /authorization, x-client-info, apikey/);
+});
+
+test('without a key: loopback only, a token of its own, and no other name', async (t) => {
+  const dir = folder(t);
+  const open = run(dir, ['serve', '--listen', '0.0.0.0:0']);
+  assert.equal(open.code, 2);
+  assert.match(open.err, /no key is configured; set SCRIPTORIUM_SERVICE_KEY/);
+  const d = await daemon(t, dir, { env: { SCRIPTORIUM_SERVICE_KEY: '' } });
+  const token = /#token=([0-9a-f]{48})$/.exec(d.hello.operator_link)[1];
+  assert.equal((await d.get('/v1/stats', { key: token })).status, 200);
+  assert.equal((await d.get('/v1/stats', { key: null })).status, 401);
+  assert.doesNotMatch(d.process.err, new RegExp(token), 'the token is in no log');
+  const host = (name) => raw(d.port, `GET /healthz HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
+  assert.match(await host('localhost'), /^HTTP\/1.1 200/);
+  assert.match(await host(`127.0.0.1:${d.port}`), /^HTTP\/1.1 200/);
+  assert.match(await host('[::1]:80'), /^HTTP\/1.1 200/);
+  for (const name of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example', '10.0.0.1', '[::2]']) {
+    assert.match(await host(name), /^HTTP\/1.1 403/, name);
+  }
+});
+
+test('wrong settings: exit 2 and one line', (t) => {
+  const dir = folder(t);
+  for (const [args, pattern] of [
+    [['--listen', 'here'], /'here' is no ADDRESS:PORT/],
+    [['--processes', '2'], /--processes needs PostgreSQL/],
+    [['--processes', '0'], /--processes: .*between 1 and/],
+    [['--mode', 'sometimes'], /--mode/],
+    [['--listen', 'example.com:80'], /no key is configured|not an IPv4/],
+  ]) {
+    const done = run(dir, ['serve', ...args]);
+    assert.equal(done.code, 2, done.err);
+    assert.match(done.err, pattern);
+    assert.equal(done.err.trim().split('\n').length, 1, done.err);
+  }
+});
+
+test('works off what another process enqueues, and says so in JSON with job and worker', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir);
+  const id = run(dir, ['enqueue', '--topic', 'Salt']).out.trim();
+  await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  const claimed = d.logs().find((l) => l.job === id && /^claimed/.test(l.message));
+  assert.match(claimed.worker, /:\d+$/);
+  assert.match(claimed.time, /^\d{4}-\d\d-\d\dT/);
+  assert.equal(json(dir, ['jobs', 'show', id]).status, 'completed');
+});
+
+test('SIGTERM saves what is written, hands the job back and exits 0; the next one goes on', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, { speed: '20' });
+  const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '10']).out.trim();
+  await until(() => sql(dir, 'SELECT 1 FROM scriptorium_text').length > 0);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 0, d.process.err);
+  assert.equal(json(dir, ['jobs', 'show', id]).status, 'pending');
+  const again = await daemon(t, dir);
+  await until(() => again.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+});
+
+test('while it drains: alive, not ready, no new work; a second signal exits at once', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, { speed: '1', env: { SCRIPTORIUM_GRACE: '10m' } });
+  run(dir, ['enqueue', '--topic', 'Salt']);
+  await until(() => sql(dir, 'SELECT 1 FROM scriptorium_text').length > 0);
+  d.process.kill('SIGTERM');
+  await d.process.says(/stopping: 1 job/);
+  assert.equal((await d.get('/healthz')).status, 200);
+  assert.match((await error(await d.get('/readyz'), 503, /Not ready/)).details, /about to end/);
+  assert.equal((await d.get('/v1/stats')).status, 200);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 128 + 15);
+});
+
+test('SIGHUP brings new keys and log level; a typo changes nothing', async (t) => {
+  const dir = folder(t);
+  const key = join(dir, 'key'), config = join(dir, 'c.yaml');
+  writeFileSync(key, 'first\n');
+  writeFileSync(config, 'log_level: info\n');
+  const d = await daemon(t, dir, { args: ['--config', config], env: {
+    SCRIPTORIUM_SERVICE_KEY: '', SCRIPTORIUM_SERVICE_KEY_FILE: key } });
+  const status = async (k) => (await d.get('/v1/stats', { key: k })).status;
+  assert.deepEqual([await status('first'), await status('second')], [200, 401]);
+  writeFileSync(key, 'second\n');
+  d.process.kill('SIGHUP');
+  await d.process.says(/"message":"reloaded/);
+  assert.deepEqual([await status('first'), await status('second')], [401, 200]);
+  writeFileSync(key, 'third\n');
+  writeFileSync(config, 'log_level: info\nconcurency: 3\n');
+  d.process.kill('SIGHUP');
+  await d.process.says(/not reloaded, everything stays as it was: .*c\.yaml:2/);
+  assert.deepEqual([await status('second'), await status('third')], [200, 401]);
+});
+
+test('a second engine on the same file is refused with a clear line', async (t) => {
+  const dir = folder(t);
+  await daemon(t, dir);
+  const done = run(dir, ['serve', '--listen', '127.0.0.1:0']);
+  assert.equal(done.code, 1);
+  assert.match(done.err, /lock|engine|in use|another/i);
+});
+
+test('a port that is taken is named', async (t) => {
+  const d = await daemon(t, folder(t));
+  const done = run(folder(t), ['serve', '--listen', `127.0.0.1:${d.port}`]);
+  assert.equal(done.code, 1);
+  assert.match(done.err, new RegExp(`cannot listen on 127.0.0.1 port ${d.port}`));
+});
+
+test('ps shows no option: a database URL may hold a password', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, { args: ['--database', `sqlite:${join(dir, 'hidden.db')}`] });
+  const shown = readFileSync(`/proc/${d.process.child.pid}/cmdline`, 'latin1');
+  assert.match(shown, /^scriptorium serve/);
+  assert.doesNotMatch(shown, /hidden/);
+});
+
+// ---- limits ----
+
+async function refusal(answer, status, pattern) {
+  assert.equal(answer.status, status);
+  assert.match((await answer.json()).error, pattern);
+}
+
+test('a body past 1 MiB is 413, also when it comes in chunks; one of 1 MiB is read', async (t) => {
+  const d = await daemon(t, folder(t));
+  const MiB = 1 << 20;
+  await refusal(await d.post('/v1/stats', { body: 'x'.repeat(MiB + 1) }), 413, /too large/i);
+  await refusal(await d.post('/v1/stats', { body: 'x'.repeat(2 * MiB) }), 413, /too large/i);
+  const chunk = `10000\r\n${'y'.repeat(0x10000)}\r\n`;
+  const chunked = await raw(d.port, 'POST /v1/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
+    + `Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(17)}0\r\n\r\n`);
+  assert.match(chunked, /^HTTP\/1.1 413/);
+  assert.equal((await d.post('/v1/stats', { body: 'x'.repeat(MiB) })).status, 405);
+});
+
+test('headers past 16 KiB are 431', async (t) => {
+  const d = await daemon(t, folder(t));
+  const ask = (n) => raw(d.port, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: ${'a'.repeat(n)}\r\n\r\n`);
+  assert.match(await ask(15000), /^HTTP\/1.1 200/);
+  assert.match(await ask(17000), /^HTTP\/1.1 431/);
+  assert.match(await ask(100000), /^HTTP\/1.1 431/);
+});
+
+test('what is no HTTP gets 400 and the daemon goes on', async (t) => {
+  const d = await daemon(t, folder(t));
+  assert.match(await raw(d.port, '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', { end: true }), /^$|^HTTP\/1.[01] 400/);
+  assert.match(await raw(d.port, 'GET / HTTP/1.1\r\nno colon here\r\n\r\n', { end: true }), /^$|^HTTP\/1.[01] [24]0/);
+  assert.equal((await d.get('/healthz')).status, 200);
+});
+
+test('headers and bodies that drip are cut after ten seconds, whatever still comes', async (t) => {
+  const d = await daemon(t, folder(t));
+  const { connect } = await import('node:net');
+  const drip = (head) => new Promise((done) => {
+    let text = '', timer;
+    const began = Date.now();
+    const socket = connect(d.port, '127.0.0.1', () => {
+      socket.write(head);
+      timer = setInterval(() => socket.write('a'), 500);
+    });
+    socket.on('data', (b) => { text += b; });
+    socket.on('error', () => {});
+    socket.on('close', () => { clearInterval(timer); done({ text, took: Date.now() - began }); });
+  });
+  const all = await Promise.all([
+    drip('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: '),
+    drip('POST /v1/stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n'),
+    drip(''),
+  ]);
+  for (const { text, took } of all) {
+    assert.match(text, /^HTTP\/1.1 408/);
+    assert.ok(took > 9000 && took < 13000, `cut after ${took} ms`);
+  }
+  assert.equal((await d.get('/healthz')).status, 200);
+});
+
+// ---- systemd ----
+
+test('under systemd: takes the passed socket, tells ready, feeds the watchdog, tells stopping', async (t) => {
+  const dir = folder(t);
+  const helper = spawn('python3', [join(root, 'tests/blackbox/as_systemd.py'), program, 'serve'], {
+    cwd: dir, env: { ...process.env, SCRIPTORIUM_SERVICE_KEY: KEY, ANTHROPIC_API_KEY: '' },
+    stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  helper.stdout.on('data', (d) => { out += d; });
+  const ended = new Promise((done) => { helper.on('close', done); });
+  t.after(() => helper.kill('SIGKILL'));
+  await until(() => /READY=1/.test(out));
+  const port = /^port (\d+)/.exec(out)[1];
+  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+  await until(() => (out.match(/WATCHDOG=1/g) ?? []).length >= 3);
+  helper.kill('SIGTERM');
+  assert.equal(await ended, 0);
+  assert.match(out, /STOPPING=1/);
+});
