@@ -15,7 +15,6 @@
 
 #define PIPELINE_FILES_MAX 64
 #define PIPELINE_FILE_MAX  ((size_t)1 << 20)
-#define PIPELINE_NAME_MAX  255
 #define ANTHROPIC_URL      "https://api.anthropic.com"
 #define SIMULATED_KEY      "simulated"
 
@@ -45,21 +44,30 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct pipeline_file *)a)->name, ((const struct pipeline_file *)b)->name);
 }
 
-/* One file of the folder, added to files[*n] when it is one. */
-static enum err read_one(const char *dir, const char *name, struct pipeline_file *files, size_t *n,
-                         struct errmsg *msg)
+struct folder {
+    struct pipeline_file files[PIPELINE_FILES_MAX];
+    char *names[PIPELINE_FILES_MAX], *texts[PIPELINE_FILES_MAX]; /* owned */
+    size_t n;
+};
+
+/* One entry of the folder, added when it is a file. */
+static enum err read_one(struct folder *f, const char *dir, const char *name, struct errmsg *msg)
 {
     char *path = mem_printf("%s/%s", dir, name), *text = NULL;
     struct stat st;
     size_t len = 0;
     enum err e = OK;
     if (name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-        if (*n == PIPELINE_FILES_MAX)
+        if (f->n == PIPELINE_FILES_MAX)
             e = err_set(msg, ERR_TOO_BIG, "%s: more than %d files", dir, PIPELINE_FILES_MAX);
         if (e == OK)
             e = settings_read_file(path, PIPELINE_FILE_MAX, &text, &len, msg);
-        if (e == OK)
-            files[(*n)++] = (struct pipeline_file){mem_strndup(name, PIPELINE_NAME_MAX), text, len};
+        if (e == OK) {
+            f->names[f->n] = mem_strdup(name);
+            f->texts[f->n] = text;
+            f->files[f->n] = (struct pipeline_file){f->names[f->n], text, len};
+            f->n++;
+        }
     }
     free(path);
     return e;
@@ -67,23 +75,23 @@ static enum err read_one(const char *dir, const char *name, struct pipeline_file
 
 static enum err read_folder(const char *dir, struct pipeline **ret_pipeline, struct errmsg *msg)
 {
-    struct pipeline_file files[PIPELINE_FILES_MAX];
-    size_t n = 0;
     DIR *d = opendir(dir);
     if (d == NULL)
         return err_set(msg, ERR_NOT_FOUND, "%s: %s", dir, strerror(errno));
+    struct folder *f = mem_alloc(sizeof *f);
     enum err e = OK;
-    for (struct dirent *f = readdir(d); e == OK && f != NULL; f = readdir(d))
-        e = read_one(dir, f->d_name, files, &n, msg);
+    for (struct dirent *entry = readdir(d); e == OK && entry != NULL; entry = readdir(d))
+        e = read_one(f, dir, entry->d_name, msg);
     (void)closedir(d);
     if (e == OK) {
-        qsort(files, n, sizeof files[0], by_name);
-        e = pipeline_parse(files, n, ret_pipeline, msg);
+        qsort(f->files, f->n, sizeof f->files[0], by_name);
+        e = pipeline_parse(f->files, f->n, ret_pipeline, msg);
     }
-    for (size_t i = 0; i < n; i++) {
-        free((void *)(uintptr_t)files[i].name);
-        free((void *)(uintptr_t)files[i].text);
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->names[i]);
+        free(f->texts[i]);
     }
+    free(f);
     return e;
 }
 

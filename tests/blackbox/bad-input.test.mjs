@@ -1,10 +1,11 @@
 // What goes wrong from outside: one line that says what to do, exit 1 or 2, nothing lost.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, cpSync, ftruncateSync, mkdirSync, openSync, readFileSync,
+  writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, json, run, simulator, sql, start } from './harness.mjs';
+import { folder, json, root, run, simulator, sql, start } from './harness.mjs';
 
 const NOBODY = 65534;
 
@@ -158,4 +159,26 @@ test('a second engine on the same file is refused with a clear line', async (t) 
   oneLine(second, 1, /scriptorium\.db/);
   assert.match(second.err, /another|already|other/i);
   assert.equal(run(dir, ['stats']).code, 0, 'others may look');
+});
+
+test('a pipeline folder that is not one is named with what is missing', (t) => {
+  const dir = folder(t);
+  oneLine(run(dir, ['run', '--topic', 'x', '--pipeline', 'nowhere']), 2, /nowhere: No such file/);
+  cpSync(join(root, 'pipelines/script'), join(dir, 'mine'), { recursive: true });
+  const lines = readFileSync(join(dir, 'mine/pipeline.yaml'), 'utf8').split('\n');
+  const at = lines.findIndex((line) => line.includes('max_tokens_cap'));
+  lines[at] = lines[at].replace('max_tokens_cap', 'max_tokens_cup');
+  writeFileSync(join(dir, 'mine/pipeline.yaml'), lines.join('\n'));
+  oneLine(run(dir, ['run', '--topic', 'x', '--pipeline', 'mine']), 2,
+    new RegExp(`pipeline\\.yaml:${at + 1}: .*max_tokens_cup`));
+  writeFileSync(join(dir, 'models.yaml'), 'models: 3\n');
+  oneLine(run(dir, ['run', '--topic', 'x', '--models', 'models.yaml']), 2, /models\.yaml:1: /);
+  assert.equal(json(dir, ['stats']).jobs.pending, 0, 'nothing was put into the queue');
+});
+
+test('a copy of the built-in pipeline works as the built-in one', (t) => {
+  const dir = folder(t);
+  cpSync(join(root, 'pipelines/script'), join(dir, 'mine'), { recursive: true });
+  const summary = json(dir, ['run', '--topic', 'x', '--minutes', '2', '--speed', '300', '--pipeline', 'mine']);
+  assert.equal(summary.completed, 1);
 });

@@ -1,9 +1,10 @@
 // The main job: scripts asked for, written, counted; and the same figures as the provider's own.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { compareLedgers, folder, json, run, simulator, sql } from './harness.mjs';
+import { compareLedgers, folder, json, program, run, simulator, sql } from './harness.mjs';
 
 test('three jobs: files, summary and ledger say the same as the provider', async (t) => {
   const dir = folder(t);
@@ -100,4 +101,39 @@ test('a request from a file in the shape that forms write becomes a script', (t)
     { input: JSON.stringify(params) });
   assert.equal(summary.completed, 1);
   assert.equal(summary.jobs[0].topic, 'Bread');
+});
+
+// Runs it on a terminal of 80 columns (util-linux's script makes one).
+function onTerminal(dir, args, env) {
+  const line = [program, ...args].map((a) => `'${a}'`).join(' ');
+  const done = spawnSync('script', ['-qec', line, '/dev/null'], { cwd: dir, encoding: 'utf8', input: '',
+    env: { PATH: process.env.PATH, TERM: 'xterm', LANG: 'C.UTF-8', ...env }, timeout: 60000 });
+  assert.equal(done.status, 0, done.stdout);
+  return done.stdout;
+}
+
+test('on a terminal there is a line per job, redrawn in place, within the screen', (t) => {
+  const out = onTerminal(folder(t), ['run', '--jobs', '3', '--minutes', '5', '--speed', '20'], {});
+  const pictures = out.split('\x1b[J');
+  assert.ok(pictures.length > 3, 'redrawn');
+  const middle = pictures.find((p) => /3 running/.test(p) && /[3-7]\d%/.test(p));
+  assert.ok(middle, out);
+  assert.match(middle, /▸ Why bridges hum.*generating chunk 1 of 1.*█/);
+  assert.match(middle, /\x1b\[2?3?\d?m/, 'in colour');
+  for (const line of middle.replace(/\x1b\[\d*[mAJ]/g, '').split(/\r?\n/)) {
+    assert.ok([...line].length < 80, `${[...line].length} columns: ${line}`);
+  }
+  assert.match(out, /3 of 3 scripts completed/);
+});
+
+test('NO_COLOR keeps colour away, TERM=dumb the picture', (t) => {
+  const dir = folder(t);
+  const plain = onTerminal(dir, ['run', '--topic', 'A', '--minutes', '2', '--speed', '50'],
+    { NO_COLOR: '1' });
+  assert.doesNotMatch(plain, /\x1b\[\d*m/);
+  assert.match(plain, /\x1b\[\d+A/, 'still redrawn in place');
+  const dumb = onTerminal(dir, ['run', '--topic', 'A', '--minutes', '2', '--speed', '50'],
+    { TERM: 'dumb' });
+  assert.ok(!dumb.includes('\x1b'));
+  assert.match(dumb, /A: completed, /);
 });
