@@ -29,7 +29,8 @@ const char *jwt_verdict_name(enum jwt_verdict verdict)
 }
 
 /* The signing library, which is more lenient, is then given nothing strange. */
-static bool has_three_parts(const char *token, size_t n, size_t *ret_header_len)
+static bool has_three_parts(const char *token, size_t n, size_t *ret_header_len,
+                            size_t *ret_claims_len)
 {
     const char *end = token + n, *first = memchr(token, '.', n);
     const char *second = first == NULL ? NULL : memchr(first + 1, '.', (size_t)(end - first) - 1);
@@ -38,6 +39,7 @@ static bool has_three_parts(const char *token, size_t n, size_t *ret_header_len)
         !jwt_is_base64url(second + 1, (size_t)(end - second) - 1))
         return false;
     *ret_header_len = (size_t)(first - token);
+    *ret_claims_len = (size_t)(second - first) - 1;
     return true;
 }
 
@@ -111,7 +113,7 @@ static enum jwt_verdict check_with_set(cjose_jws_t *jws, const struct header *h,
 static enum jwt_verdict check_signature(cjose_jws_t *jws, const struct header *h,
                                         const struct jwt_keys *const *sets, size_t n_sets)
 {
-    enum jwt_verdict verdict = JWT_UNKNOWN_KEY;
+    enum jwt_verdict verdict = h->alg == JWT_HS256 ? JWT_ALGORITHM : JWT_UNKNOWN_KEY;
     for (size_t i = 0; i < n_sets && verdict != JWT_VALID; i++) {
         enum jwt_verdict one = sets[i] == NULL ? JWT_UNKNOWN_KEY : check_with_set(jws, h, sets[i]);
         if (one != JWT_UNKNOWN_KEY)
@@ -194,9 +196,9 @@ static enum jwt_verdict verify_jws(cjose_jws_t *jws, const struct header *h,
 enum jwt_verdict jwt_verify(const struct jwt_keys *const *sets, size_t n_sets, const char *token,
                             size_t n, const struct jwt_rules *rules, struct jwt_claims *ret_claims)
 {
-    size_t header_len = 0;
+    size_t header_len = 0, claims_len = 0;
     struct header h;
-    if (n == 0 || n > JWT_MAX || !has_three_parts(token, n, &header_len))
+    if (n == 0 || n > JWT_MAX || !has_three_parts(token, n, &header_len, &claims_len))
         return JWT_MALFORMED;
     enum jwt_verdict verdict = read_header(token, header_len, &h);
     if (verdict != JWT_VALID)
@@ -207,4 +209,18 @@ enum jwt_verdict jwt_verify(const struct jwt_keys *const *sets, size_t n_sets, c
     json_decref(h.json);
     ERR_clear_error(); /* what a refused key left there would confuse the next TLS call */
     return verdict;
+}
+
+bool jwt_unverified_role(const char *token, size_t n, char role[JWT_ROLE_SIZE])
+{
+    size_t header_len = 0, claims_len = 0;
+    if (n == 0 || n > JWT_MAX || !has_three_parts(token, n, &header_len, &claims_len))
+        return false;
+    json_t *claims = decode_object(token + header_len + 1, claims_len);
+    const char *said = json_str(claims, "role");
+    bool found = said != NULL && strlen(said) < JWT_ROLE_SIZE;
+    if (found)
+        memcpy(role, said, strlen(said) + 1);
+    json_decref(claims);
+    return found;
 }

@@ -41,7 +41,7 @@ size_t jwt_keys_count(const struct jwt_keys *keys);
 enum jwt_verdict {
     JWT_VALID,
     JWT_MALFORMED,     /* too long, or not three parts of base64url with JSON objects in them */
-    JWT_ALGORITHM,     /* none, or one that we do not do */
+    JWT_ALGORITHM,     /* none, one that we do not do, or HS256 without a secret */
     JWT_UNKNOWN_KEY,   /* no key that we have verifies it; another one may */
     JWT_BAD_SIGNATURE, /* the shared secret, or the key that it names, says no */
     JWT_CLAIMS,        /* a claim has the wrong type */
@@ -70,6 +70,10 @@ struct jwt_claims {
 enum jwt_verdict jwt_verify(const struct jwt_keys *const *sets, size_t n_sets, const char *token,
                             size_t n, const struct jwt_rules *rules,
                             struct jwt_claims *ret_claims) MUST_CHECK;
+
+/* What the token says its role is, believed by nobody: to warn of a mistaken configuration. False
+ * when it is no token or names none. */
+bool jwt_unverified_role(const char *token, size_t n, char role[JWT_ROLE_SIZE]);
 
 /* Random bytes as text that fits into a URL; owned. */
 char *jwt_base64url(const void *bytes, size_t n);

@@ -153,7 +153,8 @@ static void the_examples_of_rfc_7515_are_valid_until_they_expire(void **state)
         assert_int_equal(rfc(keys[i], tokens[i], 1300819380, "jim"), JWT_ISSUER);
         for (int other = 0; other < 3; other++) {
             if (other != i)
-                assert_int_equal(rfc(keys[other], tokens[i], 1300819380, "joe"), JWT_UNKNOWN_KEY);
+                assert_int_equal(rfc(keys[other], tokens[i], 1300819380, "joe"),
+                                 i == 0 ? JWT_ALGORITHM : JWT_UNKNOWN_KEY);
         }
     }
     for (int i = 0; i < 3; i++)
@@ -537,6 +538,20 @@ static void a_token_without_a_name_tries_a_bounded_number_of_keys(void **state)
     }
 }
 
+static void the_role_can_be_read_without_belief(void **state)
+{
+    struct world *w = *state;
+    char role[JWT_ROLE_SIZE] = "as before";
+    char *token = signer_token(w->other_rsa, "{\"alg\":\"none\"}", "{\"role\":\"anon\"}");
+    assert_true(jwt_unverified_role(token, strlen(token), role));
+    assert_string_equal(role, "anon");
+    assert_false(jwt_unverified_role("sb_secret_x", 11, role));
+    assert_false(jwt_unverified_role("e30.e30.e30", 11, role));
+    assert_false(jwt_unverified_role("", 0, role));
+    assert_string_equal(role, "anon");
+    free(token);
+}
+
 static void a_secret_is_long_enough_and_never_quoted(void **state)
 {
     (void)state;
@@ -569,6 +584,7 @@ int main(void)
         cmocka_unit_test(an_rsa_key_that_anybody_could_sign_for_is_passed_over),
         cmocka_unit_test(a_set_has_limits),
         cmocka_unit_test(a_token_without_a_name_tries_a_bounded_number_of_keys),
+        cmocka_unit_test(the_role_can_be_read_without_belief),
         cmocka_unit_test(a_secret_is_long_enough_and_never_quoted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
