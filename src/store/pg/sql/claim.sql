@@ -5,7 +5,8 @@
 CREATE OR REPLACE FUNCTION scriptorium.promote(now timestamptz, since timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     ids uuid[];
@@ -26,7 +27,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.uncap(cap integer, room integer)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     one record;
@@ -69,7 +71,8 @@ CREATE OR REPLACE FUNCTION scriptorium.look(
     OUT seen integer, OUT picked uuid[], OUT over_cap uuid[], OUT over_users uuid[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     WITH due AS MATERIALIZED (
@@ -109,7 +112,8 @@ END $$;
 -- now and commit a moment later; a sweep, once a second, reads from the very front.
 CREATE OR REPLACE FUNCTION scriptorium.raise_floors(sweep boolean) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     front bigint;
@@ -142,6 +146,7 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -172,13 +177,13 @@ BEGIN
         SELECT setval('scriptorium.vt_' || t.priority, t.tag)
         FROM (SELECT m.priority, max(m.tag) AS tag FROM mine m GROUP BY m.priority) t
         WHERE t.tag > scriptorium.vt(t.priority)
-    ), done AS (SELECT count(*) FROM times)
+    )
     SELECT r.id, r.user_id, r.workflow_id, r.fence,
            coalesce((SELECT x.run FROM scriptorium.run x WHERE x.job_id = r.id), 1),
            r.attempts, r.crashes, coalesce(r.max_retries, 3)::integer, r.priority::integer,
            scriptorium.us(r.created_at),
            greatest(0, scriptorium.us(now) - scriptorium.us(r.run_at)), r.generation_params::text
-    FROM rows r, done ORDER BY array_position(picked, r.id);
+    FROM rows r WHERE (SELECT count(*) FROM times) >= 0 ORDER BY array_position(picked, r.id);
 END $$;
 
 -- What was picked and could not be taken. A row that a client has locked goes behind, so that it
@@ -187,7 +192,8 @@ END $$;
 -- hide the job from us.
 CREATE OR REPLACE FUNCTION scriptorium.leave(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -215,7 +221,8 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
                created_us bigint, waited_us bigint, params text, next_due_us bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE

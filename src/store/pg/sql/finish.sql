@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION scriptorium.give_back(
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -37,6 +38,7 @@ CREATE OR REPLACE FUNCTION scriptorium.fail(ids uuid[], errors text[], now times
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -65,6 +67,7 @@ CREATE OR REPLACE FUNCTION scriptorium.complete(ids uuid[], scripts text[], meta
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -136,7 +139,8 @@ CREATE OR REPLACE FUNCTION scriptorium.finish_batch(
     errors text[], run_at_us bigint[], hook text)
 RETURNS TABLE (lost integer, sqlstate text, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE

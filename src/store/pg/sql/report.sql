@@ -18,7 +18,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.hold(jobs uuid[], fences bigint[]) RETURNS uuid[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -27,16 +28,16 @@ BEGIN
     SELECT array_agg(l.id) INTO locked FROM (
         SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (jobs) FOR NO KEY UPDATE SKIP LOCKED) l;
     RETURN (
-        SELECT array_agg(i.job) FILTER (WHERE q.job_id IS NOT NULL AND i.job = ANY (locked))
-        FROM unnest(jobs, fences) AS i (job, fence)
-        LEFT JOIN scriptorium.queue q ON q.job_id = i.job AND q.fence = i.fence AND q.fence > 0);
+        SELECT array_agg(i.job) FROM unnest(jobs, fences) AS i (job, fence), scriptorium.queue q
+        WHERE q.job_id = ANY (locked) AND q.job_id = i.job AND q.fence = i.fence AND q.fence > 0);
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.check_held(jobs uuid[], fences bigint[])
 RETURNS TABLE (lost integer)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     RETURN QUERY
@@ -50,7 +51,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.calm(ids uuid[], fences bigint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     UPDATE scriptorium.queue SET crashes = 0 WHERE job_id IN (
@@ -67,7 +69,8 @@ CREATE OR REPLACE FUNCTION scriptorium.add_text(
     calls uuid[], tokens bigint[], rates bigint[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -99,6 +102,7 @@ CREATE OR REPLACE FUNCTION scriptorium.write_progress(
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -118,7 +122,8 @@ CREATE OR REPLACE FUNCTION scriptorium.progress(
     texts bytea[], calls uuid[], output_tokens bigint[], rates bigint[])
 RETURNS TABLE (lost integer, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -215,7 +220,8 @@ CREATE OR REPLACE FUNCTION scriptorium.step_save(
     request_id text, error text, http_status integer)
 RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE

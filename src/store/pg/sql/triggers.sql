@@ -12,7 +12,8 @@
 CREATE OR REPLACE FUNCTION scriptorium.enqueue(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -36,7 +37,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.note_ended(ids uuid[], users uuid[], outcomes text[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     IF scriptorium.is_on('outbox') THEN
@@ -52,7 +54,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.drop_text(ids uuid[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     WITH gone AS (
@@ -70,7 +73,8 @@ END $$;
 -- Jobs whose row is gone: nothing of them stays but their calls.
 CREATE OR REPLACE FUNCTION scriptorium.forget(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     unfinished uuid[];
@@ -127,7 +131,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.after_update() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -168,8 +173,10 @@ BEGIN
                    scriptorium.priority(n.priority) AS p, q.state, q.priority AS queue_p,
                    q.user_id AS queue_u, f.job_id IS NOT NULL AS is_foreign
             FROM new_rows n
-            LEFT JOIN scriptorium.queue q ON q.job_id = n.id
-            LEFT JOIN scriptorium.foreign_job f ON f.job_id = n.id
+            LEFT JOIN LATERAL (SELECT o.* FROM scriptorium.queue o
+                               WHERE o.job_id = n.id LIMIT 1) q ON true
+            LEFT JOIN LATERAL (SELECT o.job_id FROM scriptorium.foreign_job o
+                               WHERE o.job_id = n.id LIMIT 1) f ON true
         ) w
     ) s;
     -- A row that runs is replaced, not changed: whoever works on it has lost it.
@@ -208,7 +215,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.move(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN

@@ -30,7 +30,8 @@ END $$;
 -- two saves, for half an interval of 100 ms more.
 CREATE OR REPLACE FUNCTION scriptorium.end_lost_calls() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     c record;
@@ -60,7 +61,8 @@ END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.worker_close(of_worker uuid) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     now timestamptz := scriptorium.clock();
@@ -87,7 +89,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rescue(by uuid, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     now timestamptz := scriptorium.clock();
