@@ -125,6 +125,59 @@ static void a_new_user_does_not_make_up_for_the_past(void **state)
     assert_true(late >= 9 && late <= 11);
 }
 
+/* One at a time, so that no single claim sees both users' jobs unless the tags bring them near. */
+static void a_latecomer_with_a_long_queue_does_not_starve_the_others(void **state)
+{
+    struct fixture *f = fixture(state);
+    static struct store_new_job many[300];
+    int late = 0;
+    for (int user = 1; user <= 2; user++) {
+        for (int i = 0; i < 300; i++)
+            many[i] = (struct store_new_job){.user_id = user_id(user)};
+        assert_int_equal(CALL(f, store_insert, many, 300)->err, OK);
+        if (user == 1)
+            finish_all(f, claim(f, 150, 0));
+    }
+    for (int i = 0; i < 40; i++) {
+        const struct store_result *r = claim(f, 1, 0);
+        late += claimed_of(r, 2);
+        finish_all(f, r);
+    }
+    assert_true(late >= 18 && late <= 22);
+}
+
+static size_t finish_those_of(struct fixture *f, const struct store_result *r, int user)
+{
+    static struct store_finish items[STORE_BATCH_MAX];
+    struct uuid id = user_id(user);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        if (uuid_equal(&r->claimed[i].user_id, &id))
+            items[n++] = (struct store_finish){
+                .job = r->claimed[i].id, .fence = r->claimed[i].fence, .outcome = STORE_COMPLETE};
+    }
+    assert_int_equal(CALL(f, store_finish, items, n)->err, OK);
+    return n;
+}
+
+/* The first user's 500 never end; the second user's 6000 must all get through beside the 5500 that
+ * the first one has waiting. */
+static void a_pile_behind_the_cap_does_not_stop_the_others(void **state)
+{
+    struct fixture *f = fixture(state);
+    static struct store_new_job many[1000];
+    for (int batch = 0; batch < 12; batch++) {
+        for (int i = 0; i < 1000; i++)
+            many[i] = (struct store_new_job){.user_id = user_id(1 + batch % 2)};
+        assert_int_equal(CALL(f, store_insert, many, 1000)->err, OK);
+    }
+    size_t done = 0;
+    for (int round = 0; round < 24 && done < 6000; round++)
+        done += finish_those_of(f, claim(f, 1000, 500), 2);
+    assert_int_equal(done, 6000);
+    assert_int_equal(CALL0(f, store_stats)->stats->running, 500);
+}
+
 static void nobody_runs_more_than_the_cap(void **state)
 {
     struct fixture *f = fixture(state);
@@ -228,6 +281,8 @@ const struct CMUnitTest claim_tests[] = {
     CASE(ten_users_with_equal_demand_get_equal_shares),
     CASE(one_job_is_not_held_up_by_another_users_thousand),
     CASE(a_new_user_does_not_make_up_for_the_past),
+    CASE(a_latecomer_with_a_long_queue_does_not_starve_the_others),
+    CASE(a_pile_behind_the_cap_does_not_stop_the_others),
     CASE(nobody_runs_more_than_the_cap),
     CASE(a_capped_user_does_not_hide_others),
     CASE(a_delayed_job_waits_for_its_time),

@@ -7,7 +7,7 @@
 #include "job/fair.h"
 
 /* A window is about three times what is wanted. When users at their cap fill it, a larger one is
- * looked at, and what that holds of theirs goes behind it: the next claim sees further. */
+ * looked at, and what that holds of theirs gets a later tag: the next claim sees further. */
 #define WINDOW_MIN  64
 #define WINDOW_WIDE 4096
 #define PROMOTE_MAX 10000 /* delayed jobs that become due in one claim */
@@ -110,20 +110,35 @@ static bool hides_others(const struct window *w, size_t wanted)
     return w->n == w->max && w->taken < wanted;
 }
 
+#define PRIORITY_MAX 10
+
+static enum err read_times(struct sqlite_store *s, int64_t *times)
+{
+    struct query *q = db_query(s->db, "SELECT priority, virtual_time FROM scriptorium_fair"
+                                      " WHERE priority BETWEEN 1 AND 10");
+    while (query_next(q))
+        times[query_get_int(q, 0)] = query_get_int(q, 1);
+    return db_error(s->db);
+}
+
+/* A user at the cap falls behind the virtual time, and a pile of old tags would stand before
+ * everybody else. Every other user's first job is at most one cost past the virtual time, so that
+ * is where the pile goes: behind them, in its old order. */
 static enum err push_back(struct sqlite_store *s, const struct window *w)
 {
-    for (size_t i = 0, later = 0; i < w->n; i++) {
+    int64_t times[PRIORITY_MAX + 1] = {0};
+    enum err e = read_times(s, times);
+    for (size_t i = 0, later = 0; i < w->n && e == OK; i++) {
         const struct fair_item *item = &w->items[i];
-        if (item->taken != -1 || item->priority != w->items[w->n - 1].priority)
+        int64_t now = times[item->priority];
+        if (item->taken != -1 || item->tag >= now)
             continue;
         struct query *q = db_query(s->db, "UPDATE scriptorium_queue SET tag = ? WHERE job_id = ?");
-        query_int(q, w->items[w->n - 1].tag + (int64_t)++later);
+        query_int(q, now + FAIR_COST * (int64_t)(2 + later++));
         query_text(q, w->ids[i]);
-        enum err e = query_run(q);
-        if (e != OK)
-            return e;
+        e = query_run(q);
     }
-    return OK;
+    return e;
 }
 
 /* ---- taking ---- */
@@ -206,7 +221,7 @@ static enum err advance_time(struct sqlite_store *s, const struct window *w)
     static const char sql[] = "UPDATE scriptorium_fair SET virtual_time = ?1"
                               " WHERE priority = ?2 AND virtual_time < ?1";
     enum err e = OK;
-    for (int priority = 1; priority <= 10 && e == OK; priority++) {
+    for (int priority = 1; priority <= PRIORITY_MAX && e == OK; priority++) {
         int64_t last = -1;
         for (size_t i = 0; i < w->taken; i++) {
             const struct fair_item *item = &w->items[w->order[i]];
