@@ -204,6 +204,7 @@ static struct auth_config auth_of(const struct server_life *s, const struct sett
                                 .jwt_secret = set->jwt_secret,
                                 .jwks_url = set->jwks_url,
                                 .issuer = set->issuer,
+                                .audience = set->audience,
                                 .http = s->workshop.http};
 }
 

@@ -286,6 +286,12 @@ const struct setting setting_table[SET_MAX] = {
                     .value = "TEXT",
                     .help = "who users' tokens must be from; not looked at unless given",
                     FIELD(YAML_F_STRING, issuer)},
+    [SET_AUDIENCE] = {.name = "auth.audience",
+                      .from = FROM_ENV | FROM_FILE,
+                      .env = {"SCRIPTORIUM_JWT_AUDIENCE"},
+                      .value = "TEXT",
+                      .help = "whom users' tokens must be for; not looked at unless given",
+                      FIELD(YAML_F_STRING, audience)},
 
     [SET_STATUS] = {.name = "status",
                     .from = FROM_OPTION,

@@ -59,6 +59,7 @@ enum setting_id {
     SET_JWT_SECRET,
     SET_JWKS_URL,
     SET_ISSUER,
+    SET_AUDIENCE,
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
@@ -84,7 +85,7 @@ struct settings {
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us;
     int64_t seed;
     char *listen, *sim_key;
-    char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer;
+    char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
