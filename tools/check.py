@@ -182,7 +182,7 @@ def tidy(units):
     done = subprocess.run(["xargs", "-P", JOBS, "-n", "4", "clang-tidy", "-p", CHECK, "--quiet",
                            "--extra-arg=-Wno-unknown-warning-option", "--warnings-as-errors=*"], cwd=ROOT, input="\n".join(units),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    lines = [l for l in done.stdout.splitlines() if not l.endswith("warnings generated.")]
+    lines = [l for l in done.stdout.splitlines() if not re.fullmatch(r"\d+ warnings? generated\.", l)]
     return done.returncode, "\n".join(lines)
 
 
