@@ -51,6 +51,7 @@ docs: all ## writes the tables in docs/ from the program's own
 	@tools/docs.sh $(BUILD)/scriptorium
 
 install: all ## into PREFIX, with the man page and shell completion
+	@meson configure $(BUILD) --prefix=$(PREFIX)
 	@meson install -C $(BUILD) --quiet
 
 clean:
