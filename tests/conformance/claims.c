@@ -210,7 +210,7 @@ static void a_capped_user_does_not_hide_others(void **state)
 static void a_delayed_job_waits_for_its_time(void **state)
 {
     struct fixture *f = fixture(state);
-    int64_t at = loop_wall(f->loop) + 30 * SECOND;
+    int64_t at = wall(f) + 30 * SECOND;
     struct uuid id = add_job_at(f, 1, 9, at);
     const struct store_result *r = claim(f, 5, 0);
     assert_int_equal(r->n, 0);
@@ -229,7 +229,7 @@ static void delayed_jobs_do_not_hold_up_due_ones(void **state)
 {
     struct fixture *f = fixture(state);
     for (int i = 0; i < 100; i++)
-        add_job_at(f, 1, 10, loop_wall(f->loop) + 3600 * SECOND);
+        add_job_at(f, 1, 10, wall(f) + 3600 * SECOND);
     struct uuid due = add_job_at(f, 2, 1, 0);
     struct store_claimed c = claim_one(f);
     assert_true(uuid_equal(&c.id, &due));

@@ -1,6 +1,7 @@
 /* In: a plug. Out: the suite run against it. Here: a fresh database for each test, and waiting. */
 #include "conformance.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,9 +215,27 @@ bool raw(struct fixture *f, const char *sql, const struct uuid *id)
     return ok;
 }
 
+void assert_json(const struct fixture *f, const char *got, const char *want)
+{
+    if (!f->plug->json_form) {
+        assert_string_equal(got, want);
+        return;
+    }
+    json_t *a = got == NULL ? NULL : json_loads(got, 0, NULL), *b = json_loads(want, 0, NULL);
+    assert_non_null(a);
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+}
+
 void pass(struct fixture *f, int64_t us)
 {
     f->plug->pass(f->db, f->loop, us);
+}
+
+int64_t wall(const struct fixture *f)
+{
+    return f->plug->now != NULL ? f->plug->now(f->db, f->loop) : loop_wall(f->loop);
 }
 
 struct uuid open_worker(struct fixture *f, int64_t lease_us)

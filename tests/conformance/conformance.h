@@ -18,12 +18,16 @@
 
 struct conformance_plug {
     const char *name;
+    bool shared;    /* several engines: none may think itself alone, and an answer that got lost may
+                       be asked for again */
+    bool json_form; /* JSON comes back as a value, in the database's own spelling */
     void *(*make)(void);        /* an empty database */
     void (*drop)(void *db);     /* and away with it */
     struct loop *(*loop)(void); /* whose time `pass` moves */
     /* The first handle is the engine's; others belong to other programs. */
     struct store *(*open)(void *db, struct loop *loop, bool engine);
     void (*pass)(void *db, struct loop *loop, int64_t us); /* time goes by for the store */
+    int64_t (*now)(void *db, struct loop *loop);           /* its wall clock; NULL: the loop's */
     /* A client's statement on a connection of its own. Booleans and dates are not needed; ids are
      * text literals. False when it failed. */
     bool (*raw)(void *db, const char *sql);
@@ -75,7 +79,11 @@ enum store_lost check_one(struct fixture *f, const struct store_claimed *c);
 /* A client's statement about one job: SQL with one %s for its id. */
 bool raw(struct fixture *f, const char *sql, const struct uuid *id);
 void pass(struct fixture *f, int64_t us);
+int64_t wall(const struct fixture *f); /* the store's wall clock */
 struct uuid open_worker(struct fixture *f, int64_t lease_us);
+
+/* JSON text as the store gives it back. */
+void assert_json(const struct fixture *f, const char *got, const char *want);
 
 extern const struct CMUnitTest jobs_tests[], trigger_tests[], claim_tests[], attempt_tests[],
     worker_tests[], random_tests[];

@@ -111,6 +111,10 @@ static void closing_a_worker_gives_its_jobs_back(void **state)
 static void a_restart_takes_everything_of_the_engine_before(void **state)
 {
     struct fixture *f = fixture(state);
+    if (f->plug->shared) {
+        assert_int_equal(rescue(f, NULL)->count, 0);
+        return;
+    }
     add_job(f, 1);
     add_job(f, 2);
     claim(f, 2, 0);
@@ -183,7 +187,7 @@ static void the_open_calls_of_the_dead_are_closed_as_estimates(void **state)
     struct fixture *f = fixture(state);
     struct uuid id = add_job(f, 1), dead = open_worker(f, LEASE);
     struct store_claimed c = claim_as(f, &dead);
-    struct store_call call = {.id = uuid_new(loop_wall(f->loop)),
+    struct store_call call = {.id = uuid_new(wall(f)),
                               .job = id,
                               .user_id = c.user_id,
                               .worker = dead,

@@ -47,14 +47,14 @@ BEGIN
         SELECT t.tokens, t.rate INTO saved FROM scriptorium.step_text t
         WHERE t.job_id = c.job_id AND t.call = c.id ORDER BY t.tokens DESC, t.at DESC LIMIT 1;
         IF saved.tokens >= c.saved_output THEN
-            produced := saved.tokens + greatest(0, (saved.rate * 100000 + 1000000) / 2000000);
+            produced := saved.tokens + greatest(0, (saved.rate * 280000 + 1000000) / 2000000);
         ELSE
-            produced := c.saved_output + greatest(0, (c.saved_rate * 100000 + 1000000) / 2000000);
+            produced := c.saved_output + greatest(0, (c.saved_rate * 280000 + 1000000) / 2000000);
         END IF;
         PERFORM scriptorium.end_call(
             c.id, 2, c.estimated_input, produced, 0, 0, 0,
-            ((c.estimated_input::numeric * c.price_input + produced::numeric * c.price_output
-              + 500000) / 1000000)::bigint,
+            round((c.estimated_input::numeric * c.price_input + produced::numeric * c.price_output)
+                  / 1000000)::bigint,
             NULL, NULL, 'the process that made the call ended before the call did', 0);
     END LOOP;
 END $$;

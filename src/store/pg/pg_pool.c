@@ -1,0 +1,405 @@
+/* In: ops. Out: each on a connection of its lane, its result, or why there is no connection. */
+#include "store/pg/pg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define DEPTH           32 /* statements in flight on one connection */
+#define BACKOFF_MIN_US  (100 * USEC_PER_MSEC)
+#define BACKOFF_MAX_US  (5 * USEC_PER_SEC)
+#define PAUSE_MIN_US    (20 * USEC_PER_MSEC)
+#define PAUSES_MAX      6                  /* 20 ms doubled so often: 1.3 s in all */
+#define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
+
+static void pump(struct pg_store *s);
+
+int64_t pg_backoff(struct rng *rng, int failures)
+{
+    int64_t us = BACKOFF_MIN_US << (failures < 6 ? failures : 6);
+    if (us > BACKOFF_MAX_US)
+        us = BACKOFF_MAX_US;
+    return us / 2 + (int64_t)(rng_unit(rng) * (double)us);
+}
+
+/* ---- the end of an op ---- */
+
+static void finish(struct pg_task *t)
+{
+    struct pg_store *s = t->store;
+    struct store_op *op = t->op;
+    s->n_tasks--;
+    if (op->result.err == OK && (op->changed || pg_verb_of(op->verb)->changes))
+        pg_hint(s);
+    store_op_done(&s->base, op);
+}
+
+static void fail(struct pg_task *t, const struct pg_failure *f)
+{
+    store_op_fail(t->op, f->err, "%s", f->msg.text);
+    finish(t);
+}
+
+/* ---- lanes ---- */
+
+static void lane_add(struct pg_lane *lane, struct pg_task *t)
+{
+    t->next = NULL;
+    *lane->tail = t;
+    lane->tail = &t->next;
+}
+
+static struct pg_task *lane_take(struct pg_lane *lane)
+{
+    struct pg_task *t = lane->head;
+    lane->head = t->next;
+    if (lane->head == NULL)
+        lane->tail = &lane->head;
+    return t;
+}
+
+static struct pg_task *lane_take_all(struct pg_lane *lane)
+{
+    struct pg_task *list = lane->head;
+    lane->head = NULL;
+    lane->tail = &lane->head;
+    return list;
+}
+
+static void fail_list(struct pg_task *list, const struct pg_failure *f)
+{
+    struct pg_failure copy = *f;
+    for (struct pg_task *next; list != NULL; list = next) {
+        next = list->next;
+        fail(list, &copy);
+    }
+}
+
+/* ---- waiting for a connection: at most wait_us, then the caller is told why ---- */
+
+static void on_wait(void *ctx);
+
+static void watch_waiting(struct pg_store *s)
+{
+    int64_t first = INT64_MAX;
+    for (int i = 0; i < LANE_MAX; i++) {
+        if (s->lanes[i].head != NULL && s->lanes[i].head->until_us < first)
+            first = s->lanes[i].head->until_us;
+    }
+    if (first == INT64_MAX)
+        timer_stop(s->base.loop, &s->wait_timer);
+    else
+        timer_set(s->base.loop, &s->wait_timer, first, on_wait, s);
+}
+
+static bool lane_has_connection(const struct pg_store *s, const struct pg_lane *lane)
+{
+    for (int i = lane->first; i < lane->first + lane->n; i++) {
+        if (s->members[i].usable)
+            return true;
+    }
+    return false;
+}
+
+static struct pg_failure why_not(const struct pg_store *s)
+{
+    struct pg_failure f = s->last;
+    if (f.err == OK) {
+        f.err = ERR_CONNECT;
+        (void)err_set(&f.msg, f.err, "%s: the database does not answer; it is tried again",
+                      s->url->label);
+    }
+    return f;
+}
+
+/* With a connection there is a queue in front of it; its requests have deadlines of their own. */
+static void on_wait(void *ctx)
+{
+    struct pg_store *s = ctx;
+    int64_t now = loop_now(s->base.loop);
+    for (int i = 0; i < LANE_MAX; i++) {
+        struct pg_lane *lane = &s->lanes[i];
+        bool connected = lane_has_connection(s, lane);
+        while (lane->head != NULL && lane->head->until_us <= now) {
+            if (connected) {
+                lane->head->until_us = now + s->wait_us;
+                continue;
+            }
+            struct pg_failure f = why_not(s);
+            fail(lane_take(lane), &f);
+        }
+    }
+    watch_waiting(s);
+}
+
+/* ---- pausing: a row or the server was busy ---- */
+
+static void resume(void *ctx)
+{
+    struct pg_store *s = ctx;
+    struct pg_task *list = s->paused;
+    int64_t now = loop_now(s->base.loop);
+    while (list != NULL && list->again_us <= now) {
+        struct pg_task *t = list;
+        list = t->next;
+        t->until_us = now + s->wait_us;
+        lane_add(&s->lanes[pg_verb_of(t->op->verb)->lane], t);
+    }
+    s->paused = list;
+    if (list != NULL)
+        timer_set(s->base.loop, &s->pause_timer, list->again_us, resume, s);
+    pump(s);
+}
+
+static void pause_task(struct pg_task *t)
+{
+    struct pg_store *s = t->store;
+    int64_t us = PAUSE_MIN_US << t->tries++;
+    t->again_us = loop_now(s->base.loop) + us + (int64_t)(rng_unit(&s->rng) * (double)us / 4);
+    struct pg_task **at = &s->paused;
+    while (*at != NULL && (*at)->again_us <= t->again_us)
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    timer_set(s->base.loop, &s->pause_timer, s->paused->again_us, resume, s);
+}
+
+static void busy(struct pg_task *t, const struct pg_failure *why)
+{
+    if (t->tries < PAUSES_MAX && !t->store->closing)
+        pause_task(t);
+    else if (why != NULL)
+        fail(t, why);
+    else {
+        store_op_fail(t->op, ERR_BUSY,
+                      "%s: a client holds the row in an open transaction; it is tried again",
+                      t->store->url->label);
+        finish(t);
+    }
+}
+
+/* ---- sending ---- */
+
+static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f)
+{
+    struct pg_task *t = ctx;
+    struct pg_store *s = t->store;
+    if (t->op->verb == VERB_CLAIM) {
+        bool unsure = res == NULL && f->drop;
+        if (unsure || t->claim_again)
+            s->claim_unsure = unsure || (res == NULL && f->err != ERR_LOST);
+    }
+    if (res == NULL && f->again)
+        busy(t, f);
+    else if (res == NULL)
+        fail(t, f);
+    else if (pg_verb_take(t, res))
+        busy(t, NULL);
+    else
+        finish(t);
+    pump(s);
+}
+
+static void send(struct pg_task *t, struct pg_member *m)
+{
+    struct pg_store *s = t->store;
+    pg_params_init(&s->params);
+    const char *sql = pg_verb_put(t, &s->params);
+    if (s->params.err != OK) {
+        store_op_fail(t->op, s->params.err, "one request holds more than %u bytes",
+                      PG_PARAMS_BYTES_MAX);
+        pg_give_back(s, t->op);
+        s->n_tasks--;
+        return;
+    }
+    t->request = (struct pg_request){
+        .timeout_us = s->statement_us + ANSWER_EXTRA_US, .done = on_result, .ctx = t};
+    pg_conn_send(m->conn, &t->request, sql, &s->params);
+}
+
+/* The ready member with the least to do, or NULL. */
+static struct pg_member *least_busy(struct pg_store *s, const struct pg_lane *lane)
+{
+    struct pg_member *best = NULL;
+    for (int i = lane->first; i < lane->first + lane->n; i++) {
+        struct pg_member *m = &s->members[i];
+        if (m->usable && pg_conn_in_flight(m->conn) < DEPTH &&
+            (best == NULL || pg_conn_in_flight(m->conn) < pg_conn_in_flight(best->conn)))
+            best = m;
+    }
+    return best;
+}
+
+static void connect_now(void *ctx)
+{
+    struct pg_member *m = ctx;
+    if (pg_conn_is_closed(m->conn))
+        pg_conn_open(m->conn);
+}
+
+/* Opens one more connection when all open ones of the lane are at work. */
+static void widen(struct pg_store *s, const struct pg_lane *lane)
+{
+    struct pg_member *closed = NULL;
+    for (int i = lane->first; i < lane->first + lane->n; i++) {
+        struct pg_member *m = &s->members[i];
+        if (!pg_conn_is_closed(m->conn) && (!m->usable || pg_conn_in_flight(m->conn) == 0))
+            return; /* it is coming, or idle */
+        if (closed == NULL && pg_conn_is_closed(m->conn))
+            closed = m;
+    }
+    if (closed != NULL && !timer_is_set(&closed->retry))
+        connect_now(closed);
+}
+
+static void pump(struct pg_store *s)
+{
+    for (int i = 0; i < LANE_MAX; i++) {
+        struct pg_lane *lane = &s->lanes[i];
+        if (lane->head != NULL)
+            widen(s, lane);
+        struct pg_member *m;
+        while (lane->head != NULL && (m = least_busy(s, lane)) != NULL)
+            send(lane_take(lane), m);
+    }
+    watch_waiting(s);
+}
+
+void pg_pool_submit(struct pg_store *s, struct store_op *op)
+{
+    struct pg_task *t = arena_alloc(&op->arena, sizeof *t);
+    t->op = op;
+    t->store = s;
+    t->until_us = loop_now(s->base.loop) + s->wait_us;
+    s->n_tasks++;
+    lane_add(&s->lanes[pg_verb_of(op->verb)->lane], t);
+    pump(s);
+}
+
+bool pg_pool_send(struct pg_store *s, struct pg_request *r, const char *sql,
+                  const struct pg_params *p)
+{
+    for (int i = s->n_members - 1; i >= 0; i--) {
+        if (s->members[i].usable) {
+            pg_conn_send(s->members[i].conn, r, sql, p);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- connections ---- */
+
+static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why)
+{
+    struct pg_member *m = ctx;
+    struct pg_store *s = m->store;
+    struct pg_failure f = *why;
+    struct arena arena = {0};
+    if (res != NULL) {
+        struct pg_reader r = pg_reader_new(res, &arena, 2);
+        bool standby = pg_get_bool(&r);
+        int64_t version = pg_get_int(&r);
+        if (standby)
+            pg_error_of_state("25006", "it is in recovery", s->url->label, &f);
+        else
+            f = (struct pg_failure){.err = pg_schema_check(s->url->label, version, &f.msg),
+                                    .lasting = true,
+                                    .msg = f.msg};
+    }
+    if (f.err == OK) {
+        m->usable = true;
+        m->failures = 0;
+        s->last = (struct pg_failure){0};
+        pump(s);
+    } else if (!pg_conn_is_closed(m->conn)) {
+        pg_conn_fail(m->conn, &f);
+    }
+}
+
+static void on_ready(void *ctx)
+{
+    struct pg_member *m = ctx;
+    struct pg_params none = {0};
+    m->greeting = (struct pg_request){
+        .timeout_us = m->store->statement_us + ANSWER_EXTRA_US, .done = greeted, .ctx = m};
+    pg_conn_send(m->conn, &m->greeting, "SELECT pg_is_in_recovery(), scriptorium.version()", &none);
+}
+
+/* What waits goes on waiting, unless an operator must act first. */
+static void on_closed(void *ctx, const struct pg_failure *f)
+{
+    struct pg_member *m = ctx;
+    struct pg_store *s = m->store;
+    int i = (int)(m - s->members);
+    m->usable = false;
+    s->last = *f;
+    timer_set(s->base.loop, &m->retry, loop_now(s->base.loop) + pg_backoff(&s->rng, m->failures++),
+              connect_now, m);
+    for (int k = 0; k < LANE_MAX && f->lasting; k++) {
+        struct pg_lane *lane = &s->lanes[k];
+        if (i >= lane->first && i < lane->first + lane->n && !lane_has_connection(s, lane))
+            fail_list(lane_take_all(lane), f);
+    }
+    watch_waiting(s);
+}
+
+void pg_pool_schema_changed(struct pg_store *s)
+{
+    for (int i = 0; i < s->n_members; i++) {
+        s->members[i].failures = 0;
+        timer_stop(s->base.loop, &s->members[i].retry);
+    }
+    s->last = (struct pg_failure){0};
+    pump(s);
+}
+
+void pg_pool_init(struct pg_store *s, int members)
+{
+    s->members = mem_array((size_t)members, sizeof *s->members);
+    s->n_members = members;
+    for (int i = 0; i < members; i++) {
+        struct pg_conn_config config = {.url = s->url,
+                                        .name = s->name,
+                                        .options = s->options,
+                                        .on_ready = on_ready,
+                                        .on_closed = on_closed,
+                                        .ctx = &s->members[i]};
+        s->members[i].store = s;
+        s->members[i].conn = pg_conn_new(s->base.loop, &config);
+    }
+    int lease = members > 1 ? 1 : 0, any = members > 2 ? 2 : lease;
+    s->lanes[LANE_WRITE] = (struct pg_lane){.first = 0, .n = 1};
+    s->lanes[LANE_LEASE] = (struct pg_lane){.first = lease, .n = 1};
+    s->lanes[LANE_ANY] = (struct pg_lane){.first = any, .n = members - any};
+    for (int i = 0; i < LANE_MAX; i++)
+        s->lanes[i].tail = &s->lanes[i].head;
+}
+
+void pg_pool_abandon(struct pg_store *s)
+{
+    struct pg_failure f = {.err = ERR_CLOSED, .drop = true};
+    (void)err_set(&f.msg, ERR_CLOSED, "%s: the store is closed", s->url->label);
+    struct pg_task *paused = s->paused;
+    s->paused = NULL;
+    fail_list(paused, &f);
+    for (int i = 0; i < s->n_members; i++) {
+        if (!pg_conn_is_closed(s->members[i].conn))
+            pg_conn_fail(s->members[i].conn, &f);
+    }
+    for (int i = 0; i < LANE_MAX; i++)
+        fail_list(lane_take_all(&s->lanes[i]), &f);
+}
+
+void pg_pool_free(struct pg_store *s)
+{
+    for (int i = 0; i < s->n_members; i++) {
+        pg_conn_free(s->members[i].conn);
+        timer_stop(s->base.loop, &s->members[i].retry);
+    }
+    timer_stop(s->base.loop, &s->wait_timer);
+    timer_stop(s->base.loop, &s->pause_timer);
+    pg_params_free(&s->params);
+    free(s->members);
+}
