@@ -119,8 +119,21 @@ static enum err check_jwks_url(const struct auth_config *config, struct errmsg *
     return OK;
 }
 
+/* Whoever sits on the way could put in keys of their own. */
+static void warn_of_plain_http(const char *url)
+{
+    static const char *const fine[] = {"https:", "http://127.", "http://localhost", "http://[::1]"};
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        if (strncasecmp(url, fine[i], strlen(fine[i])) == 0)
+            return;
+    }
+    log_warn(NULL, "the JWK set is fetched without TLS: who can change it on its way can make "
+                   "tokens; use https unless the network is your own");
+}
+
 static void start_jwks(struct auth *a, struct keys *k, const struct auth_config *config)
 {
+    warn_of_plain_http(config->jwks_url);
     k->source = jwks_http_new(config->http, config->jwks_url);
     struct jwks_source source = jwks_http_source(k->source);
     k->jwks = jwks_new(a->loop, &source, rng_seed_from_os());

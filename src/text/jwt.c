@@ -207,7 +207,7 @@ enum jwt_verdict jwt_verify(const struct jwt_keys *const *sets, size_t n_sets, c
     verdict = jws == NULL ? JWT_MALFORMED : verify_jws(jws, &h, sets, n_sets, rules, ret_claims);
     cjose_jws_release(jws);
     json_decref(h.json);
-    ERR_clear_error(); /* what a refused key left there would confuse the next TLS call */
+    ERR_clear_error(); /* as in jwt_keys_parse() */
     return verdict;
 }
 

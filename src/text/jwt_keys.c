@@ -1,6 +1,7 @@
 /* In: a shared secret, or a public JWK set. Out: keys, each bound to one algorithm for good. */
 #include "text/jwt_impl.h"
 
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,7 @@ enum err jwt_keys_parse(const char *text, size_t n, struct jwt_keys **ret_keys, 
                 keys->count++;
         }
         *ret_keys = keys;
+        ERR_clear_error(); /* what a broken key left there would confuse the next TLS call */
     }
     json_decref(json);
     return e;
