@@ -300,13 +300,15 @@ static void a_service_key_is_the_operators_where_it_is_configured(void **state)
 {
     struct world *w = *state;
     char *cut = mem_strndup(OPAQUE, strlen(OPAQUE) - 1), *more = mem_printf("%sx", OPAQUE);
-    char *wrong = mem_strdup(OPAQUE), *upper = mem_strdup(OPAQUE);
+    char *wrong = mem_strdup(OPAQUE), *upper = mem_strdup(OPAQUE), *last = mem_strdup(OPAQUE);
     wrong[0] = 't';
     upper[10] = 'n';
+    last[strlen(last) - 1] = 'y';
     const char *bad[] = {cut,
                          more,
                          wrong,
                          upper,
+                         last,
                          "",
                          "null",
                          "undefined",
@@ -329,6 +331,7 @@ static void a_service_key_is_the_operators_where_it_is_configured(void **state)
     free(more);
     free(wrong);
     free(upper);
+    free(last);
 }
 
 static void the_bearer_decides_when_there_is_one(void **state)

@@ -179,6 +179,14 @@ static void failures_are_retried_ever_more_slowly_but_within_90_seconds(void **s
     assert_true(silence(w) <= 2 * SEC);
 }
 
+static void an_unknown_key_puts_no_retry_off(void **state)
+{
+    struct world *w = *state;
+    fail_once(w);
+    jwks_want(w->jwks);
+    assert_true(silence(w) <= 2 * SEC);
+}
+
 static void a_source_that_never_answers_is_given_up(void **state)
 {
     struct world *w = *state;
@@ -205,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_set_takes_all_keys_away, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_are_retried_ever_more_slowly_but_within_90_seconds,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_key_puts_no_retry_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_source_that_never_answers_is_given_up, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -346,6 +346,25 @@ static void a_token_is_three_parts_of_base64url(void **state)
     free(two);
 }
 
+/* The last character of a signature holds bits that mean nothing: they must be nought, or one token
+ * could be written in several ways. */
+static void a_token_is_written_in_one_way(void **state)
+{
+    struct world *w = *state;
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const struct signer *signers[] = {w->secret, w->ec};
+    const char *headers[] = {"{\"alg\":\"HS256\"}", "{\"alg\":\"ES256\"}"};
+    for (int s = 0; s < 2; s++) {
+        char *token = signer_token(signers[s], headers[s], "{}");
+        char *last = token + strlen(token) - 1;
+        assert_int_equal(verify_now(w, token), JWT_VALID);
+        *last = alphabet[(strchr(alphabet, *last) - alphabet) ^ 1];
+        assert_int_equal(verify_now(w, token), JWT_MALFORMED);
+        free(token);
+    }
+}
+
 static void one_changed_character_spoils_a_token(void **state)
 {
     struct world *w = *state;
@@ -577,6 +596,7 @@ int main(void)
         cmocka_unit_test(the_header_does_not_choose_how_a_key_is_used),
         cmocka_unit_test(a_public_key_is_never_a_shared_secret),
         cmocka_unit_test(a_token_is_three_parts_of_base64url),
+        cmocka_unit_test(a_token_is_written_in_one_way),
         cmocka_unit_test(one_changed_character_spoils_a_token),
         cmocka_unit_test(a_token_past_its_limit_is_not_looked_at),
         cmocka_unit_test(keys_that_may_not_verify_are_passed_over),
