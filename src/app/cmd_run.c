@@ -249,7 +249,7 @@ static void work(struct session *s)
                                    .cap_per_user = (int)set->cap_per_user,
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
-                                   .sole = true,
+                                   .sole = !s->context.shared,
                                    .worker_name = name};
     struct context *c = &s->context;
     s->engine = engine_new(c->loop, c->store, s->workshop.provider, s->workshop.pacer,

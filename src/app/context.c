@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/pg/store_pg.h"
 #include "store/sqlite/store_sqlite.h"
 
 /* The path of a sqlite: URL; a path alone will do as well. NULL: another kind of store. */
@@ -11,9 +12,34 @@ static const char *sqlite_path(const char *url)
 {
     if (strncmp(url, "sqlite:", 7) == 0) {
         url += 7;
-        return strncmp(url, "///", 3) == 0 ? url + 2 : url;
+        return url[0] == '/' && url[1] == '/' && url[2] == '/' ? url + 2 : url;
     }
     return strstr(url, "://") == NULL ? url : NULL;
+}
+
+static bool is_postgres(const char *url)
+{
+    return strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0;
+}
+
+static enum err open_pg(struct context *c, struct errmsg *msg)
+{
+    const struct settings *set = &c->inv->set;
+    struct store_pg_config config = {.url = set->database,
+                                     .listen_url = set->listen_url,
+                                     .pool = (int)set->pool,
+                                     .schema = set->schema,
+                                     .engine_role = set->engine_role};
+    c->shared = true;
+    return store_pg_open(c->loop, &config, &c->store, msg);
+}
+
+static enum err open_sqlite(struct context *c, const char *path, unsigned flags, struct errmsg *msg)
+{
+    struct store_sqlite_config config = {.path = path,
+                                         .engine = (flags & CONTEXT_ENGINE) != 0,
+                                         .create = (flags & CONTEXT_CREATE) != 0};
+    return store_sqlite_open(c->loop, &config, &c->store, msg);
 }
 
 int context_open(struct context *c, struct invocation *inv, unsigned flags)
@@ -21,20 +47,18 @@ int context_open(struct context *c, struct invocation *inv, unsigned flags)
     memset(c, 0, sizeof *c);
     c->inv = inv;
     const char *url = inv->set.database, *path = sqlite_path(url);
-    if (path == NULL && strncmp(url, "postgres", 8) == 0)
+    bool postgres = is_postgres(url);
+    if (!postgres && (path == NULL || path[0] == '\0'))
         return command_fail(inv, EXIT_USAGE,
-                            "this build has the embedded store only; use --database sqlite:PATH");
-    if (path == NULL || path[0] == '\0')
-        return command_fail(inv, EXIT_USAGE, "the database must be given as sqlite:PATH");
+                            "the database must be given as sqlite:PATH or postgres://...");
     if (loop_new(&c->loop) != OK)
         return command_fail(inv, EXIT_WORK_FAILED, "the event loop cannot be started");
     struct errmsg msg = {""};
-    struct store_sqlite_config config = {.path = path,
-                                         .engine = (flags & CONTEXT_ENGINE) != 0,
-                                         .create = (flags & CONTEXT_CREATE) != 0};
-    if (store_sqlite_open(c->loop, &config, &c->store, &msg) != OK) {
+    enum err e = postgres ? open_pg(c, &msg) : open_sqlite(c, path, flags, &msg);
+    if (e != OK) {
         context_close(c);
-        return command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
+        return command_fail(inv, postgres && e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED, "%s",
+                            msg.text);
     }
     return EXIT_DONE;
 }

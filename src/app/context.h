@@ -12,6 +12,7 @@ struct context {
     struct invocation *inv;
     struct loop *loop;
     struct store *store;
+    bool shared; /* other engines may work on the same store */
 };
 
 enum {

@@ -288,12 +288,11 @@ static int open_api(struct server_life *s)
 static void open_engine(struct server_life *s)
 {
     const struct settings *set = settings_of(s);
-    bool embedded = strncmp(set->database, "postgres", 8) != 0;
     struct engine_config config = {.slots = slots_of(set),
                                    .cap_per_user = (int)set->cap_per_user,
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
-                                   .sole = embedded,
+                                   .sole = !s->context.shared,
                                    .worker_name = s->worker};
     s->engine =
         engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,

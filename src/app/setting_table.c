@@ -1,6 +1,8 @@
 /* In: nothing. Out: the one table of everything that can be set, and from where. */
 #include "app/settings.h"
 
+#include "store/pg/store_pg.h"
+
 #define FIELD(kind, member) .field = {.type = (kind), .offset = offsetof(struct settings, member)}
 #define RANGE(kind, member, least, most)                                                           \
     .field = {.type = (kind),                                                                      \
@@ -17,7 +19,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"anthropic", "auth", NULL};
+const char *const setting_groups[] = {"postgres", "anthropic", "auth", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -26,8 +28,37 @@ const struct setting setting_table[SET_MAX] = {
                       .secret = false,
                       .value = "URL",
                       .fallback = "sqlite:scriptorium.db",
-                      .help = "where the jobs are: sqlite:PATH",
+                      .help = "where the jobs are: sqlite:PATH or postgres://...",
                       FIELD(YAML_F_STRING, database)},
+    [SET_LISTEN_URL] = {.name = "postgres.listen_url",
+                        .from = FROM_ENV | FROM_FILE,
+                        .secret = true,
+                        .env = {"SCRIPTORIUM_LISTEN_URL"},
+                        .value = "URL",
+                        .help =
+                            "the server itself, when the database URL goes to a pooler: changes "
+                            "are then told at once instead of found by polling",
+                        FIELD(YAML_F_STRING, listen_url)},
+    [SET_POOL] = {.name = "postgres.pool",
+                  .from = FROM_ENV | FROM_FILE,
+                  .env = {"SCRIPTORIUM_POOL"},
+                  .value = "N",
+                  .fallback = "4",
+                  .help = "connections of one process, besides the one that listens",
+                  RANGE(YAML_F_INT, pool, 1, STORE_PG_POOL_MAX)},
+    [SET_SCHEMA] = {.name = "postgres.schema",
+                    .from = FROM_ENV | FROM_FILE,
+                    .env = {"SCRIPTORIUM_SCHEMA"},
+                    .value = "NAME",
+                    .fallback = "public",
+                    .help = "where migrate finds or makes script_generation_jobs",
+                    FIELD(YAML_F_STRING, schema)},
+    [SET_ENGINE_ROLE] = {.name = "postgres.engine_role",
+                         .from = FROM_ENV | FROM_FILE,
+                         .env = {"SCRIPTORIUM_ENGINE_ROLE"},
+                         .value = "ROLE",
+                         .help = "whom migrate lets work the queue; default: who migrates",
+                         FIELD(YAML_F_STRING, engine_role)},
     [SET_CONFIG] = {.name = "config",
                     .from = FROM_OPTION | FROM_ENV,
                     .env = {"SCRIPTORIUM_CONFIG"},

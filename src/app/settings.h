@@ -13,6 +13,10 @@
 
 enum setting_id {
     SET_DATABASE,
+    SET_LISTEN_URL,
+    SET_POOL,
+    SET_SCHEMA,
+    SET_ENGINE_ROLE,
     SET_CONFIG,
     SET_LOG_LEVEL,
     SET_LOG_FORMAT,
@@ -73,6 +77,8 @@ enum { MODE_CONTINUOUS, MODE_TRIGGERED };
 
 struct settings {
     char *database, *config;
+    char *listen_url, *schema, *engine_role; /* PostgreSQL */
+    int64_t pool;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run;
     char *topic, *params, *user, *idempotency_key, *status;

@@ -63,7 +63,7 @@ test('values that cannot be are refused with exit 2, naming the option', (t) => 
     [['backup'], /FILE is missing/],
     [['stats', 'now'], /'now' is one argument too many/],
     [['simulate', '--listen', 'here'], /'here' is no ADDRESS:PORT/],
-    [['stats', '--database', 'postgres://localhost/x'], /embedded store only/],
+    [['stats', '--database', 'mysql://localhost/x'], /sqlite:PATH or postgres:/],
   ]) {
     const done = run(dir, args);
     assert.equal(done.code, 2, `${args.join(' ')}: ${done.err}`);
