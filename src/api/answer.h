@@ -5,10 +5,11 @@
 
 #include <stdbool.h>
 
+#include "api/job_json.h"
 #include "api/request.h"
 #include "base/buf.h"
 
-#define API_ANSWER_MAX ((size_t)64 << 20) /* a page of a thousand jobs, or one with its script */
+#define API_ANSWER_MAX JOB_JSON_MAX /* the largest there is */
 
 void api_answer_json(struct api_request *rq, int status, const struct buf *json);
 /* `headers`: as in http_reply(), added to the usual ones; may be NULL. */

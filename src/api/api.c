@@ -216,4 +216,6 @@ void api_engine_event(struct api *api, const struct engine_event *event)
 {
     if ((unsigned)event->kind < ENGINE_EVENT_MAX)
         api->counters.events[event->kind]++;
+    if (event->kind == ENGINE_JOB_COMPLETED)
+        figures_learn(&api->figures, event->worked_us);
 }

@@ -14,5 +14,15 @@ void handle_stats(struct api_request *rq);
 void handle_metrics(struct api_request *rq);
 /* openapi.c */
 void handle_openapi(struct api_request *rq);
+/* jobs.c */
+void handle_job_list(struct api_request *rq);
+void handle_job_show(struct api_request *rq);
+void handle_job_delete(struct api_request *rq);
+void handle_job_cancel(struct api_request *rq);
+void handle_job_retry(struct api_request *rq);
+/* job_create.c */
+void handle_job_create(struct api_request *rq);
+/* job_script.c */
+void handle_job_script(struct api_request *rq);
 
 #endif

@@ -3,6 +3,7 @@
 #define API_IMPL_H
 
 #include "api/api.h"
+#include "api/figures.h"
 
 struct api {
     struct loop *loop;
@@ -17,6 +18,7 @@ struct api {
     size_t slots;
     size_t requests; /* that wait for the store */
     int64_t started_us;
+    struct figures figures;
     struct api_counters {
         int64_t events[ENGINE_EVENT_MAX];
         int64_t answers[6]; /* by the first digit of the status */

@@ -6,6 +6,26 @@
 
 #include "api/handlers.h"
 
+#define ID "{id}"
+
+static const struct route_field list_query[] = {
+    {"status", "string", "only pending, processing, completed, failed or cancelled jobs"},
+    {"user_id", "uuid", "only this user's jobs (operator)"},
+    {"limit", "integer", "jobs on one page, 1 to 1000; 50 unless given"},
+    {"cursor", "string", "next_cursor of the page before"},
+    {NULL, NULL, NULL}};
+
+static const struct route_field script_query[] = {{"format", "string", "md (default), txt or json"},
+                                                  {NULL, NULL, NULL}};
+
+static const struct route_field job_body[] = {
+    {"topic", "string", "what the video is about; required"},
+    {"targetDuration", "integer", "seconds; 600 unless given"},
+    {"user_id", "uuid", "whose job it is (operator only, and required there)"},
+    {"workflow_id", "uuid", "the workflow it belongs to"},
+    {"priority", "integer", "1 to 10, higher goes first; 5 unless given"},
+    {NULL, NULL, NULL}};
+
 const struct route route_table[] = {
     {"GET", "/", ROUTE_OPEN, handle_root, "What this is, and where to look", NULL, NULL, "200",
      NULL},
@@ -17,6 +37,24 @@ const struct route route_table[] = {
      "200 503", "text/plain"},
     {"GET", "/openapi.json", ROUTE_ANYBODY, handle_openapi, "This document", NULL, NULL, "200",
      NULL},
+    {"POST", "/v1/jobs", ROUTE_ANYBODY, handle_job_create,
+     "Ask for a script. Members that are not listed here are generation_params and are kept. With "
+     "an Idempotency-Key header the second request is the first one, answered with 200",
+     NULL, job_body, "200 201 400 413 503", NULL},
+    {"GET", "/v1/jobs", ROUTE_ANYBODY, handle_job_list, "Jobs, newest first", list_query, NULL,
+     "200 400 503", NULL},
+    {"GET", "/v1/jobs/" ID, ROUTE_ANYBODY, handle_job_show,
+     "One job: its row, its place in the queue, its steps, what it took", NULL, NULL, "200 404 503",
+     NULL},
+    {"DELETE", "/v1/jobs/" ID, ROUTE_ANYBODY, handle_job_delete,
+     "Remove a job; a running one stops within a second", NULL, NULL, "204 404 503", NULL},
+    {"POST", "/v1/jobs/" ID "/cancel", ROUTE_ANYBODY, handle_job_cancel,
+     "Cancel a job; a running one stops within a second", NULL, NULL, "200 404 409 503", NULL},
+    {"POST", "/v1/jobs/" ID "/retry", ROUTE_ANYBODY, handle_job_retry,
+     "Run an ended job again; finished model calls are not paid twice", NULL, NULL,
+     "200 404 409 503", NULL},
+    {"GET", "/v1/jobs/" ID "/script", ROUTE_ANYBODY, handle_job_script, "The finished script",
+     script_query, NULL, "200 400 404 409 503", "text/markdown"},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
 };

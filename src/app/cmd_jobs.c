@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/job_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
 #include "app/job_print.h"
@@ -36,7 +37,7 @@ static void take_list(void *ctx, const struct store_result *r)
         if (l->json && i > 0)
             buf_puts(&l->out, ",");
         if (l->json)
-            job_put_json(&l->out, &r->jobs[i], false);
+            job_json_put(&l->out, &r->jobs[i], false);
         else
             job_put_line(&l->out, &r->jobs[i]);
     }
@@ -50,7 +51,7 @@ static void take_page(void *ctx, const struct store_result *r)
 {
     struct listing *l = ctx;
     if (l->json) {
-        job_put_json(&l->out, &r->jobs[0], true);
+        job_json_put(&l->out, &r->jobs[0], true);
         buf_puts(&l->out, "\n");
     } else {
         job_put_page(&l->out, &r->jobs[0]);

@@ -1,4 +1,4 @@
-/* In: stored rows. Out: how `jobs` and `stats` print them. */
+/* In: stored rows. Out: how `jobs` prints them for people. */
 #ifndef APP_JOB_PRINT_H
 #define APP_JOB_PRINT_H
 
@@ -7,7 +7,6 @@
 
 #define JOB_PRINT_MAX ((size_t)256 << 20)
 
-void job_put_json(struct buf *out, const struct store_job *job, bool everything);
 void job_put_line(struct buf *out, const struct store_job *job); /* one of a list */
 void job_put_page(struct buf *out, const struct store_job *job);
 

@@ -1,4 +1,5 @@
 // In: what a test wants of a daemon. Out: `scriptorium serve` on a free port, and requests to it.
+import { createHmac } from 'node:crypto';
 import net from 'node:net';
 import { start } from './harness.mjs';
 
@@ -34,4 +35,14 @@ export function raw(port, bytes, { end = false } = {}) {
     socket.on('error', (e) => (text ? done(text) : fail(e)));
     socket.on('close', () => done(text));
   });
+}
+
+export const SECRET = 'a shared secret that is long enough for HS256';
+
+// A user's token, as a login would give it.
+export function token(sub, { role = 'authenticated', expires = 3600 } = {}) {
+  const part = (o) => Buffer.from(JSON.stringify(o)).toString('base64url');
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({
+    sub, role, exp: Math.floor(Date.now() / 1000) + expires })}`;
+  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
 }

@@ -1,0 +1,37 @@
+/* In: how many wait and work, and how long jobs take. Out: when a job will start and finish. */
+#ifndef API_FIGURES_H
+#define API_FIGURES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "store/store.h"
+
+struct api_request;
+
+struct figures {
+    int64_t read_us; /* loop time of the store's counts; 0 = never */
+    int64_t running; /* jobs in work, on all nodes */
+    int64_t hour_us; /* what a job took on average in the last hour; 0 = unknown */
+    int64_t own_us;  /* the same of this process's, late ones count more; 0 = unknown */
+};
+
+struct estimate {
+    int64_t start_us, finish_us; /* wall; 0 = unknown */
+};
+
+/* A job ended here after so long. */
+void figures_learn(struct figures *f, int64_t worked_us);
+void figures_take(struct figures *f, const struct store_stats *stats, int64_t now_us);
+
+/* Pure. `slots`: jobs at once in this process; all nodes together have at least as many slots as
+ * jobs run. A job that has ended, or whose place is unknown, gets no times. */
+struct estimate figures_estimate(const struct figures *f, size_t slots, const struct store_job *job,
+                                 int64_t wall_us);
+
+/* Calls `then` when the counts are at most five seconds old: at once, or when the store has told
+ * them (or could not). */
+void figures_need(struct api_request *rq, void (*then)(struct api_request *rq));
+
+#endif

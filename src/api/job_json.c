@@ -1,0 +1,116 @@
+/* In: a stored row. Out: its JSON. */
+#include "api/job_json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/stats_json.h"
+#include "base/clock.h"
+#include "text/json.h"
+
+#define NOTE_MAX 4096 /* of a step's name or an error in the row */
+
+static void put_cut(struct buf *out, const char *name, const char *value, size_t max)
+{
+    buf_putf(out, ",\"%s\":", name);
+    if (value == NULL)
+        buf_puts(out, "null");
+    else
+        json_put_string(out, value, strnlen(value, max));
+}
+
+void job_json_put_string(struct buf *out, const char *name, const char *value)
+{
+    put_cut(out, name, value, STORE_TEXT_MAX);
+}
+
+/* JSON kept by the store is passed on as it is; text that is none becomes a string. */
+static void put_raw(struct buf *out, const char *name, const char *value)
+{
+    json_t *json = NULL;
+    if (value == NULL || json_parse(value, strlen(value), STORE_TEXT_MAX, &json, NULL) != OK) {
+        job_json_put_string(out, name, value);
+        return;
+    }
+    json_decref(json);
+    buf_putf(out, ",\"%s\":%s", name, value);
+}
+
+void job_json_put_time(struct buf *out, const char *name, int64_t wall_us)
+{
+    char text[CLOCK_ISO_SIZE];
+    job_json_put_string(out, name, wall_us > 0 ? clock_iso(wall_us, text) : NULL);
+}
+
+static void put_id(struct buf *out, const char *name, const struct uuid *id)
+{
+    char text[UUID_TEXT_SIZE];
+    job_json_put_string(out, name, uuid_is_nil(id) ? NULL : uuid_text(id, text));
+}
+
+void job_json_open(struct buf *out, const struct store_job *job, bool everything)
+{
+    char id[UUID_TEXT_SIZE], dollars[DOLLARS_SIZE];
+    buf_putf(out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
+    put_id(out, "user_id", &job->user_id);
+    put_id(out, "workflow_id", &job->workflow_id);
+    job_json_put_string(out, "status", job_status_name(job->status));
+    buf_putf(out,
+             ",\"progress\":%d,\"current_chunk\":%d,\"total_chunks\":%d,\"retry_count\":%d,"
+             "\"max_retries\":%d,\"priority\":%d",
+             job->progress, job->current_chunk, job->total_chunks, job->retry_count,
+             job->max_retries, job->priority);
+    put_cut(out, "current_step", job->current_step, NOTE_MAX);
+    put_cut(out, "error_message", job->error_message, NOTE_MAX);
+    job_json_put_time(out, "created_at", job->created_us);
+    job_json_put_time(out, "started_at", job->started_us);
+    job_json_put_time(out, "completed_at", job->completed_us);
+    job_json_put_time(out, "updated_at", job->updated_us);
+    if (job->processing_seconds >= 0)
+        buf_putf(out, ",\"processing_time_seconds\":%" PRId64, job->processing_seconds);
+    else
+        buf_puts(out, ",\"processing_time_seconds\":null");
+    buf_putf(out,
+             ",\"queued\":%s,\"run\":%d,\"position\":%d,\"input_tokens\":%" PRId64
+             ",\"output_tokens\":%" PRId64 ",\"cost_usd\":%s",
+             job->queued ? "true" : "false", job->run, job->position, job->input_tokens,
+             job->output_tokens, dollars_text(job->cost_udollar, dollars));
+    if (everything) {
+        put_raw(out, "generation_params", job->params);
+        put_raw(out, "script_metadata", job->metadata);
+        job_json_put_string(out, "generated_script", job->script);
+    }
+}
+
+void job_json_put(struct buf *out, const struct store_job *job, bool everything)
+{
+    job_json_open(out, job, everything);
+    buf_puts(out, "}");
+}
+
+static void put_step(struct buf *out, const struct store_step *step)
+{
+    char dollars[DOLLARS_SIZE];
+    const struct usage *u = &step->usage;
+    buf_puts(out, "{\"key\":");
+    json_put_string(out, step->key, strlen(step->key));
+    job_json_put_string(out, "stop", step->stop);
+    job_json_put_string(out, "model", step->model);
+    job_json_put_time(out, "started_at", step->started_us);
+    job_json_put_time(out, "ended_at", step->ended_us);
+    buf_putf(out,
+             ",\"usage\":{\"input\":%" PRId64 ",\"output\":%" PRId64 ",\"cacheRead\":%" PRId64
+             ",\"cacheWrite\":%" PRId64 "},\"cost_usd\":%s}",
+             u->input, u->output, u->cache_read, u->cache_write_5m + u->cache_write_1h,
+             dollars_text(step->cost_udollar, dollars));
+}
+
+void job_json_put_steps(struct buf *out, const struct store_step *steps, size_t n)
+{
+    buf_puts(out, ",\"steps\":[");
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(out, i > 0 ? "," : "");
+        put_step(out, &steps[i]);
+    }
+    buf_puts(out, "]");
+}

@@ -1,0 +1,122 @@
+/* In: the body of POST /v1/jobs and who sent it. Out: a job to insert, or what is wrong. */
+#include "api/job_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "job/params.h"
+#include "job/plan.h"
+#include "store/store.h"
+#include "text/json.h"
+
+/* Members of the body that are the row's, not the request's. */
+static const char *const row_members[] = {"user_id", "workflow_id", "priority"};
+#define ROW_MEMBERS (sizeof row_members / sizeof row_members[0])
+
+static enum err read_id(const json_t *body, const char *name, struct uuid *ret_id,
+                        struct errmsg *msg)
+{
+    const json_t *value = json_object_get(body, name);
+    const char *text = json_string_value(value);
+    if (value == NULL || json_is_null(value))
+        return OK;
+    if (text != NULL && uuid_parse(text, strlen(text), ret_id) == OK)
+        return OK;
+    return err_set(msg, ERR_INVALID,
+                   "%s: expected an id such as "
+                   "0190163d-8694-739b-aea5-966c26f8ad91",
+                   name);
+}
+
+static enum err read_priority(const json_t *body, int *ret_priority, struct errmsg *msg)
+{
+    const json_t *value = json_object_get(body, "priority");
+    if (value == NULL || json_is_null(value))
+        return OK;
+    json_int_t n = json_integer_value(value);
+    if (!json_is_integer(value) || n < 1 || n > 10)
+        return err_set(msg, ERR_INVALID, "priority: expected a whole number from 1 to 10");
+    *ret_priority = (int)n;
+    return OK;
+}
+
+static enum err read_owner(const json_t *body, const struct principal *who, struct uuid *ret_user,
+                           struct errmsg *msg)
+{
+    enum err e = read_id(body, "user_id", ret_user, msg);
+    if (e != OK)
+        return e;
+    if (who->role == ROLE_OPERATOR)
+        return !uuid_is_nil(ret_user)
+                   ? OK
+                   : err_set(msg, ERR_INVALID, "user_id: whose job is it? The operator must say");
+    if (!uuid_is_nil(ret_user) && !uuid_equal(ret_user, &who->user_id))
+        return err_set(msg, ERR_PERMISSION, "user_id: you can ask for scripts of your own only");
+    *ret_user = who->user_id;
+    return OK;
+}
+
+/* What the sender wrote, byte for byte, unless members of the row stand among it. */
+static char *params_text(json_t *body, const char *text, size_t n)
+{
+    bool mixed = false;
+    for (size_t i = 0; i < ROW_MEMBERS; i++)
+        mixed |= json_object_del(body, row_members[i]) == 0;
+    return mixed ? json_text(body) : mem_strndup(text, n);
+}
+
+static enum err check_params(const char *params, const char *key, char **ret_key,
+                             struct errmsg *msg)
+{
+    struct params_limits limits = {.duration_default_s = 600,
+                                   .duration_max_s = PLAN_DURATION_MAX_S};
+    struct params normal = {0};
+    enum err e = params_normalise(params, strlen(params), NULL, &limits, &normal, msg);
+    if (e != OK)
+        return e == ERR_TOO_BIG ? ERR_INVALID : e;
+    if (key == NULL)
+        key = json_str(normal.all, "idempotencyKey");
+    if (key != NULL && (key[0] == '\0' || strlen(key) > STORE_KEY_MAX))
+        e = err_set(msg, ERR_INVALID, "the idempotency key must have 1 to %d bytes", STORE_KEY_MAX);
+    else
+        *ret_key = mem_strdup(key);
+    params_free(&normal);
+    return e;
+}
+
+enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
+                          struct job_request *ret_request, struct errmsg *msg)
+{
+    struct job_request r = {.priority = 0};
+    struct errmsg why = {""};
+    json_t *json = NULL;
+    enum err e = json_parse(body, n, JOB_REQUEST_MAX, &json, &why);
+    if (e != OK)
+        return err_set(msg, ERR_INVALID, "the body is not valid JSON: %s", why.text);
+    if (!json_is_object(json))
+        e = err_set(msg, ERR_INVALID, "the body must be an object such as {\"topic\": \"...\"}");
+    if (e == OK)
+        e = read_owner(json, who, &r.user_id, msg);
+    if (e == OK)
+        e = read_id(json, "workflow_id", &r.workflow_id, msg);
+    if (e == OK)
+        e = read_priority(json, &r.priority, msg);
+    if (e == OK) {
+        r.params = params_text(json, body, n);
+        e = check_params(r.params, key, &r.key, msg);
+    }
+    json_decref(json);
+    if (e == OK)
+        *ret_request = r;
+    else
+        job_request_free(&r);
+    return e;
+}
+
+void job_request_free(struct job_request *r)
+{
+    free(r->params);
+    free(r->key);
+    *r = (struct job_request){0};
+}

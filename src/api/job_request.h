@@ -1,0 +1,27 @@
+/* In: the body of POST /v1/jobs and who sent it. Out: a job to insert, or what is wrong. Pure. */
+#ifndef API_JOB_REQUEST_H
+#define API_JOB_REQUEST_H
+
+#include <stddef.h>
+
+#include "api/auth.h"
+#include "base/err.h"
+#include "base/id.h"
+
+#define JOB_REQUEST_MAX ((size_t)1 << 20)
+
+struct job_request {
+    struct uuid user_id, workflow_id; /* workflow: nil = none */
+    int priority;                     /* 0 = the usual */
+    char *params;                     /* owned: generation_params, as they were sent */
+    char *key;                        /* owned: the idempotency key, or NULL */
+};
+
+/* `key`: the Idempotency-Key header, or NULL; it comes before the body's idempotencyKey.
+ * ERR_INVALID with a message that names the member; ERR_PERMISSION: a user asks in another's name.
+ */
+enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
+                          struct job_request *ret_request, struct errmsg *msg) MUST_CHECK;
+void job_request_free(struct job_request *r);
+
+#endif

@@ -1,0 +1,173 @@
+/* In: requests about jobs. Out: rows, and the changes that a client may make to them. A user sees
+ * and touches only their own: another's job does not exist for them. */
+#include <string.h>
+
+#include "api/answer.h"
+#include "api/handlers.h"
+#include "api/job_json.h"
+#include "api/owned.h"
+
+#define LIST_DEFAULT 50
+
+/* ---- one job ---- */
+
+static void on_steps(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    struct buf out = BUF_INIT(API_ANSWER_MAX);
+    buf_puts(&out, rq->state);
+    job_json_put_steps(&out, r->steps, r->n);
+    buf_puts(&out, "}");
+    api_answer_json(rq, 200, &out);
+    buf_free(&out);
+}
+
+static void show(struct api_request *rq, const struct store_job *job)
+{
+    struct api *api = rq->api;
+    struct estimate e = figures_estimate(&api->figures, api->slots, job, loop_wall(api->loop));
+    struct buf out = BUF_INIT(API_ANSWER_MAX);
+    job_json_open(&out, job, true);
+    job_json_put_time(&out, "estimated_start", e.start_us);
+    job_json_put_time(&out, "estimated_finish", e.finish_us);
+    rq->state = arena_strndup(&rq->arena, buf_str(&out), out.len);
+    buf_free(&out);
+    store_steps(api->store, &job->id, job->run, on_steps, api_request_ask(rq));
+}
+
+static void show_now(struct api_request *rq)
+{
+    owned_get(rq, show);
+}
+
+void handle_job_show(struct api_request *rq)
+{
+    figures_need(rq, show_now);
+}
+
+/* ---- many ---- */
+
+static void on_list(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    char id[UUID_TEXT_SIZE];
+    if (rq == NULL)
+        return;
+    if (r->err == ERR_NOT_FOUND) {
+        api_answer_error(rq, 400, "Bad request", "cursor: the job it stands for is gone");
+        return;
+    }
+    if (api_answer_failure(rq, r))
+        return;
+    const struct store_filter *filter = rq->state;
+    struct buf out = BUF_INIT(API_ANSWER_MAX);
+    buf_puts(&out, "{\"jobs\":[");
+    for (size_t i = 0; i < r->n; i++) {
+        buf_puts(&out, i > 0 ? "," : "");
+        job_json_put(&out, &r->jobs[i], false);
+    }
+    buf_puts(&out, "]");
+    bool more = r->n == filter->limit;
+    job_json_put_string(&out, "next_cursor", more ? uuid_text(&r->jobs[r->n - 1].id, id) : NULL);
+    buf_puts(&out, "}");
+    api_answer_json(rq, 200, &out);
+    buf_free(&out);
+}
+
+static bool read_status(struct api_request *rq, enum job_status *ret_status)
+{
+    const char *text = http_query(rq->x, "status");
+    if (text == NULL || job_status_parse(text, ret_status) == OK)
+        return true;
+    api_answer_error(rq, 400, "Bad request",
+                     "status: '%.40s' is none; there are pending, processing, completed, failed, "
+                     "cancelled",
+                     text);
+    return false;
+}
+
+void handle_job_list(struct api_request *rq)
+{
+    struct store_filter *filter = arena_alloc(&rq->arena, sizeof *filter);
+    int64_t limit = LIST_DEFAULT;
+    filter->status = JOB_STATUS_MAX;
+    if (!read_status(rq, &filter->status) ||
+        !api_request_query_int(rq, "limit", 1, STORE_BATCH_MAX, &limit) ||
+        !api_request_query_id(rq, "user_id", &filter->user_id) ||
+        !api_request_query_id(rq, "cursor", &filter->after))
+        return;
+    if (rq->who.role == ROLE_USER && !uuid_is_nil(&filter->user_id) &&
+        !uuid_equal(&filter->user_id, &rq->who.user_id)) {
+        api_answer_error(rq, 403, "Forbidden", "user_id: you can list your own jobs only");
+        return;
+    }
+    if (rq->who.role == ROLE_USER)
+        filter->user_id = rq->who.user_id;
+    filter->limit = (size_t)limit;
+    rq->state = filter;
+    store_list(rq->api->store, filter, on_list, api_request_ask(rq));
+}
+
+/* ---- changes ---- */
+
+static void answer_status(struct api_request *rq, const char *status)
+{
+    const struct route_param *id = &rq->match.params[0];
+    struct buf out = BUF_INIT(256);
+    buf_putf(&out, "{\"id\":\"%.*s\",\"status\":\"%s\"}", (int)id->len, id->text, status);
+    api_answer_json(rq, 200, &out);
+    buf_free(&out);
+}
+
+static void on_cancelled(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq != NULL && !api_answer_failure(rq, r))
+        answer_status(rq, job_status_name(JOB_CANCELLED));
+}
+
+static void on_retried(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq != NULL && !api_answer_failure(rq, r))
+        answer_status(rq, job_status_name(JOB_PENDING));
+}
+
+static void on_deleted(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq != NULL && !api_answer_failure(rq, r))
+        api_answer(rq, 204, NULL, NULL, "", 0);
+}
+
+static void cancel(struct api_request *rq, const struct uuid *id)
+{
+    store_cancel(rq->api->store, id, on_cancelled, api_request_ask(rq));
+}
+
+static void retry(struct api_request *rq, const struct uuid *id)
+{
+    store_retry(rq->api->store, id, on_retried, api_request_ask(rq));
+}
+
+static void delete (struct api_request *rq, const struct uuid *id)
+{
+    store_delete(rq->api->store, id, on_deleted, api_request_ask(rq));
+}
+
+void handle_job_cancel(struct api_request *rq)
+{
+    owned_change(rq, cancel);
+}
+
+void handle_job_retry(struct api_request *rq)
+{
+    owned_change(rq, retry);
+}
+
+void handle_job_delete(struct api_request *rq)
+{
+    owned_change(rq, delete);
+}

@@ -1,0 +1,240 @@
+// The jobs API from outside: what is asked for, shown, changed; by whom; and that the OpenAPI
+// document tells the truth about it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { folder, json, run, sql, until } from './harness.mjs';
+import { daemon, KEY, SECRET, token } from './serve.mjs';
+
+const ALICE = '11111111-1111-4111-8111-111111111111';
+const BOB = '22222222-2222-4222-8222-222222222222';
+const NOBODY = '99999999-9999-4999-8999-999999999999';
+// Nothing is claimed: what waits stays waiting.
+const still = { args: ['--mode', 'triggered'], env: { SCRIPTORIUM_JWT_SECRET: SECRET } };
+
+async function created(d, body, options = {}) {
+  const answer = await d.post('/v1/jobs', { ...options, body: { topic: 'Salt', ...body } });
+  assert.equal(answer.status, 201, await answer.clone().text());
+  return answer.json();
+}
+
+async function refused(answer, status, pattern) {
+  const text = await answer.text();
+  assert.equal(answer.status, status, text);
+  assert.match(text, pattern);
+}
+
+test('a job is asked for, waited for, shown and read in every form', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir);
+  const body = { topic: 'Why bridges hum', targetDuration: 120, user_id: ALICE, priority: 8, note: 'kept' };
+  const answer = await d.post('/v1/jobs', { body });
+  assert.equal(answer.status, 201);
+  const job = await answer.json();
+  assert.deepEqual(Object.keys(job), ['id', 'status', 'position', 'estimated_start', 'estimated_finish']);
+  assert.equal(answer.headers.get('location'), `/v1/jobs/${job.id}`);
+  const done = await until(async () => {
+    const now = await (await d.get(`/v1/jobs/${job.id}`)).json();
+    return now.status === 'completed' && now;
+  });
+  assert.equal(done.user_id, ALICE);
+  assert.equal(done.priority, 8);
+  assert.deepEqual(done.generation_params, { topic: body.topic, targetDuration: 120, note: 'kept' });
+  assert.equal(done.progress, 100);
+  assert.ok(done.steps.length >= 1 && done.steps.every((s) => s.usage.output > 0 && s.cost_usd > 0));
+  assert.ok(Math.abs(done.cost_usd - done.steps.reduce((sum, s) => sum + s.cost_usd, 0)) < 1e-9);
+  assert.deepEqual(json(dir, ['jobs', 'show', job.id]).generated_script, done.generated_script);
+
+  const script = (format) => d.get(`/v1/jobs/${job.id}/script${format ? `?format=${format}` : ''}`);
+  const md = await script();
+  assert.match(md.headers.get('content-type'), /^text\/markdown/);
+  assert.equal(await md.text(), done.generated_script);
+  const txt = await (await script('txt')).text();
+  assert.doesNotMatch(txt, /^#|\*\*/m);
+  assert.match(txt, /^Description$/m);
+  const parts = await (await script('json')).json();
+  assert.equal(parts.words, done.script_metadata.words);
+  assert.deepEqual(parts.tags, done.script_metadata.tags);
+  assert.ok(parts.sections.length > 1 && parts.sections.every((s) => s.text.length > 0));
+  await refused(await script('pdf'), 400, /md, txt and json/);
+});
+
+test('the same Idempotency-Key of the same user is the same job, answered with 200', async (t) => {
+  const d = await daemon(t, folder(t), still);
+  const post = (key, user_id) => d.post('/v1/jobs', {
+    headers: { 'idempotency-key': key }, body: { topic: 'Salt', user_id } });
+  const first = await post('k', ALICE);
+  assert.equal(first.status, 201);
+  const { id } = await first.json();
+  const again = await post('k', ALICE);
+  assert.equal(again.status, 200);
+  assert.equal((await again.json()).id, id);
+  assert.equal((await post('k', BOB)).status, 201);
+  assert.equal((await post('l', ALICE)).status, 201);
+  await refused(await post('x'.repeat(256), ALICE), 400, /idempotency key/);
+  const many = await Promise.all(Array.from({ length: 20 }, () => post('race', ALICE)));
+  assert.equal(many.filter((a) => a.status === 201).length, 1);
+  assert.equal(new Set(await Promise.all(many.map(async (a) => (await a.json()).id))).size, 1);
+});
+
+test('a request that cannot be run is refused with 400 and the member that is wrong', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, still);
+  for (const [body, pattern] of [
+    ['', /JSON/], ['not json', /not valid JSON/], ['[]', /object/], ['{"topic":"a"', /not valid JSON/],
+    ['{"topic":"a","topic":"b","user_id":"' + ALICE + '"}', /not valid JSON/],
+    [{ user_id: ALICE }, /topic/],
+    [{ topic: 'Salt' }, /user_id: whose job/],
+    [{ topic: 'Salt', user_id: 'me' }, /user_id: expected an id/],
+    [{ topic: 'Salt', user_id: ALICE, workflow_id: 7 }, /workflow_id: expected an id/],
+    [{ topic: 'Salt', user_id: ALICE, priority: 11 }, /priority: .*1 to 10/],
+    [{ topic: 'Salt', user_id: ALICE, priority: '5' }, /priority/],
+    [{ topic: 'Salt', user_id: ALICE, targetDuration: 100000 }, /targetDuration/],
+  ]) {
+    await refused(await d.post('/v1/jobs', { body }), 400, pattern);
+  }
+  assert.deepEqual(sql(dir, 'SELECT count(*) AS n FROM script_generation_jobs'), [{ n: 0 }]);
+});
+
+test('lists page by cursor, newest first, filtered by status and user', async (t) => {
+  const d = await daemon(t, folder(t), still);
+  const ids = [];
+  for (let i = 0; i < 7; i++) ids.unshift((await created(d, { user_id: i % 2 ? BOB : ALICE })).id);
+  const seen = [];
+  let cursor = '';
+  do {
+    const page = await (await d.get(`/v1/jobs?limit=3${cursor && `&cursor=${cursor}`}`)).json();
+    assert.ok(page.jobs.length <= 3);
+    seen.push(...page.jobs.map((j) => j.id));
+    cursor = page.next_cursor;
+  } while (cursor);
+  assert.deepEqual(seen, ids);
+  const count = async (query) => (await (await d.get(`/v1/jobs?${query}`)).json()).jobs.length;
+  assert.equal(await count(`user_id=${BOB}`), 3);
+  assert.equal(await count('status=pending'), 7);
+  assert.equal(await count('status=failed'), 0);
+  for (const [query, pattern] of [['status=done', /'done' is none/], ['limit=0', /1 to 1000/],
+    ['limit=many', /1 to 1000/], ['limit=1001', /1 to 1000/], ['user_id=x', /'x' is no id/],
+    [`cursor=${NOBODY}`, /cursor/]]) {
+    await refused(await d.get(`/v1/jobs?${query}`), 400, pattern);
+  }
+});
+
+test('cancel, retry and delete do what writing the row does, and refuse what it cannot', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, still);
+  const { id } = await created(d, { user_id: ALICE });
+  const status = () => sql(dir, `SELECT status FROM script_generation_jobs WHERE id = '${id}'`)[0]?.status;
+  await refused(await d.post(`/v1/jobs/${id}/retry`), 409, /is pending/);
+  assert.deepEqual(await (await d.post(`/v1/jobs/${id}/cancel`)).json(), { id, status: 'cancelled' });
+  assert.equal(status(), 'cancelled');
+  await refused(await d.post(`/v1/jobs/${id}/cancel`), 409, /is cancelled/);
+  assert.deepEqual(await (await d.post(`/v1/jobs/${id}/retry`)).json(), { id, status: 'pending' });
+  assert.equal(status(), 'pending');
+  await refused(await d.get(`/v1/jobs/${id}/script`), 409, /no script yet/);
+  const gone = await d.delete(`/v1/jobs/${id}`);
+  assert.equal(gone.status, 204);
+  assert.equal(await gone.text(), '');
+  assert.equal(status(), undefined);
+  for (const [method, path] of [['GET', ''], ['DELETE', ''], ['POST', '/cancel'], ['POST', '/retry'], ['GET', '/script']]) {
+    await refused(await d.ask(method)(`/v1/jobs/${id}${path}`), 404, /no such job/);
+    await refused(await d.ask(method)(`/v1/jobs/abc${path}`), 400, /'abc' is no id/);
+  }
+});
+
+test('users see and touch their own jobs only; another\'s is 404 like one that never was', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, still);
+  const alice = { key: token(ALICE) }, bob = { key: token(BOB) };
+  const { id } = await created(d, {}, alice);
+  assert.equal((await (await d.get(`/v1/jobs/${id}`, alice)).json()).user_id, ALICE);
+  await refused(await d.post('/v1/jobs', { ...bob, body: { topic: 'x', user_id: ALICE } }), 403, /of your own/);
+  await refused(await d.get(`/v1/jobs?user_id=${ALICE}`, bob), 403, /your own/);
+  assert.deepEqual((await (await d.get('/v1/jobs', bob)).json()).jobs, []);
+  assert.equal((await (await d.get('/v1/jobs', alice)).json()).jobs.length, 1);
+  for (const [method, path] of [['GET', ''], ['DELETE', ''], ['POST', '/cancel'], ['POST', '/retry'], ['GET', '/script']]) {
+    const theirs = await d.ask(method)(`/v1/jobs/${id}${path}`, bob);
+    const never = await d.ask(method)(`/v1/jobs/${NOBODY}${path}`, bob);
+    assert.equal(theirs.status, 404, `${method} ${path}`);
+    assert.equal(await theirs.text(), await never.text());
+  }
+  assert.equal(sql(dir, 'SELECT status FROM script_generation_jobs')[0].status, 'pending');
+  await refused(await d.get('/v1/stats', alice), 403, /operator/);
+  await refused(await d.get('/metrics', alice), 403, /operator/);
+  assert.equal((await d.get('/v1/jobs', { key: token(ALICE, { expires: -60 }) })).status, 401);
+  assert.equal((await d.get('/v1/jobs', { key: token(ALICE, { role: 'anon' }) })).status, 401);
+  assert.equal((await d.get('/v1/stats', { key: token(ALICE, { role: 'service_role' }) })).status, 200);
+  assert.equal((await d.post(`/v1/jobs/${id}/cancel`, alice)).status, 200);
+});
+
+test('a place in the queue and times are told to those who wait', async (t) => {
+  const d = await daemon(t, folder(t), { args: ['--concurrency', '1'], speed: '40' });
+  const wait = async (id) => until(async () => {
+    const job = await (await d.get(`/v1/jobs/${id}`)).json();
+    return job.status === 'completed' && job;
+  });
+  await wait((await created(d, { user_id: ALICE, targetDuration: 60 })).id);
+  const jobs = [];
+  for (let i = 0; i < 4; i++) jobs.push(await created(d, { user_id: ALICE, targetDuration: 60 }));
+  const last = jobs[3];
+  assert.equal(last.status, 'pending');
+  assert.ok(last.position >= 2 && last.position <= 4, `position ${last.position}`);
+  assert.ok(Date.parse(last.estimated_start) > Date.now());
+  assert.ok(Date.parse(last.estimated_finish) > Date.parse(last.estimated_start));
+  assert.ok(Date.parse(jobs[2].estimated_start) < Date.parse(last.estimated_start));
+  await wait(last.id);
+});
+
+test('OpenAPI lists exactly the routes that answer, with their methods', async (t) => {
+  const d = await daemon(t, folder(t), still);
+  const doc = await (await d.get('/openapi.json')).json();
+  assert.equal(doc.openapi, '3.1.0');
+  const { id } = await created(d, { user_id: ALICE });
+  for (const [pattern, operations] of Object.entries(doc.paths)) {
+    const path = pattern.replace('{id}', NOBODY);
+    const options = await d.options(path, { key: null });
+    const allowed = options.headers.get('access-control-allow-methods').split(', ')
+      .filter((m) => m !== 'OPTIONS' && m !== 'HEAD').map((m) => m.toLowerCase());
+    assert.deepEqual(allowed.sort(), Object.keys(operations).sort(), pattern);
+    for (const [method, operation] of Object.entries(operations)) {
+      const open = operation.security?.length === 0;
+      const answer = await d.ask(method.toUpperCase())(path, { key: null });
+      assert.equal(answer.status === 401, !open, `${method} ${pattern}`);
+      const served = await d.ask(method.toUpperCase())(path, {});
+      assert.ok(operation.responses[served.status], `${method} ${pattern} answered ${served.status}, which is not documented`);
+      assert.ok(operation.summary.length > 0);
+    }
+  }
+  assert.ok(doc.paths['/v1/jobs/{id}'].get && doc.paths['/v1/jobs'].post);
+  assert.equal((await d.get(`/v1/jobs/${id}`)).status, 200);
+});
+
+test('metrics are Prometheus text that counts what happened', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir);
+  const { id } = await created(d, { user_id: ALICE, targetDuration: 60 });
+  await until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === 'completed');
+  const answer = await d.get('/metrics');
+  assert.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
+  const values = new Map(), types = new Map();
+  for (const line of (await answer.text()).trimEnd().split('\n')) {
+    const help = /^# (HELP|TYPE) (\w+) (.+)$/.exec(line);
+    if (help?.[1] === 'TYPE') types.set(help[2], help[3]);
+    if (help) continue;
+    const sample = /^(\w+)(\{\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*\})? (-?[\d.]+(?:e[+-]?\d+)?)$/.exec(line);
+    assert.ok(sample, `no sample: ${line}`);
+    assert.ok(types.has(sample[1]), `no type before ${line}`);
+    values.set(sample[1] + (sample[2] ?? ''), Number(sample[3]));
+  }
+  assert.equal(values.get('scriptorium_jobs{status="completed"}'), 1);
+  assert.equal(values.get('scriptorium_jobs{status="pending"}'), 0);
+  assert.equal(values.get('scriptorium_queue{state="due"}'), 0);
+  assert.equal(values.get('scriptorium_job_events_total{event="completed"}'), 1);
+  assert.equal(values.get('scriptorium_slots'), 256);
+  assert.equal(values.get('scriptorium_store_up'), 1);
+  assert.ok(values.get('scriptorium_tokens_total{kind="output"}') > 0);
+  assert.ok(values.get('scriptorium_cost_dollars_total') > 0);
+  const stats = await (await d.get('/v1/stats')).json();
+  assert.deepEqual(stats, json(dir, ['stats']));
+  assert.equal(run(dir, ['stats']).code, 0);
+  assert.ok(!(d.process.err.includes(KEY)));
+});

@@ -1,0 +1,97 @@
+/* In: bodies of POST /v1/jobs. Out: the job they ask for, or what is wrong with them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "api/job_request.h"
+
+#define ID "11111111-1111-4111-8111-111111111111"
+
+static const struct principal operator_ = {.role = ROLE_OPERATOR};
+static const struct principal user = {.role = ROLE_USER, .user_id = {{0x42}}};
+
+static struct job_request reads(const char *body, const char *key, const struct principal *who)
+{
+    struct job_request r = {0};
+    struct errmsg msg = {""};
+    if (job_request_read(body, strlen(body), key, who, &r, &msg) != OK)
+        fail_msg("%s: %s", body, msg.text);
+    return r;
+}
+
+static void refuses(const char *body, const struct principal *who, enum err wanted,
+                    const char *named)
+{
+    struct job_request r = {0};
+    struct errmsg msg = {""};
+    assert_int_equal(job_request_read(body, strlen(body), NULL, who, &r, &msg), wanted);
+    if (strstr(msg.text, named) == NULL)
+        fail_msg("%s: %s", body, msg.text);
+}
+
+static void what_was_sent_is_kept_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char body[] = "{ \"topic\": \"Salt\",\n \"rate\": 1.10, \"x\":\"\\u00e4\" }";
+    struct job_request r = reads(body, NULL, &user);
+    assert_string_equal(r.params, body);
+    assert_true(uuid_equal(&r.user_id, &user.user_id));
+    assert_null(r.key);
+    assert_int_equal(r.priority, 0);
+    job_request_free(&r);
+}
+
+static void members_of_the_row_are_taken_out(void **state)
+{
+    (void)state;
+    struct job_request r = reads("{\"user_id\":\"" ID "\",\"topic\":\"Salt\",\"workflow_id\":null,"
+                                 "\"priority\":9,\"b\":1,\"a\":2}",
+                                 NULL, &operator_);
+    char text[UUID_TEXT_SIZE];
+    assert_string_equal(uuid_text(&r.user_id, text), ID);
+    assert_true(uuid_is_nil(&r.workflow_id));
+    assert_int_equal(r.priority, 9);
+    assert_string_equal(r.params, "{\"topic\":\"Salt\",\"b\":1,\"a\":2}");
+    job_request_free(&r);
+}
+
+static void the_header_comes_before_the_bodys_key(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"topic\":\"Salt\",\"idempotencyKey\":\"inside\"}";
+    struct job_request r = reads(body, NULL, &user);
+    assert_string_equal(r.key, "inside");
+    job_request_free(&r);
+    r = reads(body, "outside", &user);
+    assert_string_equal(r.key, "outside");
+    job_request_free(&r);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+    (void)state;
+    refuses("", &user, ERR_INVALID, "JSON");
+    refuses("[1]", &user, ERR_INVALID, "object");
+    refuses("{}", &user, ERR_INVALID, "topic");
+    refuses("{\"topic\":\"Salt\"}", &operator_, ERR_INVALID, "user_id");
+    refuses("{\"topic\":\"Salt\",\"user_id\":1}", &operator_, ERR_INVALID, "user_id");
+    refuses("{\"topic\":\"Salt\",\"user_id\":\"" ID "\"}", &user, ERR_PERMISSION, "user_id");
+    refuses("{\"topic\":\"Salt\",\"workflow_id\":\"x\"}", &user, ERR_INVALID, "workflow_id");
+    refuses("{\"topic\":\"Salt\",\"priority\":0}", &user, ERR_INVALID, "priority");
+    refuses("{\"topic\":\"Salt\",\"priority\":5.0}", &user, ERR_INVALID, "priority");
+    refuses("{\"topic\":\"Salt\",\"targetDuration\":99999}", &user, ERR_INVALID, "targetDuration");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_sent_is_kept_byte_for_byte),
+        cmocka_unit_test(members_of_the_row_are_taken_out),
+        cmocka_unit_test(the_header_comes_before_the_bodys_key),
+        cmocka_unit_test(what_is_wrong_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
