@@ -14,7 +14,6 @@
 #define TRIES_UNREACHABLE_MAX 4    /* about four seconds, then the operator is told */
 #define RETRY_BUDGET_MAX      20.0 /* retries of overload that may go at once over all runs ... */
 #define RETRY_BUDGET_EARNED   0.2  /* ... and what each success earns */
-#define BLOCKED_CLASSES_MAX   8
 
 void call_clear(struct run *r)
 {
@@ -49,6 +48,12 @@ static struct store_call_end describe_end(struct run *r, enum call_state state,
         .error = error,
         .http_status = http_status,
     };
+}
+
+static void add_cost(struct run *r, const struct store_call_end *row)
+{
+    usage_add(&r->usage, &row->usage);
+    r->cost_udollar += row->cost_udollar;
 }
 
 /* Nobody can know what a cut call produced: its prompt as told or estimated, and the text we saw.
@@ -87,8 +92,9 @@ static void answered(struct run *r, const struct provider_end *end)
     run_answered(r, &answer, &row);
 }
 
-/* The text of a cut call up to its last full sentence becomes a checkpoint; true when it did. */
-static bool salvage(struct run *r, const struct store_call_end *row)
+/* The text of a cut call up to its last full sentence becomes a checkpoint; true when it did. What
+ * the failure calls for (a pause, the operator) comes when the checkpoint is written. */
+static bool salvage(struct run *r, const struct store_call_end *row, const struct provider_end *end)
 {
     struct call *c = &r->call;
     size_t n = r->want.resumable ? script_salvage(&r->want, buf_str(&c->text), c->text.len) : 0;
@@ -96,6 +102,8 @@ static bool salvage(struct run *r, const struct store_call_end *row)
         return false;
     c->text.len = n;
     c->text.data[n] = '\0';
+    c->salvaged = true;
+    c->trouble = (struct trouble){end->class, end->retry_after_us, end->should_retry};
     struct script_answer answer = {.text = buf_str(&c->text),
                                    .len = n,
                                    .stop = STOP_CUT,
@@ -126,60 +134,63 @@ static void back_off(struct run *r, int64_t retry_after_us)
 }
 
 /* The provider as a whole refuses: the job waits, nothing is burned, the operator is told. */
-static void park(struct run *r, const char *reason)
+static void park(struct run *r, bool whole)
 {
     struct engine *e = r->engine;
-    char *why = mem_strdup(reason);
-    claim_park(e, why);
-    run_release(r, loop_wall(e->loop) + ENGINE_PARK_US, why);
-    free(why);
+    claim_park(e, r->call.error, whole);
+    run_release(r, loop_wall(e->loop) + ENGINE_PARK_US, r->call.error);
 }
 
-static void after_overload(struct run *r, const struct provider_end *end)
+static void after_overload(struct run *r, const struct trouble *t)
 {
     struct engine *e = r->engine;
-    if (end->should_retry == 0) {
-        run_fail(r, true, end->error);
+    if (t->should_retry == 0) {
+        run_fail(r, true, r->call.error);
         return;
     }
     if (e->retry_budget < 1 || r->call.tries > TRIES_OVERLOADED_MAX) {
         int64_t wait = RETRY_HOLD_MAX_US + (int64_t)(rng_unit(&e->rng) * 1e7);
-        run_release(r, loop_wall(e->loop) + wait, end->error);
+        run_release(r, loop_wall(e->loop) + wait, r->call.error);
         return;
     }
     e->retry_budget -= 1;
-    back_off(r, end->retry_after_us);
+    back_off(r, t->retry_after_us);
 }
 
-static void after_failure(struct run *r, const struct provider_end *end)
+static void after_failure(struct run *r, const struct trouble *t)
 {
+    const char *spent = run_spent(r);
+    if (spent != NULL) {
+        run_fail(r, true, spent);
+        return;
+    }
     r->call.tries++;
-    switch (end->class) {
+    switch (t->class) {
     case CALL_THROTTLED:
     case CALL_RAMP:
         pace_enter(r); /* the pacer has frozen what the answer named */
         return;
     case CALL_OVERLOADED:
-        after_overload(r, end);
+        after_overload(r, t);
         return;
     case CALL_PARKED:
-    case CALL_OPERATOR:
-        park(r, end->error);
+    case CALL_OPERATOR: /* the pacer knows whether it is the key or one model */
+        park(r, pacer_parked(r->engine->pacer, NULL) != NULL);
         return;
     case CALL_UNREACHABLE:
         if (r->call.tries >= TRIES_UNREACHABLE_MAX)
-            park(r, end->error);
+            park(r, true);
         else
             back_off(r, -1);
         return;
     case CALL_RETRY:
-        if (r->call.tries >= TRIES_MAX || end->should_retry == 0)
-            run_fail(r, false, end->error);
+        if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
+            run_fail(r, false, r->call.error);
         else
-            back_off(r, end->retry_after_us);
+            back_off(r, t->retry_after_us);
         return;
     default:
-        run_fail(r, true, end->error);
+        run_fail(r, true, r->call.error);
         return;
     }
 }
@@ -195,13 +206,14 @@ static void failed(struct run *r, const struct provider_end *end)
         usage = end->usage_final ? end->usage : cut_usage(r, &end->usage);
         state = end->usage_final ? CALL_EXACT : CALL_ESTIMATED;
     }
-    struct store_call_end row = describe_end(r, state, &usage, end->http_status, end->error);
-    if (salvage(r, &row))
+    struct store_call_end row = describe_end(r, state, &usage, end->http_status, c->error);
+    if (salvage(r, &row, end))
         return;
     ledger_close(r->engine, &row);
+    add_cost(r, &row);
     c->id = (struct uuid){0};
     call_clear(r);
-    after_failure(r, end);
+    after_failure(r, &(struct trouble){end->class, end->retry_after_us, end->should_retry});
 }
 
 /* ---- the stream ---- */
@@ -253,6 +265,7 @@ static void on_end(void *ctx, const struct provider_end *end)
     keep_text(c->served_model, sizeof c->served_model,
               end->served_model[0] != '\0' ? end->served_model : c->model->id);
     keep_text(c->request_id, sizeof c->request_id, end->request_id);
+    keep_text(c->error, sizeof c->error, end->error);
     pacer_ended(e->pacer, c->ticket, end, loop_now(e->loop), loop_wall(e->loop));
     c->ticket = 0;
     if (end->class == CALL_DONE)
@@ -298,9 +311,16 @@ static void on_intent(void *ctx, const struct store_result *result)
     if (!ours) {
         if (result->err == OK) /* given up meanwhile: it was never sent */
             ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
+    } else if (engine_store_refused(result)) {
+        call_abort(r);
+        run_fail(r, true, result->message);
     } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->call.timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, write_intent,
                   r);
+    } else if (!lease_held(e) || engine_is_stopping(e)) { /* nothing may be sent any more */
+        ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
+        call_abort(r);
+        pace_enter(r);
     } else {
         send(r);
     }
@@ -335,7 +355,7 @@ static void write_intent(void *ctx)
     struct intent *intent = mem_alloc(sizeof *intent);
     *intent = (struct intent){.run = r, .id = c->id};
     c->stage = STAGE_INTENT;
-    r->ops++;
+    run_op_begin(r);
     store_call_open(e->store, &row, on_intent, intent);
 }
 
@@ -358,7 +378,12 @@ void call_start(struct run *r)
         return;
     }
     c->estimated_input = ledger_input_tokens(e, &r->want);
-    pace_enter(r);
+    if (c->salvaged) {
+        c->salvaged = false;
+        after_failure(r, &c->trouble);
+    } else {
+        pace_enter(r);
+    }
 }
 
 /* ---- our own end ---- */

@@ -11,9 +11,18 @@ void claim_soon(struct engine *e)
     loop_defer(e->loop, &e->claim_task);
 }
 
+static void unpark(struct engine *e)
+{
+    timer_stop(e->loop, &e->unpark_timer);
+    e->parked = false;
+    pacer_unpark(e->pacer, NULL);
+}
+
 void claim_stop(struct engine *e)
 {
     timer_stop(e->loop, &e->claim_timer);
+    if (timer_is_set(&e->unpark_timer))
+        unpark(e);
 }
 
 /* Hints can be lost (another process, a pooler): look again each poll, or when a delayed job falls
@@ -45,39 +54,29 @@ static void on_claimed(void *ctx, const struct store_result *r)
 {
     struct engine *e = ctx;
     e->claiming = false;
-    bool failed = engine_store_failed(e, r);
-    if (!failed) {
+    if (r->err == ERR_LOST)
+        lease_renew_soon(e); /* finds out, and starts over */
+    bool took = !engine_store_failed(e, r) && r->err == OK;
+    if (took)
         e->next_due_us = r->next_due_us;
-        for (size_t i = 0; i < r->n; i++)
-            run_start(e, &r->claimed[i]);
+    for (size_t i = 0; took && !e->gave_up && i < r->n; i++)
+        run_start(e, &r->claimed[i]);
+    if (!engine_is_stopping(e)) {
+        set_poll(e);
+        if (e->claim_again)
+            claim_soon(e);
+        else if (took)
+            tell_when_idle(e, r->n);
     }
-    if (engine_is_stopping(e)) {
-        engine_check_stopped(e);
-        return;
-    }
-    set_poll(e);
-    if (failed)
-        return;
-    if (e->claim_again) {
-        e->claim_again = false;
-        claim_soon(e);
-    } else {
-        tell_when_idle(e, r->n);
-    }
+    e->claim_again = false;
+    engine_op_done(e);
 }
 
 static void claim_now(void *ctx)
 {
     struct engine *e = ctx;
-    if (e->stage != ENGINE_RUNNING || !lease_held(e))
-        return;
-    if (e->parked_until_us > loop_now(e->loop)) {
-        timer_set(e->loop, &e->claim_timer, e->parked_until_us, claim_now, e);
-        return;
-    }
-    if (e->parked_until_us > 0)
-        pacer_unpark(e->pacer, NULL);
-    e->parked_until_us = 0;
+    if (e->stage != ENGINE_RUNNING || !lease_held(e) || e->parked)
+        return; /* the end of each of these asks again */
     if (e->claiming) {
         e->claim_again = true;
         return;
@@ -89,16 +88,31 @@ static void claim_now(void *ctx)
                                 .max = slots < STORE_BATCH_MAX ? slots : STORE_BATCH_MAX,
                                 .cap_per_user = e->config.cap_per_user};
     e->claiming = true;
+    e->ops++;
     store_claim(e->store, &claim, on_claimed, e);
 }
 
-/* The provider refuses us as a whole (key, billing, spend limit, not reachable): nothing is claimed
- * until the pause is over, and what waits to be sent is handed back. */
-void claim_park(struct engine *e, const char *reason)
+static void on_unpark(void *ctx)
 {
-    bool first = e->parked_until_us == 0;
-    e->parked_until_us = loop_now(e->loop) + ENGINE_PARK_US;
-    if (first)
-        engine_tell_trouble(e, reason);
+    struct engine *e = ctx;
+    unpark(e);
     claim_soon(e);
+    pace_soon(e);
+}
+
+/* A key, billing, a spend limit, an address nobody answers at; or one model that is not there. What
+ * waits to be sent is handed back by the pacing. */
+void claim_park(struct engine *e, const char *reason, bool whole)
+{
+    bool news = !timer_is_set(&e->unpark_timer) || (whole && !e->parked);
+    if (engine_is_stopping(e))
+        return;
+    if (whole) {
+        e->parked = true;
+        pacer_park(e->pacer, NULL, reason);
+    }
+    timer_set(e->loop, &e->unpark_timer, loop_now(e->loop) + ENGINE_PARK_US, on_unpark, e);
+    pace_soon(e);
+    if (news)
+        engine_tell_trouble(e, reason);
 }

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "engine/impl.h"
 
-#define GIVE_UP_US (5 * USEC_PER_SEC) /* after the grace period, when the store does not answer */
+#define GIVE_UP_US (5 * USEC_PER_SEC)  /* after the grace period, when the store does not answer */
+#define QUIET_US   (10 * USEC_PER_SEC) /* without a failure, then the next one is told again */
 
 static int64_t or_default(int64_t value, int64_t fallback)
 {
@@ -67,15 +68,19 @@ void engine_tell_trouble(struct engine *e, const char *message)
 
 bool engine_store_failed(struct engine *e, const struct store_result *r)
 {
-    if (r->err == OK || r->err == ERR_LOST || r->err == ERR_NOT_FOUND) {
-        e->store_trouble = false;
+    if (r->err == OK || r->err == ERR_LOST || r->err == ERR_NOT_FOUND)
         return false;
-    }
-    if (!e->store_trouble) {
-        e->store_trouble = true;
+    int64_t now = loop_now(e->loop);
+    bool news = e->store_failed_us == 0 || now - e->store_failed_us > QUIET_US;
+    e->store_failed_us = now; /* a full disk still lets us read: success alone means little */
+    if (news)
         engine_tell_trouble(e, r->message);
-    }
     return true;
+}
+
+bool engine_store_refused(const struct store_result *r)
+{
+    return r->err == ERR_INVALID || r->err == ERR_EXISTS || r->err == ERR_TOO_BIG;
 }
 
 bool engine_is_stopping(const struct engine *e)
@@ -99,39 +104,28 @@ static void on_change(void *ctx)
 
 static void open_worker(void *ctx);
 
+static void open_again(struct engine *e)
+{
+    if (!engine_is_stopping(e)) /* the telling may have led to a stop */
+        timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + USEC_PER_SEC, open_worker, e);
+}
+
 static void on_open(void *ctx, const struct store_result *r)
 {
     struct engine *e = ctx;
-    e->ops--;
-    if (engine_is_stopping(e)) {
-        engine_check_stopped(e);
-        return;
-    }
     if (engine_store_failed(e, r)) {
-        timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + USEC_PER_SEC, open_worker, e);
-        return;
+        open_again(e);
+    } else if (!engine_is_stopping(e)) {
+        e->stage = ENGINE_RUNNING;
+        lease_start(e);
+        store_on_change(e->store, on_change, e);
+        claim_soon(e);
     }
-    e->stage = ENGINE_RUNNING;
-    lease_start(e);
-    store_on_change(e->store, on_change, e);
-    claim_soon(e);
+    engine_op_done(e);
 }
 
-static void on_old_leases(void *ctx, const struct store_result *r)
+static void take_lease(struct engine *e)
 {
-    struct engine *e = ctx;
-    e->ops--;
-    if (engine_is_stopping(e)) {
-        engine_check_stopped(e);
-        return;
-    }
-    if (engine_store_failed(e, r)) {
-        timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + USEC_PER_SEC, open_worker, e);
-        return;
-    }
-    if (r->count > 0 || r->failed > 0)
-        log_info(NULL, "took over %lld job(s) of an earlier run, gave up on %lld",
-                 (long long)r->count, (long long)r->failed);
     struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us};
     w.id = e->worker = uuid_new(loop_wall(e->loop));
     e->lease_until_us = loop_now(e->loop) + e->config.lease_us;
@@ -139,22 +133,39 @@ static void on_old_leases(void *ctx, const struct store_result *r)
     store_worker_open(e->store, &w, on_open, e);
 }
 
+static void on_old_leases(void *ctx, const struct store_result *r)
+{
+    struct engine *e = ctx;
+    if (engine_store_failed(e, r)) {
+        open_again(e);
+    } else if (!engine_is_stopping(e)) {
+        if (r->count > 0 || r->failed > 0)
+            log_info(NULL, "took over %lld job(s) of an earlier run, gave up on %lld",
+                     (long long)r->count, (long long)r->failed);
+        take_lease(e);
+    }
+    engine_op_done(e);
+}
+
 /* On a store of our own every older lease is dead; where others may live, the sweep decides. */
 static void open_worker(void *ctx)
 {
     struct engine *e = ctx;
     e->stage = ENGINE_OPENING;
+    if (!e->config.sole) {
+        take_lease(e);
+        return;
+    }
     e->ops++;
-    if (e->config.sole)
-        store_rescue(e->store, &(struct uuid){0}, on_old_leases, e);
-    else
-        on_old_leases(e, &(struct store_result){.err = OK, .message = ""});
+    store_rescue(e->store, &(struct uuid){0}, on_old_leases, e);
 }
 
 void engine_start(struct engine *e)
 {
-    if (e->stage == ENGINE_NEW)
-        open_worker(e);
+    if (e->stage != ENGINE_NEW)
+        return;
+    e->started = true;
+    open_worker(e);
 }
 
 void engine_wake(struct engine *e)
@@ -181,18 +192,17 @@ static void stopped(struct engine *e)
 
 static void on_closed(void *ctx, const struct store_result *r)
 {
-    struct engine *e = ctx;
     (void)r; /* what could not be handed back is rescued when the lease has run out */
-    e->ops--;
-    if (e->stage == ENGINE_CLOSING && e->ops == 0)
-        stopped(e);
+    engine_op_done(ctx);
 }
 
 void engine_check_stopped(struct engine *e)
 {
-    if (e->stage == ENGINE_CLOSING && e->ops == 0)
+    if (e->n_runs > 0 || e->ops > 0)
+        return;
+    if (e->stage == ENGINE_CLOSING)
         stopped(e);
-    if (e->stage != ENGINE_STOPPING || e->n_runs > 0 || e->ops > 0 || e->claiming)
+    if (e->stage != ENGINE_STOPPING)
         return;
     e->stage = ENGINE_CLOSING;
     lease_stop(e);
@@ -220,6 +230,8 @@ static void give_up(void *ctx)
         if (r->stage != RUN_FINISHING) { /* those wait for an answer that is on its way */
             call_abort(r);
             run_end(r);
+        } else {
+            (void)finish_drop_refused(r);
         }
     }
 }
@@ -232,19 +244,18 @@ static void on_grace_over(void *ctx)
     DL_FOREACH_SAFE (e->runs, r, next) {
         if (r->stage == RUN_CALLING)
             run_release(r, loop_wall(e->loop), NULL);
+        else if (r->stage == RUN_FINISHING)
+            (void)finish_drop_refused(r);
     }
     timer_set(e->loop, &e->grace_timer, loop_now(e->loop) + GIVE_UP_US, give_up, e);
 }
 
-void engine_stop(struct engine *e)
+static void begin_stop(void *ctx)
 {
-    if (engine_is_stopping(e))
+    struct engine *e = ctx;
+    if (e->stage == ENGINE_DONE)
         return;
-    bool started = e->stage != ENGINE_NEW;
-    e->stage = ENGINE_STOPPING;
-    store_on_change(e->store, NULL, NULL);
-    claim_stop(e);
-    if (!started) {
+    if (!e->started) {
         stopped(e);
         return;
     }
@@ -257,10 +268,24 @@ void engine_stop(struct engine *e)
     engine_check_stopped(e);
 }
 
-void engine_free(struct engine *e)
+/* From here on nothing begins. Runs are touched at the end of the turn: the caller may stand in the
+ * middle of something that one of them tells. */
+void engine_stop(struct engine *e)
 {
-    if (e == NULL)
+    if (engine_is_stopping(e))
         return;
+    e->stage = ENGINE_STOPPING;
+    store_on_change(e->store, NULL, NULL);
+    claim_stop(e);
+    e->stop_task.fn = begin_stop;
+    e->stop_task.ctx = e;
+    loop_defer(e->loop, &e->stop_task);
+}
+
+/* ---- freeing ---- */
+
+static void stop_timers(struct engine *e)
+{
     lease_stop(e);
     claim_stop(e);
     timer_stop(e->loop, &e->grace_timer);
@@ -270,6 +295,32 @@ void engine_free(struct engine *e)
     loop_cancel(e->loop, &e->claim_task);
     loop_cancel(e->loop, &e->pacing_task);
     loop_cancel(e->loop, &e->finish_task);
+    loop_cancel(e->loop, &e->stop_task);
+}
+
+static void destroy(struct engine *e)
+{
+    stop_timers(e); /* the last answers may have set some again */
     free(e->worker_name);
     free(e);
+}
+
+void engine_op_done(struct engine *e)
+{
+    e->ops--;
+    if (e->orphan && e->ops == 0)
+        destroy(e);
+    else
+        engine_check_stopped(e);
+}
+
+void engine_free(struct engine *e)
+{
+    if (e == NULL)
+        return;
+    stop_timers(e);
+    e->fn = NULL;
+    e->orphan = true;
+    if (e->ops == 0)
+        destroy(e);
 }

@@ -70,10 +70,10 @@ struct engine *engine_new(struct loop *loop, struct store *store, struct provide
                           engine_event_fn fn, void *ctx);
 void engine_start(struct engine *e);
 /* Stops claiming, gives running calls the grace period, saves their text, hands back what is left;
- * then ENGINE_STOPPED. */
+ * then ENGINE_STOPPED. Allowed inside any event. */
 void engine_stop(struct engine *e);
-/* After ENGINE_STOPPED, or before engine_start(); takes NULL. When engine_running() is not 0 after
- * ENGINE_STOPPED the store has not answered: end the process instead, the next start takes over. */
+/* After ENGINE_STOPPED, or before engine_start(); takes NULL. Not from inside an event. A store
+ * that did not answer in time has the memory until it does: at the latest in store_free(). */
 void engine_free(struct engine *e);
 
 /* From now on; what runs goes on. slots 0: claims nothing. cap_per_user as in the config. */

@@ -4,8 +4,11 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "engine/impl.h"
+
+#define REFUSALS_MAX 3 /* of a finished script */
 
 static void flush(void *ctx);
 
@@ -50,30 +53,76 @@ static void drop(struct batch *batch)
         run_end(batch->runs[i]);
 }
 
+/* ---- an end that the database refuses: a user's trigger raises, a check fails ---- */
+
+static void finish_again(void *ctx)
+{
+    struct run *r = ctx;
+    LL_APPEND2(r->engine->finishing, r, finish_next);
+    flush_soon(r->engine);
+}
+
+/* The job is still ours, so it cannot just be left. A script that is refused three times becomes a
+ * failure with the database's words, its steps are kept; that one is repeated until it is taken, or
+ * until the row is somebody else's. */
+static void refused(struct run *r, const char *why)
+{
+    struct engine *e = r->engine;
+    r->refusals++;
+    if (r->refusals == 1)
+        log_warn(r->name, "the database refuses the end of the job: %s", why);
+    if (e->stage >= ENGINE_STOPPING) {
+        run_end(r); /* closing the worker, or the next start, gives it back */
+        return;
+    }
+    if (r->outcome == STORE_COMPLETE && r->refusals == REFUSALS_MAX) {
+        free(r->error);
+        r->error = mem_printf("the finished script was refused: %s", why);
+        r->outcome = STORE_FAIL;
+    }
+    int doublings = r->refusals < 9 ? r->refusals : 9; /* up to two minutes */
+    timer_set(e->loop, &r->store_retry, loop_now(e->loop) + (ENGINE_STORE_RETRY_US << doublings),
+              finish_again, r);
+}
+
+bool finish_drop_refused(struct run *r)
+{
+    if (r->stage != RUN_FINISHING || !timer_is_set(&r->store_retry))
+        return false;
+    run_end(r);
+    return true;
+}
+
+static void settle(struct run *r, const struct store_result *result, enum store_lost how)
+{
+    if (how == STORE_REFUSED) {
+        refused(r, result->message);
+    } else if (how != STORE_HELD) {
+        run_lost(r, how);
+    } else {
+        tell_outcome(r);
+        run_end(r);
+    }
+}
+
 static void on_finished(void *ctx, const struct store_result *result)
 {
     struct batch *batch = ctx;
     struct engine *e = batch->engine;
     e->finish_under_way = false;
-    bool failed = engine_store_failed(e, result);
-    if (failed && e->gave_up) {
+    bool all_refused = engine_store_refused(result);
+    bool failed = !all_refused && engine_store_failed(e, result);
+    if (failed && e->gave_up)
         drop(batch);
-    } else if (failed) {
+    else if (failed)
         put_back(e, batch);
-    } else {
-        for (size_t i = 0; i < batch->n; i++) {
-            struct run *r = batch->runs[i];
-            if (i < result->n && result->lost[i] != STORE_HELD) {
-                run_lost(r, result->lost[i]);
-            } else {
-                tell_outcome(r);
-                run_end(r);
-            }
-        }
-        if (e->finishing != NULL)
-            flush_soon(e);
-    }
+    else
+        for (size_t i = 0; i < batch->n; i++)
+            settle(batch->runs[i], result, all_refused ? STORE_REFUSED : result->lost[i]);
+    if (!failed && e->finishing != NULL)
+        flush_soon(e);
     free(batch);
+    engine_op_done(e);
 }
 
 static void fill(struct run *r, struct store_finish *item)
@@ -105,6 +154,7 @@ static void flush(void *ctx)
         batch->runs[batch->n++] = r;
     }
     e->finish_under_way = true;
+    e->ops++;
     store_finish(e->store, items, batch->n, on_finished, batch);
     free(items);
 }

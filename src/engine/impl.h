@@ -40,10 +40,17 @@ struct call {
     int64_t estimated_input;
     struct usage usage; /* as told at the start */
     struct buf text;
-    size_t sent, saved; /* bytes of text given to the store; that it has */
+    size_t sent; /* bytes of text given to the store */
     int words;
     bool in_word;
-    char served_model[96], request_id[96]; /* kept from the end of the stream */
+    /* Kept from the end of the stream. */
+    char served_model[96], request_id[96], error[256];
+    bool salvaged; /* the last call was cut, and its text saved: `trouble` is yet to be obeyed */
+    struct trouble {
+        enum call_class class;
+        int64_t retry_after_us;
+        int should_retry;
+    } trouble;
 };
 
 /* ---- one claimed job ---- */
@@ -69,7 +76,7 @@ struct run {
     enum run_stage stage;
     int ops; /* store requests that will still call back with this run */
     struct loop_timer deadline;
-    struct loop_timer store_retry; /* LOADING, SAVING: repeats the request that failed */
+    struct loop_timer store_retry; /* LOADING, SAVING, FINISHING: repeats what failed */
 
     struct script *script;
     struct script_call want; /* what script_next() asked for */
@@ -96,6 +103,7 @@ struct run {
     struct run *finish_next; /* in engine.finishing */
     char *error;
     int64_t run_at_us;
+    int refusals; /* by the database, of this end */
 };
 
 /* ---- the engine ---- */
@@ -124,7 +132,8 @@ struct engine {
     struct rng rng;
     enum engine_stage stage;
     struct uuid worker;
-    int ops; /* store requests that will still call back with the engine */
+    int ops;     /* store requests that will still call back, those of runs too */
+    bool orphan; /* engine_free() was called; goes away with the last of them */
 
     struct run *runs;
     size_t n_runs;
@@ -134,7 +143,8 @@ struct engine {
     struct loop_task claim_task;
     struct loop_timer claim_timer;
     int64_t next_due_us;
-    int64_t parked_until_us; /* loop clock; 0 = not parked */
+    bool parked;                    /* the provider refuses us as a whole */
+    struct loop_timer unpark_timer; /* set while anything is parked */
 
     /* pace.c, call.c */
     struct run *pacing;
@@ -146,7 +156,7 @@ struct engine {
 
     /* report.c */
     struct run *dirty;
-    bool reporting;
+    int reporting; /* batches under way */
     struct loop_timer report_timer;
 
     /* finish.c */
@@ -163,22 +173,30 @@ struct engine {
 
     /* engine.c */
     struct loop_timer grace_timer;
-    bool store_trouble; /* told once until the store answers again */
-    bool gave_up;       /* the store takes nothing: runs end without it */
+    struct loop_task stop_task;
+    bool started;
+    int64_t store_failed_us; /* loop clock; 0 = never */
+    bool gave_up;            /* the store takes nothing: runs end without it */
 };
 
 /* engine.c */
 void engine_tell(struct engine *e, const struct engine_event *event);
 void engine_tell_trouble(struct engine *e, const char *message);
-/* True when the store failed in a way that passes (a full disk, a lost connection): the caller
- * tries again later. Tells the operator once. */
+/* True when the store failed: the caller tries again later. Tells the operator, but not of each
+ * failure in a row. */
 bool engine_store_failed(struct engine *e, const struct store_result *r);
+/* Repeating cannot help: the database does not take this very input. */
+bool engine_store_refused(const struct store_result *r);
+/* One of engine.ops has called back; may free the engine, so it comes last. */
+void engine_op_done(struct engine *e);
 void engine_check_stopped(struct engine *e); /* goes on with stopping when nothing is left */
 bool engine_is_stopping(const struct engine *e);
 
 /* claim.c */
 void claim_soon(struct engine *e); /* at the end of this turn */
-void claim_park(struct engine *e, const char *reason);
+/* The provider refuses: the operator is told, and after a pause it is tried again. `whole`: all of
+ * it and not one model, so nothing is claimed meanwhile. */
+void claim_park(struct engine *e, const char *reason, bool whole);
 void claim_stop(struct engine *e);
 
 /* run.c */
@@ -190,7 +208,9 @@ void run_fail(struct run *r, bool permanent, const char *error);
 void run_release(struct run *r, int64_t run_at_us, const char *why);
 void run_lost(struct run *r, enum store_lost how); /* the fence is gone: stop at once */
 void run_end(struct run *r);                       /* leaves engine.runs */
-void run_op_done(struct run *r);                   /* one of run.ops; may free the run */
+void run_op_begin(struct run *r);                  /* a store request that will call back */
+void run_op_done(struct run *r);                   /* may free the run, and the engine */
+const char *run_spent(const struct run *r);        /* why no call may be made, or NULL */
 void run_tell(struct run *r, enum engine_event_kind kind, const char *message);
 
 /* call.c */
@@ -208,13 +228,15 @@ void pace_soon(struct engine *e); /* something ended or changed: ask again this 
 /* report.c */
 void report_phase(struct run *r, enum phase phase, int chunk, int chunks);
 void report_text(struct run *r);
-void report_flush(struct engine *e); /* now, whatever the timers say */
+void report_flush(struct run *r); /* its text, now, whatever the timers say */
 void report_forget(struct run *r);
 
 /* finish.c */
 /* Runs whose end the store did not take leave without it, and those that are on their way will. */
 void finish_give_up(struct engine *e);
-void finish_run(struct run *r, enum store_outcome outcome); /* takes r->error, r->run_at_us */
+void finish_run(struct run *r, enum store_outcome outcome); /* uses r->error, r->run_at_us */
+/* Ends a run that waits to repeat what the database refused; false when it does not wait. */
+bool finish_drop_refused(struct run *r);
 
 /* ledger.c: ends a call's row whatever happens to its job; repeats it until the store has it */
 void ledger_close(struct engine *e, const struct store_call_end *end);
@@ -231,5 +253,6 @@ void lease_start(struct engine *e);
 void lease_stop(struct engine *e);
 bool lease_held(const struct engine *e); /* by the monotonic clock: new calls may start */
 void lease_check_soon(struct engine *e);
+void lease_renew_soon(struct engine *e);
 
 #endif

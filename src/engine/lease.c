@@ -37,12 +37,11 @@ void lease_stop(struct engine *e)
 static void on_reopened(void *ctx, const struct store_result *r)
 {
     struct engine *e = ctx;
-    e->ops--;
     e->renewing = false;
-    if (r->err != OK)
+    if (engine_store_failed(e, r))
         e->lease_until_us = 0; /* the next renewal finds it lost again */
     claim_soon(e);
-    engine_check_stopped(e);
+    engine_op_done(e);
 }
 
 /* A rescuer thought us dead: every job we ran is somebody else's now. Start over as a new worker.
@@ -72,7 +71,6 @@ static void on_renewed(void *ctx, const struct store_result *r)
 {
     struct renewal *renewal = ctx;
     struct engine *e = renewal->engine;
-    e->ops--;
     e->renewing = false;
     bool was_held = lease_held(e);
     if (r->err == OK)
@@ -86,7 +84,7 @@ static void on_renewed(void *ctx, const struct store_result *r)
         claim_soon(e);
         pace_soon(e);
     }
-    engine_check_stopped(e);
+    engine_op_done(e);
 }
 
 static void renew(void *ctx)
@@ -107,14 +105,13 @@ static void renew(void *ctx)
 static void on_swept(void *ctx, const struct store_result *r)
 {
     struct engine *e = ctx;
-    e->ops--;
     e->sweeping = false;
     if (!engine_store_failed(e, r) && r->count + r->failed > 0) {
         log_info(NULL, "rescued %lld job(s) of dead workers, gave up on %lld", (long long)r->count,
                  (long long)r->failed);
         claim_soon(e);
     }
-    engine_check_stopped(e);
+    engine_op_done(e);
 }
 
 static void sweep(void *ctx)
@@ -140,7 +137,6 @@ static void on_checked(void *ctx, const struct store_result *r)
 {
     struct look *look = ctx;
     struct engine *e = look->engine;
-    e->ops--;
     e->checking--;
     bool failed = engine_store_failed(e, r);
     for (size_t i = 0; i < look->n; i++) {
@@ -151,7 +147,7 @@ static void on_checked(void *ctx, const struct store_result *r)
         run_op_done(run);
     }
     free(look);
-    engine_check_stopped(e);
+    engine_op_done(e);
 }
 
 /* One look at up to STORE_BATCH_MAX runs from `run` on; returns where to go on. */
@@ -163,7 +159,7 @@ static struct run *look_from(struct engine *e, struct run *run)
     for (; run != NULL && look->n < STORE_BATCH_MAX; run = run->next) {
         if (run->stage == RUN_FINISHING)
             continue;
-        run->ops++;
+        run_op_begin(run);
         held[look->n] = run->held;
         look->runs[look->n++] = run;
     }
@@ -186,6 +182,12 @@ static void check(void *ctx)
         return;
     for (struct run *run = e->runs; run != NULL;)
         run = look_from(e, run);
+}
+
+void lease_renew_soon(struct engine *e)
+{
+    if (timer_is_set(&e->renew_timer))
+        timer_set(e->loop, &e->renew_timer, loop_now(e->loop), renew, e);
 }
 
 void lease_check_soon(struct engine *e)

@@ -79,15 +79,14 @@ static void on_closed(void *ctx, const struct store_result *result)
 {
     struct closing *closing = ctx;
     struct engine *e = closing->engine;
-    if (engine_store_failed(e, result)) {
+    if (engine_store_failed(e, result) && !e->gave_up) {
         timer_set(e->loop, &closing->timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, submit,
                   closing);
         return;
     }
     arena_free(&closing->arena);
     free(closing);
-    e->ops--;
-    engine_check_stopped(e);
+    engine_op_done(e);
 }
 
 static void submit(void *ctx)
@@ -98,6 +97,8 @@ static void submit(void *ctx)
 
 void ledger_close(struct engine *e, const struct store_call_end *end)
 {
+    if (e->stage == ENGINE_DONE)
+        return; /* the store did not answer in time: the next start closes it as estimated */
     struct closing *closing = mem_alloc(sizeof *closing);
     closing->engine = e;
     closing->end = *end;

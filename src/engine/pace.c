@@ -7,7 +7,7 @@
 #include "engine/impl.h"
 #include "job/retry.h"
 
-#define BLOCKED_CLASSES_MAX 8
+#define BLOCKED_CLASSES_MAX 16 /* more wait for the next round */
 
 struct round { /* one pass over engine.pacing */
     const char *blocked[BLOCKED_CLASSES_MAX];
@@ -21,7 +21,7 @@ static bool is_blocked(const struct round *round, const char *rate_class)
         if (strcmp(round->blocked[i], rate_class) == 0)
             return true;
     }
-    return false;
+    return round->n_blocked == BLOCKED_CLASSES_MAX;
 }
 
 void pace_leave(struct run *r)
@@ -57,8 +57,7 @@ static void ask(struct run *r, struct round *round)
         run_release(r, loop_wall(e->loop) + (again - now), "the model provider asked to wait");
         return;
     }
-    if (round->n_blocked < BLOCKED_CLASSES_MAX)
-        round->blocked[round->n_blocked++] = c->model->rate_class;
+    round->blocked[round->n_blocked++] = c->model->rate_class;
     if (again < round->next_us)
         round->next_us = again;
 }

@@ -8,6 +8,7 @@
 #include "engine/impl.h"
 
 #define ROW_INTERVAL_US USEC_PER_SEC
+#define REFUSED_US      (60 * USEC_PER_SEC)
 
 static void flush(void *ctx);
 
@@ -63,7 +64,8 @@ void report_text(struct run *r)
 struct sent {
     struct run *run;
     struct uuid call;
-    size_t from, to; /* of the call's text */
+    size_t from; /* of the call's text */
+    bool row;
 };
 
 struct batch {
@@ -72,27 +74,51 @@ struct batch {
     struct sent items[];
 };
 
+/* Of a call that ended, the text is a checkpoint or of no use. */
+static bool has_text(const struct run *r)
+{
+    return r->stage == RUN_CALLING && r->call.sent < r->call.text.len;
+}
+
+/* Again with the next round, from where this one began. */
+static void send_again(struct run *r, const struct sent *sent)
+{
+    struct call *c = &r->call;
+    if (uuid_equal(&sent->call, &c->id) && c->sent > sent->from)
+        c->sent = sent->from;
+    r->row_dirty = r->row_dirty || sent->row;
+    if (r->row_dirty || has_text(r))
+        mark(r);
+}
+
+static void take(struct run *r, const struct sent *sent, bool failed, enum store_lost how)
+{
+    if (r->stage == RUN_GONE || r->stage == RUN_FINISHING)
+        return; /* its end answers for it */
+    if (failed) {
+        send_again(r, sent);
+    } else if (how == STORE_REFUSED && sent->row) {
+        /* A user's trigger does not want to see progress: the text goes without, for a while. */
+        r->row_written_us = loop_now(r->engine->loop) + REFUSED_US;
+        send_again(r, sent);
+    } else if (how != STORE_HELD && how != STORE_REFUSED) {
+        run_lost(r, how);
+    }
+}
+
 static void on_written(void *ctx, const struct store_result *result)
 {
     struct batch *batch = ctx;
     struct engine *e = batch->engine;
     bool failed = engine_store_failed(e, result);
+    e->reporting--;
     for (size_t i = 0; i < batch->n; i++) {
         struct sent *sent = &batch->items[i];
-        struct run *r = sent->run;
-        bool same_text = uuid_equal(&sent->call, &r->call.id) && r->call.text.len >= sent->to;
-        if (r->stage == RUN_GONE || r->stage == RUN_FINISHING) {
-            /* its end answers for it */
-        } else if (!failed && i < result->n && result->lost[i] != STORE_HELD) {
-            run_lost(r, result->lost[i]);
-        } else if (failed && same_text && r->call.sent > sent->from) {
-            r->call.sent = sent->from; /* again with the next round */
-            r->row_dirty = true;
-            mark(r);
-        }
-        run_op_done(r);
+        take(sent->run, sent, failed, failed ? STORE_HELD : result->lost[i]);
+        run_op_done(sent->run);
     }
     free(batch);
+    engine_op_done(e);
 }
 
 static void fill(struct run *r, bool row, char *step_name, struct store_progress *item,
@@ -101,7 +127,7 @@ static void fill(struct run *r, bool row, char *step_name, struct store_progress
     struct engine *e = r->engine;
     struct call *c = &r->call;
     *item = (struct store_progress){.job = r->id, .fence = r->held.fence};
-    *sent = (struct sent){.run = r, .call = c->id, .from = c->sent, .to = c->text.len};
+    *sent = (struct sent){.run = r, .call = c->id, .from = c->sent, .row = row};
     if (row) {
         item->step = plan_step_name(r->phase, r->chunk, r->chunks, step_name);
         item->progress = r->shown_progress;
@@ -110,7 +136,7 @@ static void fill(struct run *r, bool row, char *step_name, struct store_progress
         r->row_dirty = false;
         r->row_written_us = loop_now(e->loop);
     }
-    if (c->sent == c->text.len || r->stage == RUN_SAVING)
+    if (!has_text(r))
         return;
     item->text_step = r->want.key;
     item->text_hash = r->want.input_hash;
@@ -140,9 +166,9 @@ static void write_some(struct engine *e)
         }
         update_progress(r);
         bool row = r->row_dirty && now - r->row_written_us >= ROW_INTERVAL_US;
-        if (row || r->call.sent < r->call.text.len) {
+        if (row || has_text(r)) {
             fill(r, row, names[batch->n], &items[batch->n], &batch->items[batch->n]);
-            r->ops++;
+            run_op_begin(r);
             batch->n++;
         }
         if (r->row_dirty)
@@ -152,10 +178,13 @@ static void write_some(struct engine *e)
     }
     if (waits)
         timer_set(e->loop, &e->report_timer, now + e->config.text_save_us, flush, e);
-    if (batch->n > 0)
+    if (batch->n > 0) {
+        e->reporting++;
+        e->ops++;
         store_progress(e->store, items, batch->n, on_written, batch);
-    else
+    } else {
         free(batch);
+    }
     free(items);
     free(names);
 }
@@ -170,11 +199,16 @@ static void flush(void *ctx)
 {
     struct engine *e = ctx;
     tell_progress(e);
-    write_some(e);
+    /* One batch at a time: should it fail, nothing that comes behind it is under way already, and a
+     * slow store is not given more than it can take. */
+    if (e->reporting == 0)
+        write_some(e);
+    else
+        timer_set(e->loop, &e->report_timer, loop_now(e->loop) + e->config.text_save_us, flush, e);
 }
 
-void report_flush(struct engine *e)
+void report_flush(struct run *r)
 {
-    timer_stop(e->loop, &e->report_timer);
-    write_some(e);
+    while (r->in_dirty && has_text(r))
+        write_some(r->engine);
 }

@@ -29,15 +29,17 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
         .chunk = r->chunk,
         .chunks = r->chunks,
         .words = r->words + call->words,
-        .tokens_out = r->usage.output + ledger_output_tokens(e, call),
+        .tokens_out = r->usage.output,
         .usage = r->usage,
         .cost_udollar = r->cost_udollar,
         .waited_us = r->waited_us,
         .worked_us = loop_now(e->loop) - r->claimed_us,
         .message = message,
     };
-    if (call->stage == STAGE_STREAMING)
+    if (call->stage == STAGE_STREAMING) {
+        event.tokens_out += ledger_output_tokens(e, call);
         event.tokens_per_second = (double)ledger_output_rate(e, call);
+    }
     if (kind == ENGINE_JOB_COMPLETED) {
         event.script = script_text(r->script);
         event.words = words_count(event.script, strlen(event.script)); /* what is spoken */
@@ -55,11 +57,19 @@ static void free_run(struct run *r)
     free(r);
 }
 
+void run_op_begin(struct run *r)
+{
+    r->ops++;
+    r->engine->ops++;
+}
+
 void run_op_done(struct run *r)
 {
+    struct engine *e = r->engine;
     r->ops--;
     if (r->ops == 0 && r->stage == RUN_GONE)
         free_run(r);
+    engine_op_done(e);
 }
 
 void run_end(struct run *r)
@@ -72,9 +82,8 @@ void run_end(struct run *r)
     DL_DELETE(e->runs, r);
     e->n_runs--;
     claim_soon(e);
-    r->ops++;
+    run_op_begin(r);
     run_op_done(r);
-    engine_check_stopped(e);
 }
 
 void run_lost(struct run *r, enum store_lost how)
@@ -84,6 +93,7 @@ void run_lost(struct run *r, enum store_lost how)
         [STORE_CANCELLED] = "cancelled",
         [STORE_DELETED] = "deleted",
         [STORE_REPLACED] = "taken over or run again",
+        [STORE_REFUSED] = "refused by the database",
     };
     call_abort(r);
     if (r->stage == RUN_SAVING && timer_is_set(&r->store_retry) && r->has_call_end)
@@ -115,8 +125,7 @@ void run_fail(struct run *r, bool permanent, const char *error)
 void run_release(struct run *r, int64_t run_at_us, const char *why)
 {
     call_abort(r);
-    if (r->call.sent < r->call.text.len)
-        report_flush(r->engine); /* before the row lets go of the fence */
+    report_flush(r); /* before the row lets go of the fence */
     free(r->error);
     r->error = mem_strdup(why);
     r->run_at_us = run_at_us;
@@ -144,11 +153,14 @@ static void on_saved(void *ctx, const struct store_result *result)
 {
     struct run *r = ctx;
     struct engine *e = r->engine;
-    if (r->stage != RUN_SAVING) {
-        run_op_done(r);
-        return;
-    }
-    if (engine_store_failed(e, result)) {
+    if (r->stage != RUN_SAVING) { /* the job is lost; the money is recorded all the same */
+        if (result->err != OK && r->has_call_end)
+            ledger_close(e, &r->call_end);
+    } else if (engine_store_refused(result)) {
+        if (r->has_call_end)
+            ledger_close(e, &r->call_end);
+        run_fail(r, true, result->message);
+    } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, save_step,
                   r);
     } else if (result->n > 0 && result->lost[0] != STORE_HELD) {
@@ -174,7 +186,7 @@ static void save_step(void *ctx)
         .started_us = r->answer.started_us,
         .ended_us = r->answer.ended_us,
     };
-    r->ops++;
+    run_op_begin(r);
     store_step_save(r->engine->store, &r->held, r->run, &step,
                     r->has_call_end ? &r->call_end : NULL, on_saved, r);
 }
@@ -206,8 +218,7 @@ static void complete(struct run *r)
     finish_run(r, STORE_COMPLETE);
 }
 
-/* Why the next call must not be made, or NULL. */
-static const char *spent(const struct run *r)
+const char *run_spent(const struct run *r)
 {
     if (r->deadline_us > 0 && loop_wall(r->engine->loop) >= r->deadline_us)
         return deadline_passed;
@@ -229,7 +240,7 @@ void run_continue(struct run *r)
         run_fail(r, permanent, error);
         return;
     }
-    const char *reason = spent(r);
+    const char *reason = run_spent(r);
     if (reason != NULL) {
         run_fail(r, true, reason);
         return;
@@ -295,6 +306,7 @@ static bool reuse_partial(struct run *r, const struct store_result *saved)
     if (n == 0)
         return false;
     buf_put(&r->call.text, saved->partial, n);
+    r->call.words = words_count(saved->partial, n);
     int64_t now = loop_wall(r->engine->loop);
     struct script_answer answer = {.text = buf_str(&r->call.text),
                                    .len = n,
@@ -313,10 +325,8 @@ static void on_steps(void *ctx, const struct store_result *saved)
     struct run *r = ctx;
     struct engine *e = r->engine;
     if (r->stage != RUN_LOADING) {
-        run_op_done(r);
-        return;
-    }
-    if (engine_is_stopping(e)) {
+        /* lost meanwhile */
+    } else if (engine_is_stopping(e)) {
         run_release(r, loop_wall(e->loop), NULL);
     } else if (engine_store_failed(e, saved)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, load_steps,
@@ -332,7 +342,7 @@ static void on_steps(void *ctx, const struct store_result *saved)
 static void load_steps(void *ctx)
 {
     struct run *r = ctx;
-    r->ops++;
+    run_op_begin(r);
     store_steps(r->engine->store, &r->id, r->run, on_steps, r);
 }
 
@@ -362,8 +372,19 @@ static enum err prepare(struct run *r, const char *params_text, struct errmsg *m
     return err;
 }
 
+/* A client ran the job again before we saw that its last attempt is over. */
+static void drop_last_attempt(struct engine *e, const struct uuid *job)
+{
+    struct run *r, *next;
+    DL_FOREACH_SAFE (e->runs, r, next) {
+        if (uuid_equal(&r->id, job) && r->stage != RUN_FINISHING)
+            run_lost(r, STORE_REPLACED);
+    }
+}
+
 void run_start(struct engine *e, const struct store_claimed *job)
 {
+    drop_last_attempt(e, &job->id);
     struct run *r = mem_alloc(sizeof *r);
     r->engine = e;
     r->id = job->id;
