@@ -123,7 +123,8 @@ BEGIN
         start := CASE WHEN sweep THEN 0 ELSE scriptorium.next_floor(p) END;
         SELECT q.tag INTO front FROM scriptorium.queue q
         WHERE q.state = 0 AND q.priority = p AND q.tag >= start ORDER BY q.tag LIMIT 1;
-        front := coalesce(front, scriptorium.vt(p));
+        -- New jobs come in right behind the virtual time, even where older ones lie further on.
+        front := least(front, scriptorium.vt(p));
         PERFORM setval(format('scriptorium.floor_%s', p),
                        least(front, scriptorium.next_floor(p)))
         WHERE scriptorium.floor(p) <> least(front, scriptorium.next_floor(p));
