@@ -4,6 +4,7 @@
 // usage: node bench/pg_sql_bench.mjs [noop] [history] [backlog] [pinned] [insert]   (default: all)
 // ROWS scales the big tables (default 1000000).
 import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
 import os from 'node:os';
 import { start } from "../tests/lib/pg.mjs";
 import { migrate } from '../tests/lib/pg_schema.mjs';
@@ -21,6 +22,13 @@ const server = await start({ settings: { fsync: 'on', max_connections: '100' }, 
 const version = (await one(await server.connect({ database: 'postgres' }), 'SHOW server_version')).server_version;
 console.log(`PostgreSQL ${version}, default settings, ${os.cpus().length} cores (${os.cpus()[0].model}), ` +
     `node ${process.version}, batches of ${BATCH}, cap 400, 10 users`);
+
+/** Processor time of a connection's server process, in seconds: what a busy neighbour does not change. */
+async function cpu(client) {
+    const pid = (client.backend ??= (await one(client, 'SELECT pg_backend_pid() AS pid')).pid);
+    const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+}
 
 async function one(client, sql, values) {
     return (await client.query(sql, values)).rows[0];
@@ -70,9 +78,11 @@ async function drain(client, total, lanes = 2) {
     const claims = [];
     const finishes = [];
     let done = 0;
+    let spent = 0;
     const lane = async () => {
         const mine = await server.connect({ database: client.database });
         const id = await worker(mine);
+        const began = await cpu(mine);
         while (done < total) {
             const { jobs, time } = await claim(mine, id);
             if (jobs.length === 0) break;
@@ -80,11 +90,12 @@ async function drain(client, total, lanes = 2) {
             done += jobs.length;
             finishes.push(await finish(mine, jobs));
         }
+        spent += (await cpu(mine)) - began;
         await mine.end();
     };
     const t = process.hrtime.bigint();
     await Promise.all(Array.from({ length: lanes }, lane));
-    return { done, rate: done / seconds(t), claims, finishes };
+    return { done, rate: done / seconds(t), claims, finishes, cpu: (spent * 1e6) / done };
 }
 
 /** The median claim of `times`, each undone. */
@@ -108,7 +119,8 @@ if (wants('noop')) {
         await client.query('CHECKPOINT');
         const r = await drain(client, 200_000, lanes);
         console.log(`no-op jobs, ${lanes} connection${lanes > 1 ? 's' : ''}: ${Math.round(r.rate)} jobs/s ` +
-            `(claim ${ms(median(r.claims))}, finish ${ms(median(r.finishes))} for ${BATCH})`);
+            `(claim ${ms(median(r.claims))}, finish ${ms(median(r.finishes))} for ${BATCH}; ` +
+            `${r.cpu.toFixed(1)} us of processor a job: ${Math.round(2e6 / r.cpu)} jobs/s on two whole cores)`);
         await client.end();
     }
 }

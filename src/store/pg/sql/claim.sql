@@ -235,7 +235,10 @@ DECLARE
     width integer := greatest(64, room * 3);
     tries integer := 0;
     taken uuid[];
+    refused uuid[];
     since timestamptz;
+    again boolean := false;
+    one uuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM scriptorium.worker w WHERE w.id = by) THEN
         RAISE EXCEPTION 'the worker''s lease is gone' USING ERRCODE = 'SCL01';
@@ -272,15 +275,45 @@ BEGIN
         width := greatest(width, 1024);
     END LOOP;
     IF seen.picked IS NOT NULL THEN
-        FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
-            created_us, waited_us, params IN SELECT * FROM scriptorium.take(by, seen.picked, now)
-        LOOP
-            taken := taken || id;
-            RETURN NEXT;
+        BEGIN
+            FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
+                created_us, waited_us, params IN
+                SELECT * FROM scriptorium.take(by, seen.picked, now)
+            LOOP
+                taken := taken || id;
+                RETURN NEXT;
+            END LOOP;
+        EXCEPTION WHEN OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            again := true;
+        END;
+        -- A trigger of the users' refuses a job: the others go on, and it steps back for a minute.
+        FOREACH one IN ARRAY CASE WHEN again THEN seen.picked ELSE '{}' END LOOP
+            BEGIN
+                FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
+                    created_us, waited_us, params IN
+                    SELECT * FROM scriptorium.take(by, ARRAY[one], now)
+                LOOP
+                    taken := taken || id;
+                    RETURN NEXT;
+                END LOOP;
+            EXCEPTION WHEN OTHERS THEN
+                IF scriptorium.is_ours(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                RAISE WARNING 'job % cannot be started: %', one, SQLERRM;
+                refused := refused || one;
+            END;
         END LOOP;
-        IF coalesce(cardinality(taken), 0) < cardinality(seen.picked) THEN
+        UPDATE scriptorium.queue SET state = 2, run_at = now + '1 minute'::interval
+        WHERE job_id IN (SELECT q.job_id FROM scriptorium.queue q
+                         WHERE q.job_id = ANY (refused) AND q.state = 0 FOR UPDATE SKIP LOCKED);
+        IF coalesce(cardinality(taken), 0) + coalesce(cardinality(refused), 0)
+                < cardinality(seen.picked) THEN
             PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked)
-                                            EXCEPT SELECT unnest(taken)));
+                                            EXCEPT SELECT unnest(taken || refused)));
         END IF;
     END IF;
     IF sweep OR now_us - scriptorium.last('scriptorium.rotated_at') NOT BETWEEN 0 AND 199999 THEN

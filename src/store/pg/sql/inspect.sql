@@ -222,15 +222,15 @@ BEGIN
         RETURN QUERY SELECT 'note', format('the rows of %s get no status: set it to ''pending'' to '
             'run one', name);
     ELSIF has_table_privilege(t.oid, 'SELECT') THEN
-        EXECUTE format('SELECT count(*) FROM %s WHERE status = ''pending''', name) INTO n;
+        EXECUTE format('SELECT count(*) FROM %s WHERE status::text = ''pending''', name) INTO n;
         IF n > 0 THEN
             RETURN QUERY SELECT 'note', format('%s pending row%s: queued if not queued yet', n,
                                                CASE WHEN n > 1 THEN 's' ELSE '' END);
         END IF;
         IF to_regclass('scriptorium.queue') IS NULL THEN
-            EXECUTE format('SELECT count(*) FROM %s WHERE status = ''processing''', name) INTO n;
+            EXECUTE format('SELECT count(*) FROM %s WHERE status::text = ''processing''', name) INTO n;
         ELSE
-            EXECUTE format('SELECT count(*) FROM %s j WHERE status = ''processing'' AND NOT EXISTS '
+            EXECUTE format('SELECT count(*) FROM %s j WHERE status::text = ''processing'' AND NOT EXISTS '
                 '(SELECT FROM scriptorium.queue q WHERE q.job_id = j.id)', name) INTO n;
         END IF;
         IF n > 0 THEN

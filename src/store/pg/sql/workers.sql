@@ -53,9 +53,73 @@ BEGIN
         END IF;
         PERFORM scriptorium.end_call(
             c.id, 2, c.estimated_input, produced, 0, 0, 0,
-            round((c.estimated_input::numeric * c.price_input + produced::numeric * c.price_output)
-                  / 1000000)::bigint,
+            div(c.estimated_input::numeric * c.price_input + produced::numeric * c.price_output
+                + 500000, 1000000)::bigint,
             NULL, NULL, 'the process that made the call ended before the call did', 0);
+    END LOOP;
+END $$;
+
+-- Takes running jobs back, as far as no client holds them; crashed: their worker is dead.
+CREATE OR REPLACE FUNCTION scriptorium.take_back(
+    jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    now timestamptz := scriptorium.clock();
+    ids uuid[] := scriptorium.hold(jobs, fences);
+    poison uuid[];
+    again uuid[];
+BEGIN
+    SELECT array_agg(q.job_id) FILTER (WHERE crashed AND q.crashes >= 4),
+           array_agg(q.job_id) FILTER (WHERE NOT crashed OR q.crashes < 4)
+    INTO poison, again FROM scriptorium.queue q WHERE q.job_id = ANY (ids);
+    IF again IS NOT NULL THEN
+        PERFORM scriptorium.give_back(again, array_fill(now, ARRAY[cardinality(again)]), false,
+                                      crashed, 'queued',
+                                      array_fill(NULL::text, ARRAY[cardinality(again)]), now);
+    END IF;
+    IF poison IS NOT NULL THEN
+        PERFORM scriptorium.fail(poison, array_fill(
+            'given up: the process that worked on it ended 5 times in a row without any progress'
+            ::text, ARRAY[cardinality(poison)]), now);
+    END IF;
+    requeued := coalesce(cardinality(again), 0);
+    failed := coalesce(cardinality(poison), 0);
+END $$;
+
+-- The same for each alone, should a trigger of the users' refuse one.
+CREATE OR REPLACE FUNCTION scriptorium.take_all_back(
+    jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+BEGIN
+    BEGIN
+        SELECT b.* INTO requeued, failed FROM scriptorium.take_back(jobs, fences, crashed) b;
+        RETURN;
+    EXCEPTION WHEN OTHERS THEN
+        IF scriptorium.is_ours(SQLSTATE) THEN
+            RAISE;
+        END IF;
+    END;
+    requeued := 0;
+    failed := 0;
+    FOR i IN 1..coalesce(cardinality(jobs), 0) LOOP
+        BEGIN
+            SELECT b.* INTO one FROM scriptorium.take_back(jobs[i:i], fences[i:i], crashed) b;
+            requeued := requeued + one.requeued;
+            failed := failed + one.failed;
+        EXCEPTION WHEN OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            RAISE WARNING 'job % cannot be taken back: %', jobs[i], SQLERRM;
+        END;
     END LOOP;
 END $$;
 
@@ -65,21 +129,17 @@ SET jit = off SET enable_seqscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    now timestamptz := scriptorium.clock();
     ids uuid[];
     fences bigint[];
+    n bigint;
 BEGIN
     SELECT array_agg(q.job_id), array_agg(q.fence) INTO ids, fences
     FROM scriptorium.queue q WHERE q.state = 1 AND q.worker = of_worker;
-    ids := scriptorium.hold(ids, fences);
-    IF ids IS NOT NULL THEN
-        PERFORM scriptorium.give_back(ids, array_fill(now, ARRAY[cardinality(ids)]), false, false,
-                                      'queued', array_fill(NULL::text, ARRAY[cardinality(ids)]), now);
-    END IF;
+    SELECT b.requeued INTO n FROM scriptorium.take_all_back(ids, fences, false) b;
     -- What a client held at this moment is found by the next rescue.
     DELETE FROM scriptorium.worker WHERE id = of_worker;
     PERFORM scriptorium.end_lost_calls();
-    RETURN coalesce(cardinality(ids), 0);
+    RETURN n;
 END $$;
 
 -- Only a worker that has held its own lease unbroken for one lease may judge others: after an outage
@@ -97,8 +157,6 @@ DECLARE
     rescuer scriptorium.worker;
     ids uuid[];
     fences bigint[];
-    poison uuid[];
-    again uuid[];
 BEGIN
     requeued := 0;
     failed := 0;
@@ -118,22 +176,9 @@ BEGIN
         SELECT q.job_id, q.fence
         FROM scriptorium.queue q LEFT JOIN scriptorium.worker w ON w.id = q.worker
         WHERE q.state = 1 AND w.id IS NULL LIMIT 1000) o;
-    ids := scriptorium.hold(ids, fences);
-    SELECT array_agg(q.job_id) FILTER (WHERE q.crashes >= 4),
-           array_agg(q.job_id) FILTER (WHERE q.crashes < 4)
-    INTO poison, again FROM scriptorium.queue q WHERE q.job_id = ANY (ids);
-    IF again IS NOT NULL THEN
-        PERFORM scriptorium.give_back(again, array_fill(now, ARRAY[cardinality(again)]), false,
-                                      true, 'queued',
-                                      array_fill(NULL::text, ARRAY[cardinality(again)]), now);
+    IF ids IS NOT NULL THEN
+        SELECT b.* INTO requeued, failed FROM scriptorium.take_all_back(ids, fences, true) b;
     END IF;
-    IF poison IS NOT NULL THEN
-        PERFORM scriptorium.fail(poison, array_fill(
-            'given up: the process that worked on it ended 5 times in a row without any progress'
-            ::text, ARRAY[cardinality(poison)]), now);
-    END IF;
-    requeued := coalesce(cardinality(again), 0);
-    failed := coalesce(cardinality(poison), 0);
     PERFORM scriptorium.end_lost_calls();
     DELETE FROM scriptorium.finished WHERE fence IN (
         SELECT f.fence FROM scriptorium.finished f

@@ -1,0 +1,299 @@
+// In: users' tables of every kind, with live rows. Out: adopted without loss, or refused in one line.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { start } from '../lib/pg.mjs';
+import { Refused, migrate, plan } from '../lib/pg_schema.mjs';
+import { SECOND, claim, finish, insert, row, rows, state, value, worker, HELD } from '../lib/pg_store.mjs';
+
+let server;
+before(async () => {
+    server = await start({ database: false });
+});
+after(() => server.remove());
+
+async function database(sql = '', who = {}) {
+    const name = await server.database();
+    const admin = await server.connect({ database: name });
+    if (sql) await admin.query(sql);
+    return { name, admin, as: (user) => server.connect({ database: name, user }), ...who };
+}
+
+const lines = (found, kind) => found.filter((l) => l.kind === kind).map((l) => l.line);
+
+// A table as the users have it: other types where we are liberal, columns of their own, less of ours.
+const theirs = `
+    CREATE SCHEMA app;
+    CREATE TABLE app.workflows (id uuid PRIMARY KEY DEFAULT gen_random_uuid());
+    CREATE TABLE app.script_generation_jobs (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        workflow_id uuid NOT NULL REFERENCES app.workflows ON DELETE CASCADE,
+        user_id uuid NOT NULL,
+        status varchar(20) NOT NULL DEFAULT 'pending' CONSTRAINT known
+            CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
+        progress smallint DEFAULT 0,
+        generation_params jsonb,
+        generated_script text,
+        script_metadata json,
+        created_at timestamptz DEFAULT now(),
+        retry_count bigint DEFAULT 0,
+        tags text[] DEFAULT '{}',
+        updated_at timestamptz DEFAULT now()
+    );
+    CREATE INDEX by_status ON app.script_generation_jobs (status);
+    CREATE TABLE app.audit (job uuid, status text);
+    CREATE FUNCTION app.audit() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO app.audit VALUES (NEW.id, NEW.status); RETURN NULL; END';
+    CREATE TRIGGER audit AFTER INSERT OR UPDATE OF status ON app.script_generation_jobs
+        FOR EACH ROW EXECUTE FUNCTION app.audit();
+    INSERT INTO app.workflows DEFAULT VALUES;
+    INSERT INTO app.script_generation_jobs (workflow_id, user_id, status, generation_params, created_at, tags)
+    SELECT (SELECT id FROM app.workflows), gen_random_uuid(), s, '{"topic": "x"}', now() - i * interval '1 hour', '{a}'
+    FROM unnest('{pending,pending,processing,completed,failed}'::text[]) WITH ORDINALITY AS t (s, i);`;
+
+test('a table of the users\' with live rows, foreign keys, a check, a trigger and columns of their own', async () => {
+    const { admin } = await database(theirs);
+    const before = await rows(admin, 'SELECT * FROM app.script_generation_jobs ORDER BY id');
+    const file = await value(admin, "SELECT pg_relation_filenode('app.script_generation_jobs')");
+    const found = await plan(admin, { schema: 'app' });
+    assert.deepEqual(lines(found, 'refuse'), []);
+    assert.deepEqual(lines(found, 'note').map((l) => l.replace(/`.*`/, '...')), [
+        "the check known of app.script_generation_jobs does not name cancelled: writing that state will be refused",
+        '2 pending rows: queued if not queued yet',
+        "1 row is 'processing' for somebody else: left alone; ... queues it again",
+    ]);
+    assert.equal(lines(found, 'statement').filter((l) => l.includes('ADD COLUMN')).length, 9);
+    assert.equal(await value(admin, "SELECT to_regnamespace('scriptorium')"), null, 'a dry run changes nothing');
+
+    assert.equal(await migrate(admin, { schema: 'app' }), 2);
+    assert.equal(await value(admin, "SELECT pg_relation_filenode('app.script_generation_jobs')"), file, 'no rewrite');
+    const now = await rows(admin, 'SELECT * FROM app.script_generation_jobs ORDER BY id');
+    for (const [i, old] of before.entries())
+        for (const [column, was] of Object.entries(old)) assert.deepEqual(now[i][column], was, column);
+    assert.equal(now[0].priority, null, 'a new column is null in old rows');
+    assert.deepEqual(lines(await plan(admin, { schema: 'app' }), 'statement'), [], 'nothing left to do');
+
+    await admin.query("SET search_path = app, public");
+    const by = await worker(admin);
+    const jobs = await claim(admin, by, 10);
+    assert.equal(jobs.length, 2);
+    assert.deepEqual((await finish(admin, jobs)).map((a) => a.lost), [HELD, HELD]);
+    const done = await row(admin, 'SELECT * FROM script_generation_jobs WHERE id = $1', jobs[0].id);
+    assert.deepEqual([done.status, done.generated_script, done.script_metadata, done.tags], ['completed', 'A script.', { words: 2 }, ['a']]);
+    assert.equal(await value(admin, "SELECT count(*) FROM audit WHERE status = 'completed' AND job = $1", jobs[0].id), 1);
+    const foreign = before.find((r) => r.status === 'processing').id;
+    assert.equal(await state(admin, foreign), 'foreign');
+    assert.equal(await value(admin, 'SELECT scriptorium.rescue_foreign($1)', 60 * SECOND), 0, 'it was touched just now');
+    assert.equal(await value(admin, 'SELECT scriptorium.rescue_foreign(0)'), 1);
+    const workflow = await value(admin, 'SELECT id FROM workflows');
+    const late = await insert(admin, { workflow_id: workflow });
+    assert.equal(await state(admin, late), 'waiting');
+    await admin.query('DELETE FROM workflows');
+    assert.equal(await state(admin, late), 'absent');
+    await admin.end();
+});
+
+test('no table yet: created as documented', async () => {
+    const { admin } = await database();
+    await migrate(admin);
+    const columns = await rows(admin, `SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
+        WHERE table_name = 'script_generation_jobs' ORDER BY ordinal_position`);
+    const described = columns.map((c) => `${c.column_name} ${c.data_type} ${c.is_nullable === 'NO' ? 'not null' : ''} ${c.column_default ?? ''}`.trim().replace(/ +/g, ' '));
+    assert.deepEqual(described, [
+        'id uuid not null gen_random_uuid()', 'workflow_id uuid', 'user_id uuid not null',
+        "status text not null 'pending'::text", 'progress integer 0', 'current_chunk integer 0', 'total_chunks integer 0',
+        'current_step text', 'error_message text', 'retry_count integer 0', 'max_retries integer 3', 'generation_params jsonb',
+        'generated_script text', 'script_metadata jsonb', 'created_at timestamp with time zone now()',
+        'started_at timestamp with time zone', 'completed_at timestamp with time zone',
+        'updated_at timestamp with time zone now()', 'processing_time_seconds integer', 'priority integer 5',
+    ]);
+    const indexes = (await rows(admin, "SELECT indexdef FROM pg_indexes WHERE tablename = 'script_generation_jobs'")).map((r) => r.indexdef.replace(/.* USING btree /, ''));
+    assert.deepEqual(indexes.sort(), ['(id)', '(status)', "(status, priority DESC) WHERE (status = 'pending'::text)", '(user_id)', '(workflow_id)'].sort());
+    for (const [column, bad] of [['status', 'odd'], ['progress', 101], ['priority', 11], ['priority', 0]])
+        await assert.rejects(insert(admin, { [column]: bad }), { code: '23514' });
+    await admin.end();
+});
+
+test('twice, and five times at once', async () => {
+    const { name, admin } = await database(theirs);
+    const clients = await Promise.all(Array.from({ length: 5 }, () => server.connect({ database: name })));
+    const adopted = await Promise.all(clients.map((c) => migrate(c, { schema: 'app' })));
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue'), 2);
+    assert.ok(adopted.reduce((a, b) => a + b) >= 2);
+    const dump = () => rows(admin, "SELECT tgname FROM pg_trigger WHERE tgrelid = 'app.script_generation_jobs'::regclass AND NOT tgisinternal ORDER BY 1");
+    const triggers = await dump();
+    assert.equal(await migrate(admin, { schema: 'app' }), 0);
+    assert.deepEqual(await dump(), triggers);
+    assert.equal(triggers.length, 7);
+    for (const c of clients) await c.end();
+    await admin.end();
+});
+
+test('a table that somebody holds: gives up after the lock timeout, changes nothing, works later', async () => {
+    const { name, admin } = await database(theirs);
+    const reader = await server.connect({ database: name });
+    await reader.query('BEGIN');
+    await reader.query('SELECT * FROM app.script_generation_jobs');
+    await assert.rejects(migrate(admin, { schema: 'app' }), { code: '55P03' });
+    assert.equal(await value(admin, "SELECT to_regnamespace('scriptorium')"), null);
+    await reader.query('COMMIT');
+    await reader.end();
+    assert.equal(await migrate(admin, { schema: 'app' }), 2);
+    await admin.end();
+});
+
+test('clients write while a large table is adopted: every pending row is queued once', async () => {
+    const { name, admin } = await database(theirs);
+    await admin.query(`INSERT INTO app.script_generation_jobs (workflow_id, user_id, status)
+        SELECT (SELECT id FROM app.workflows), gen_random_uuid(), 'pending' FROM generate_series(1, 5000)`);
+    const client = await server.connect({ database: name });
+    let stop = false;
+    const writing = (async () => {
+        while (!stop) {
+            await client.query(`INSERT INTO app.script_generation_jobs (workflow_id, user_id) SELECT id, gen_random_uuid() FROM app.workflows`);
+            await client.query(`UPDATE app.script_generation_jobs SET status = 'failed' WHERE id =
+                (SELECT id FROM app.script_generation_jobs WHERE status = 'pending' ORDER BY random() LIMIT 1)`);
+        }
+    })();
+    for (let tries = 0; ; tries++) {
+        try {
+            await migrate(admin, { schema: 'app', batch: 700 });
+            break;
+        } catch (error) {
+            if (error.code !== '55P03' || tries > 10) throw error;
+        }
+    }
+    stop = true;
+    await writing;
+    await client.end();
+    assert.equal(await value(admin, `SELECT count(*) FROM app.script_generation_jobs j FULL JOIN scriptorium.queue q ON q.job_id = j.id
+        WHERE (j.status = 'pending') IS DISTINCT FROM (q.job_id IS NOT NULL)`), 0);
+    await admin.end();
+});
+
+// ---- refusals: one line, with the way out ----
+
+const table = (id, status, rest = '') => `CREATE TABLE public.script_generation_jobs (id ${id}, user_id uuid, status ${status} ${rest})`;
+const refusals = [
+    ['id is not a uuid', table('bigint PRIMARY KEY', 'text'), /^public\.script_generation_jobs\.id is bigint, not uuid: ALTER TABLE/],
+    ['id is not unique', table('uuid', 'text'), /id is not unique: ALTER TABLE .* ADD PRIMARY KEY/],
+    ['no id', 'CREATE TABLE script_generation_jobs (user_id uuid)', /has no column id: add one/],
+    ['status is a number', table('uuid PRIMARY KEY', 'integer'), /status is integer, not text/],
+    ['status is an enum without our values', `CREATE TYPE s AS ENUM ('pending', 'done'); ${table('uuid PRIMARY KEY', 's')}`,
+        /status is the enum s, which lacks 'processing', 'completed', 'failed', 'cancelled': ALTER TYPE s ADD VALUE/],
+    ['a text that is too short', table('uuid PRIMARY KEY', 'varchar(8)'), /status is character varying\(8\), too short/],
+    ['params are text', table('uuid PRIMARY KEY', 'text', ', generation_params text'), /generation_params is text, not jsonb/],
+    ['a time without zone', table('uuid PRIMARY KEY', 'text', ', created_at timestamp'), /created_at is timestamp without time zone, not timestamptz/],
+    ['a generated column', table('uuid PRIMARY KEY', 'text', ', priority int GENERATED ALWAYS AS (5) STORED'), /priority is a generated column/],
+    ['a view', 'CREATE VIEW script_generation_jobs AS SELECT gen_random_uuid() AS id', /is a view: only an ordinary table/],
+    ['a partitioned table', 'CREATE TABLE script_generation_jobs (id uuid PRIMARY KEY) PARTITION BY HASH (id)', /is partitioned: only an ordinary table/],
+    ['a foreign table', 'CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE script_generation_jobs (id uuid) SERVER s', /is a foreign table/],
+    ['an unlogged table', 'CREATE UNLOGGED TABLE script_generation_jobs (id uuid PRIMARY KEY)', /is not a permanent table/],
+];
+for (const [what, sql, reason] of refusals) {
+    test(`refused: ${what}`, async () => {
+        const { admin } = await database(sql);
+        await assert.rejects(migrate(admin), (error) => {
+            assert.ok(error instanceof Refused);
+            assert.match(error.message, reason);
+            assert.ok(!error.message.includes('\n'));
+            return true;
+        });
+        assert.equal(await value(admin, "SELECT to_regnamespace('scriptorium')"), null);
+        await admin.end();
+    });
+}
+
+test('an enum with all of our values is as good as text', async () => {
+    const { admin } = await database(`CREATE TYPE s AS ENUM ('draft', 'pending', 'processing', 'completed', 'failed', 'cancelled');
+        ${table('uuid PRIMARY KEY DEFAULT gen_random_uuid()', "s DEFAULT 'pending'")}`);
+    await migrate(admin);
+    const by = await worker(admin);
+    const id = await insert(admin);
+    assert.equal(await state(admin, id), 'waiting');
+    const [it] = await claim(admin, by);
+    assert.equal((await finish(admin, [it]))[0].lost, HELD);
+    assert.equal(await state(admin, id), 'completed');
+    await admin.query('SELECT scriptorium.retry_job($1)', [id]);
+    await admin.query('SELECT scriptorium.cancel_job($1)', [id]);
+    assert.equal(await value(admin, 'SELECT scriptorium.retry_all(NULL, NULL)'), 1);
+    assert.equal((await rows(admin, "SELECT * FROM scriptorium.list_jobs('pending', NULL, NULL, 10)")).length, 1);
+    assert.equal((await row(admin, 'SELECT * FROM scriptorium.stats()')).pending, 1);
+    assert.equal((await rows(admin, 'SELECT * FROM scriptorium.insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)',
+        [null], [randomUUID()], [null], [5], [3], ['{}'], [null], [null])).length, 1);
+    const draft = await insert(admin, { status: 'draft' });
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue WHERE job_id = $1', draft), 0);
+    await admin.end();
+});
+
+// ---- rights ----
+
+test('missing rights are named, with the statement that gives them', async () => {
+    const { name, admin } = await database(`${theirs}
+        CREATE ROLE engine_a LOGIN; GRANT USAGE ON SCHEMA app TO engine_a`);
+    const engine = await server.connect({ database: name, user: 'engine_a' });
+    const found = lines(await plan(engine, { schema: 'app' }), 'refuse');
+    assert.equal(found.length, 3);
+    assert.match(found[0], new RegExp(`GRANT CREATE ON DATABASE ${name} TO engine_a`));
+    assert.match(found[1], /only the owner of app\.script_generation_jobs, postgres, may add the missing columns/);
+    assert.match(found[2], /GRANT TRIGGER ON app\.script_generation_jobs TO engine_a/);
+    assert.match((await plan(engine, { schema: 'nope' })).at(-1).line, /there is no schema nope/);
+    await engine.end();
+    await admin.end();
+});
+
+test('migrated by the owner for another role: it gets what it needs, under row security too', async () => {
+    const { name, admin } = await database(`${theirs}
+        CREATE ROLE engine_b LOGIN;
+        GRANT INSERT ON app.audit TO engine_b;
+        ALTER TABLE app.script_generation_jobs ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE app.script_generation_jobs FORCE ROW LEVEL SECURITY;
+        CREATE POLICY own ON app.script_generation_jobs USING (user_id::text = current_setting('x.sub', true))`);
+    const found = lines(await plan(admin, { schema: 'app', engine: 'engine_b' }), 'statement');
+    for (const wanted of ['GRANT SELECT, INSERT, UPDATE, DELETE ON app.script_generation_jobs TO engine_b',
+                          'CREATE POLICY scriptorium_engine ON app.script_generation_jobs TO engine_b USING (true) WITH CHECK (true)'])
+        assert.ok(found.includes(wanted), wanted);
+    assert.ok(lines(await plan(admin, { schema: 'app', engine: 'engine_b' }), 'grant').includes('GRANT USAGE ON SCHEMA app TO engine_b'));
+    await migrate(admin, { schema: 'app', engine: 'engine_b' });
+    await admin.query('GRANT USAGE ON SCHEMA app TO engine_b');
+    const engine = await server.connect({ database: name, user: 'engine_b' });
+    await engine.query('SET search_path = app');
+    const by = await worker(engine);
+    const jobs = await claim(engine, by, 10);
+    assert.equal(jobs.length, 2);
+    assert.deepEqual((await finish(engine, jobs)).map((a) => a.lost), [HELD, HELD]);
+    assert.deepEqual(await rows(engine, 'SELECT * FROM scriptorium.rescue($1)', by), [{ requeued: 0, failed: 0 }]);
+    await assert.rejects(engine.query('DELETE FROM scriptorium.migration'), { code: '42501' });
+    await engine.end();
+    await admin.end();
+});
+
+test('rows that row security hides from the engine are not thrown out of the queue', async () => {
+    const { name, admin } = await database('CREATE ROLE engine_c LOGIN');
+    await migrate(admin, { engine: 'engine_c' });
+    await admin.query('ALTER TABLE script_generation_jobs ENABLE ROW LEVEL SECURITY');
+    const id = await insert(admin);
+    const engine = await server.connect({ database: name, user: 'engine_c' });
+    const by = await worker(engine);
+    assert.equal((await claim(engine, by)).length, 0);
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue'), 1);
+    assert.deepEqual(lines(await plan(admin, { engine: 'engine_c' }), 'statement'),
+        ['CREATE POLICY scriptorium_engine ON public.script_generation_jobs TO engine_c USING (true) WITH CHECK (true)']);
+    await migrate(admin, { engine: 'engine_c' });
+    assert.equal((await claim(engine, by))[0]?.id ?? (await claim(engine, by))[0]?.id, id);
+    await engine.end();
+    await admin.end();
+});
+
+test('a schema whose name needs quoting', async () => {
+    const schema = `it's "odd"`;
+    const { admin } = await database(`CREATE SCHEMA "it's ""odd"""`);
+    await migrate(admin, { schema });
+    await admin.query(`SET search_path = "it's ""odd"""`);
+    const by = await worker(admin);
+    const id = await insert(admin);
+    const [it] = await claim(admin, by);
+    assert.equal(it.id, id);
+    assert.equal((await finish(admin, [it]))[0].lost, HELD);
+    await admin.end();
+});

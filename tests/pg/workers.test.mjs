@@ -1,0 +1,174 @@
+// In: workers that stop renewing, come back, or leave. Out: whose jobs are taken back, when, and how often.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, test } from 'node:test';
+import { start } from '../lib/pg.mjs';
+import { migrate } from '../lib/pg_schema.mjs';
+import { HELD, REPLACED, SECOND, callOpen, claim, finish, insert, pass, progress, row, rows, state, value, worker } from '../lib/pg_store.mjs';
+
+const LEASE = 15 * SECOND;
+let server, db;
+before(async () => {
+    server = await start();
+    db = await server.connect();
+    await migrate(db);
+});
+after(() => server.remove());
+beforeEach(async () => {
+    await db.query('TRUNCATE script_generation_jobs, scriptorium.worker, scriptorium.call');
+});
+
+const rescue = (by) => row(db, 'SELECT * FROM scriptorium.rescue($1)', by);
+const renew = (id) => db.query('SELECT scriptorium.worker_renew($1)', [id]);
+
+/** Time goes by; those who live renew every third of a lease. */
+async function live(us, ...alive) {
+    for (let gone = 0; gone < us; gone += LEASE / 3) {
+        await pass(db, Math.min(LEASE / 3, us - gone));
+        for (const id of alive) await renew(id);
+    }
+}
+
+test('a dead worker\'s jobs are taken back once its lease is over, no retry burned', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    const victim = await worker(db);
+    await insert(db);
+    const [it] = await claim(db, victim);
+    await live(LEASE - SECOND, rescuer);
+    assert.deepEqual(await rescue(rescuer), { requeued: 0, failed: 0 });
+    assert.equal(await state(db, it.id), 'running');
+    await live(2 * SECOND, rescuer);
+    assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
+    assert.equal(await state(db, it.id), 'waiting');
+    const q = await row(db, 'SELECT attempts, crashes FROM scriptorium.queue');
+    assert.deepEqual(q, { attempts: 0, crashes: 1 });
+    const r = await row(db, 'SELECT current_step, progress, retry_count FROM script_generation_jobs');
+    assert.deepEqual(r, { current_step: 'queued', progress: 0, retry_count: 0 });
+    await assert.rejects(renew(victim), { code: 'SCL01' });
+    await assert.rejects(claim(db, victim), { code: 'SCL01' });
+    assert.equal((await finish(db, [it]))[0].lost, REPLACED);
+});
+
+test('until somebody marks it dead a late worker may renew and go on', async () => {
+    const victim = await worker(db);
+    await insert(db);
+    const [it] = await claim(db, victim);
+    await pass(db, 10 * LEASE);
+    await renew(victim);
+    assert.equal((await finish(db, [it]))[0].lost, HELD);
+});
+
+test('who was away itself judges nobody until it has held its lease for one lease', async () => {
+    const [a, b] = [await worker(db), await worker(db)];
+    await insert(db);
+    const [it] = await claim(db, b);
+    await live(2 * LEASE, a, b);
+    await pass(db, 5 * LEASE); // the database was away for both
+    await renew(a);
+    assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
+    await live(LEASE - SECOND, a);
+    assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
+    await renew(b); // a moment later, as it should
+    await live(2 * SECOND, a, b);
+    assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
+    assert.equal((await finish(db, [it]))[0].lost, HELD);
+});
+
+test('a rescuer whose own lease is over judges nobody', async () => {
+    const [a, b] = [await worker(db), await worker(db)];
+    await insert(db);
+    await claim(db, b);
+    await live(2 * LEASE, a);
+    await pass(db, LEASE + SECOND);
+    assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
+    await assert.rejects(rescue(randomUUID()), { code: 'SCL01' });
+    assert.deepEqual(await rescue(null), { requeued: 0, failed: 0 });
+});
+
+test('the fifth rescue without progress in between fails the job', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    const id = await insert(db);
+    for (let crash = 1; crash <= 5; crash++) {
+        const victim = await worker(db);
+        const [it] = await claim(db, victim);
+        assert.equal(it.crashes, crash - 1);
+        await live(LEASE + SECOND, rescuer);
+        assert.deepEqual(await rescue(rescuer), crash < 5 ? { requeued: 1, failed: 0 } : { requeued: 0, failed: 1 });
+    }
+    assert.equal(await state(db, id), 'failed');
+    assert.match(await value(db, 'SELECT error_message FROM script_generation_jobs'), /5 times in a row/);
+});
+
+test('saved text starts the count of crashes over', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    await insert(db);
+    for (let crash = 1; crash <= 7; crash++) {
+        const [it] = await claim(db, await worker(db));
+        if (crash === 4) await progress(db, [{ ...it, key: 'a', hash: 'h', text: 'x' }]);
+        await live(LEASE + SECOND, rescuer);
+        assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
+    }
+});
+
+test('a worker that leaves gives its jobs back, due at once', async () => {
+    const [a, b] = [await worker(db), await worker(db)];
+    for (let i = 0; i < 3; i++) await insert(db);
+    await claim(db, a, 2);
+    const [other] = await claim(db, b, 1);
+    assert.equal(await value(db, 'SELECT scriptorium.worker_close($1)', a), 2);
+    assert.equal(await state(db, other.id), 'running');
+    assert.equal((await claim(db, b, 5)).length, 2);
+    assert.deepEqual((await rows(db, 'SELECT DISTINCT attempts, crashes FROM scriptorium.queue')), [{ attempts: 0, crashes: 0 }]);
+});
+
+test('calls of the dead are closed as estimated: what was saved and half an interval more', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    const victim = await worker(db);
+    await insert(db);
+    const [it] = await claim(db, victim);
+    const call = await callOpen(db, it, victim, 1000);
+    const mine = await callOpen(db, it, rescuer, 1000);
+    await progress(db, [{ ...it, key: 'a', hash: 'h', text: 'x', call, tokens: 200, rate: 60 }]);
+    await live(LEASE + SECOND, rescuer);
+    await rescue(rescuer);
+    // 60 tokens a second for 50 ms are 3. 1,000 tokens at $3 and 203 at $15 a million: 3,000 + 3,045 micro-dollars.
+    assert.deepEqual(await row(db, 'SELECT state, input, output, cost FROM scriptorium.call WHERE id = $1', call),
+        { state: 2, input: 1000, output: 203, cost: 6045 });
+    assert.equal(await value(db, 'SELECT state FROM scriptorium.call WHERE id = $1', mine), 0);
+});
+
+test('what a client holds during the rescue is found by the next sweep', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    await insert(db);
+    const [it] = await claim(db, await worker(db));
+    await live(LEASE + SECOND, rescuer);
+    const client = await server.connect();
+    await client.query('BEGIN');
+    await client.query('UPDATE script_generation_jobs SET workflow_id = gen_random_uuid()');
+    await db.query("SET statement_timeout = '5s'");
+    assert.deepEqual(await rescue(rescuer), { requeued: 0, failed: 0 });
+    await client.query('COMMIT');
+    await client.end();
+    assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
+    assert.equal(await state(db, it.id), 'waiting');
+    await db.query('RESET statement_timeout');
+});
+
+test('two rescuers at once take each job back once', async () => {
+    const rescuers = [await worker(db), await worker(db), await worker(db)];
+    await live(2 * LEASE, ...rescuers);
+    const victim = await worker(db);
+    for (let i = 0; i < 40; i++) await insert(db);
+    await claim(db, victim, 40);
+    await live(LEASE + SECOND, ...rescuers);
+    const clients = await Promise.all(rescuers.map(() => server.connect()));
+    const answers = await Promise.all(clients.map((c, i) => row(c, 'SELECT * FROM scriptorium.rescue($1)', rescuers[i])));
+    for (const c of clients) await c.end();
+    assert.equal(answers.reduce((sum, a) => sum + a.requeued, 0), 40);
+    assert.deepEqual(await rows(db, 'SELECT DISTINCT crashes FROM scriptorium.queue'), [{ crashes: 1 }]);
+});
