@@ -135,9 +135,9 @@ test('calls of the dead are closed as estimated: what was saved and half an inte
     await progress(db, [{ ...it, key: 'a', hash: 'h', text: 'x', call, tokens: 200, rate: 60 }]);
     await live(LEASE + SECOND, rescuer);
     await rescue(rescuer);
-    // 60 tokens a second for 50 ms are 3. 1,000 tokens at $3 and 203 at $15 a million: 3,000 + 3,045 micro-dollars.
+    // 60 tokens a second for 150 ms are 9. 1,000 tokens at $3 and 209 at $15 a million: 3,000 + 3,135 micro-dollars.
     assert.deepEqual(await row(db, 'SELECT state, input, output, cost FROM scriptorium.call WHERE id = $1', call),
-        { state: 2, input: 1000, output: 203, cost: 6045 });
+        { state: 2, input: 1000, output: 209, cost: 6135 });
     assert.equal(await value(db, 'SELECT state FROM scriptorium.call WHERE id = $1', mine), 0);
 });
 
