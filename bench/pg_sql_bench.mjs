@@ -111,7 +111,7 @@ async function claimTime(client, times = 25) {
 }
 
 if (wants('noop')) {
-    for (const lanes of [1, 2, 3]) {
+    for (const lanes of (process.env.LANES ?? '1,2,3').split(',').map(Number)) {
         const client = await database();
         await fill(client, 10_000, 'completed');
         await fill(client, 200_000, 'pending');

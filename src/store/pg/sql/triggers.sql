@@ -6,9 +6,37 @@
 -- The planner is held to index look-ups per changed row: a plan made while the queue was empty must
 -- not read all of it once it is full.
 
--- Puts jobs into the queue: due now, behind the user's other waiting jobs of that priority, and not
+-- Tags for jobs that enter the queue: behind the user's other waiting jobs of that priority, and not
 -- before the virtual time. Nothing is locked, so that inserts never wait for each other; two at the
--- same moment may get the same tag, which the ranked window of a claim heals.
+-- same moment may get the same tag, which the ranked window of a claim heals. The user's last tag is
+-- looked up once for all that come together, before they are there: index entries of the running
+-- statement would be walked again for each of them.
+CREATE OR REPLACE FUNCTION scriptorium.tags(ids uuid[], users uuid[], priorities smallint[])
+RETURNS TABLE (id uuid, u uuid, p smallint, tag bigint) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT l.id, l.u, l.p,
+           greatest(scriptorium.vt(l.p) + 1,
+                    max(l.last) OVER (PARTITION BY l.u, l.p) + 1000000) + (l.nth - 1) * 1000000
+    FROM (
+        SELECT i.*, CASE WHEN i.nth = 1 THEN (
+                   SELECT q.tag FROM scriptorium.queue q
+                   WHERE q.user_id = i.u AND q.priority = i.p AND q.state <> 1
+                     AND q.tag > scriptorium.vt(i.p)
+                   ORDER BY q.tag DESC LIMIT 1) END AS last
+        FROM (
+            SELECT m.id, m.u, m.p, row_number() OVER (PARTITION BY m.u, m.p ORDER BY m.n) AS nth
+            FROM unnest(ids, users, priorities) WITH ORDINALITY AS m (id, u, p, n)
+        ) i
+    ) l;
+END $$;
+
+-- Puts jobs into the queue: due now, and fenced off from whoever ran them.
 CREATE OR REPLACE FUNCTION scriptorium.enqueue(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -18,15 +46,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO scriptorium.queue AS old (job_id, user_id, priority, tag, run_at)
-    SELECT i.id, i.u, i.p,
-           greatest(scriptorium.vt(i.p) + 1,
-                    (SELECT q.tag + 1000000 FROM scriptorium.queue q
-                     WHERE q.user_id = i.u AND q.priority = i.p AND q.state <> 1
-                       AND q.tag > scriptorium.vt(i.p)
-                     ORDER BY q.tag DESC LIMIT 1))
-               + (row_number() OVER (PARTITION BY i.u, i.p ORDER BY i.n) - 1) * 1000000,
-           scriptorium.clock()
-    FROM unnest(ids, users, priorities) WITH ORDINALITY AS i (id, u, p, n)
+    SELECT t.id, t.u, t.p, t.tag, scriptorium.clock()
+    FROM scriptorium.tags(ids, users, priorities) AS t
     ON CONFLICT (job_id) DO UPDATE
     SET user_id = EXCLUDED.user_id, priority = EXCLUDED.priority, tag = EXCLUDED.tag,
         run_at = EXCLUDED.run_at, state = 0, fence = 0, worker = NULL, claimed_at = NULL,
@@ -215,25 +236,16 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.move(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
     UPDATE scriptorium.queue old
-    SET user_id = i.u, priority = i.p, state = CASE old.state WHEN 3 THEN 0 ELSE old.state END,
-        tag = i.tag
-    FROM (
-        SELECT m.id, m.u, m.p,
-               greatest(scriptorium.vt(m.p) + 1,
-                        (SELECT q.tag + 1000000 FROM scriptorium.queue q
-                         WHERE q.user_id = m.u AND q.priority = m.p AND q.state <> 1
-                           AND q.tag > scriptorium.vt(m.p)
-                         ORDER BY q.tag DESC LIMIT 1))
-                   + (row_number() OVER (PARTITION BY m.u, m.p ORDER BY m.n) - 1) * 1000000 AS tag
-        FROM unnest(ids, users, priorities) WITH ORDINALITY AS m (id, u, p, n)
-    ) i
-    WHERE old.job_id = i.id AND old.state <> 1;
+    SET user_id = t.u, priority = t.p, state = CASE old.state WHEN 3 THEN 0 ELSE old.state END,
+        tag = t.tag
+    FROM scriptorium.tags(ids, users, priorities) AS t
+    WHERE old.job_id = ANY (ids) AND old.job_id = t.id AND old.state <> 1;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.after_delete() RETURNS trigger LANGUAGE plpgsql
