@@ -181,15 +181,25 @@ static void busy(struct pg_task *t, const struct pg_failure *why)
 
 /* ---- sending ---- */
 
+/* A claim whose answer got lost may have taken jobs that nobody would ever work on: the next one
+ * asks for them first, and whatever of the lost one is still on its way comes too late then. */
+static void learn_of_claim(const struct pg_task *t, const struct pg_failure *f)
+{
+    struct pg_store *s = t->store;
+    if (f != NULL && f->drop) {
+        s->claim_unsure = true;
+        s->claim_epoch++;
+    } else if (t->claim_again) {
+        s->claim_unsure = f != NULL && f->err != ERR_LOST;
+    }
+}
+
 static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_task *t = ctx;
     struct pg_store *s = t->store;
-    if (t->op->verb == VERB_CLAIM) {
-        bool unsure = res == NULL && f->drop;
-        if (unsure || t->claim_again)
-            s->claim_unsure = unsure || (res == NULL && f->err != ERR_LOST);
-    }
+    if (t->op->verb == VERB_CLAIM)
+        learn_of_claim(t, res == NULL ? f : NULL);
     if (res == NULL && f->again)
         busy(t, f);
     else if (res == NULL)

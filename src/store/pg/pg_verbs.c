@@ -217,6 +217,7 @@ static void put_claim(struct pg_params *p, struct pg_task *t)
     pg_put_uuid(p, &t->op->in.claim.worker);
     pg_put_int(p, (int64_t)t->op->in.claim.max);
     pg_put_int(p, t->op->in.claim.cap_per_user);
+    pg_put_long(p, t->store->claim_epoch);
 }
 
 /* Claimed is claimed: a job that cannot be read is handed out all the same, and fails as itself. */
@@ -516,7 +517,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_WORKER_RENEW] = {LANE_LEASE, false, F "worker_renew($1)", 1, put_id, take_nothing},
     [VERB_WORKER_CLOSE] = {LANE_LEASE, true, F "worker_close($1)", 1, put_id, take_count},
     [VERB_RESCUE] = {LANE_LEASE, false, F "rescue($1)", 2, put_id, take_rescue},
-    [VERB_CLAIM] = {LANE_LEASE, false, F "claim($1, $2, $3)", 13, put_claim, take_claim},
+    [VERB_CLAIM] = {LANE_LEASE, false, F "claim($1, $2, $3, $4)", 13, put_claim, take_claim},
     [VERB_CHECK] = {LANE_LEASE, false, F "check_held($1, $2)", 1, put_check, take_check},
     [VERB_PROGRESS] = {LANE_WRITE, false,
                        F "progress($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", 2,

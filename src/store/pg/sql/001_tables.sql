@@ -66,7 +66,8 @@ CREATE TABLE scriptorium.worker (
     name text,
     lease interval NOT NULL,
     held_since timestamptz NOT NULL, -- unbroken since then
-    expires timestamptz NOT NULL
+    expires timestamptz NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0 -- claims of an earlier one come too late
 ) WITH (fillfactor = 50);
 
 -- Checkpoints: finished steps of a job's run, in order of n.

@@ -216,7 +216,10 @@ BEGIN
     WHERE job_id = ANY (left_ids) AND job_id <> ALL (coalesce(orphans, '{}'));
 END $$;
 
-CREATE OR REPLACE FUNCTION scriptorium.claim(by uuid, room integer, cap integer)
+-- A claim of an earlier epoch than the worker's was sent down a connection that broke, and comes after
+-- the worker has asked what its lost claims got: it takes nothing.
+CREATE OR REPLACE FUNCTION scriptorium.claim(by uuid, room integer, cap integer,
+                                             epoch bigint DEFAULT 0)
 RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
                attempts integer, crashes integer, max_retries integer, priority integer,
                created_us bigint, waited_us bigint, params text, next_due_us bigint)
@@ -250,6 +253,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(6002718399);
+    IF claim.epoch < (SELECT w.epoch FROM scriptorium.worker w WHERE w.id = by) THEN
+        RAISE EXCEPTION 'this claim comes too late' USING ERRCODE = 'SCI01';
+    END IF;
     now := scriptorium.clock();
     now_us := scriptorium.us(now);
     since := coalesce(scriptorium.at(scriptorium.last('scriptorium.swept_at') - 1000000),
@@ -330,4 +336,35 @@ BEGIN
     INTO id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
          created_us, waited_us, params, next_due_us;
     RETURN NEXT;
+END $$;
+
+-- What claims got whose answer was lost: the worker's jobs with a later fence than it knows of. From
+-- now on only claims of the new epoch take anything.
+CREATE OR REPLACE FUNCTION scriptorium.claim_again(by uuid, after_fence bigint, new_epoch bigint)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
+               attempts integer, crashes integer, max_retries integer, priority integer,
+               created_us bigint, waited_us bigint, params text, next_due_us bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(6002718399);
+    UPDATE scriptorium.worker w SET epoch = greatest(w.epoch, new_epoch) WHERE w.id = by;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the worker''s lease is gone' USING ERRCODE = 'SCL01';
+    END IF;
+    RETURN QUERY
+    SELECT q.job_id, j.user_id, j.workflow_id, q.fence,
+           coalesce((SELECT x.run FROM scriptorium.run x WHERE x.job_id = q.job_id), 1),
+           q.attempts, q.crashes, coalesce(j.max_retries, 3)::integer, q.priority::integer,
+           coalesce(scriptorium.us(j.created_at), 0),
+           greatest(0, scriptorium.us(q.claimed_at) - scriptorium.us(q.run_at)),
+           j.generation_params::text, 0::bigint
+    FROM scriptorium.queue q JOIN {{jobs}} j ON j.id = q.job_id
+    WHERE q.state = 1 AND q.worker = by AND q.fence > after_fence ORDER BY q.fence;
+    RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer,
+        NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint,
+        NULL::text, 0::bigint;
 END $$;

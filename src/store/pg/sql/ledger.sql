@@ -12,7 +12,8 @@ BEGIN
     INSERT INTO scriptorium.call (id, job_id, user_id, worker, run, attempt, step, provider, model,
                                   estimated_input, price_input, price_output, opened_at)
     VALUES (id, job, user_id, worker, run, attempt, step, provider, model, estimated_input,
-            price_input, price_output, scriptorium.clock());
+            price_input, price_output, scriptorium.clock())
+    ON CONFLICT DO NOTHING;
 END $$;
 
 -- An exact figure replaces an estimate, never the other way round.

@@ -63,7 +63,8 @@ END $$;
 
 -- Streamed text of jobs that are held, at most one piece per job and step. No lock: a chain carries
 -- the fence of the attempt that began it, and only the latest chain counts, so that a piece which
--- comes too late is never read. A piece that does not continue what is there is left out.
+-- comes too late is never read. A piece that does not continue what is there is left out; one of the
+-- same call that repeats some of it, because an answer got lost, adds what is new.
 CREATE OR REPLACE FUNCTION scriptorium.add_text(
     jobs uuid[], fences bigint[], steps text[], hashes text[], offsets bigint[], texts bytea[],
     calls uuid[], tokens bigint[], rates bigint[], now timestamptz)
@@ -82,16 +83,19 @@ BEGIN
     END IF;
     INSERT INTO scriptorium.step_text
         (job_id, step, chain, at, tokens, rate, call, written_at, input_hash, content)
-    SELECT i.job, i.step, CASE i.at WHEN 0 THEN i.fence ELSE l.chain END, i.at,
-           coalesce(i.tokens, 0), coalesce(i.rate, 0), i.call, now, i.hash, i.content
+    SELECT i.job, i.step, CASE i.at WHEN 0 THEN i.fence ELSE l.chain END,
+           CASE i.at WHEN 0 THEN 0 ELSE l.ends END,
+           coalesce(i.tokens, 0), coalesce(i.rate, 0), i.call, now, i.hash,
+           CASE i.at WHEN 0 THEN i.content ELSE substr(i.content, (l.ends - i.at + 1)::integer) END
     FROM unnest(jobs, fences, steps, hashes, offsets, texts, calls, tokens, rates)
         AS i (job, fence, step, hash, at, content, call, tokens, rate)
     LEFT JOIN LATERAL (
-        SELECT t.chain, t.input_hash, t.at + octet_length(t.content) AS ends
+        SELECT t.chain, t.input_hash, t.call, t.at + octet_length(t.content) AS ends
         FROM scriptorium.step_text t WHERE t.job_id = i.job AND t.step = i.step
         ORDER BY t.chain DESC, t.at DESC LIMIT 1
     ) l ON true
-    WHERE i.at = 0 OR (l.ends = i.at AND l.input_hash = i.hash)
+    WHERE i.at = 0 OR (l.input_hash = i.hash AND (l.ends = i.at OR (l.call = i.call
+        AND l.ends > i.at AND l.ends < i.at + octet_length(i.content))))
     ON CONFLICT DO NOTHING;
 END $$;
 

@@ -8,7 +8,8 @@ DECLARE
     now timestamptz := scriptorium.clock();
     lease interval := lease_us * '1 microsecond'::interval;
 BEGIN
-    INSERT INTO scriptorium.worker VALUES (id, name, lease, now, now + lease);
+    INSERT INTO scriptorium.worker (id, name, lease, held_since, expires)
+    VALUES (worker_open.id, worker_open.name, lease, now, now + lease) ON CONFLICT DO NOTHING;
 END $$;
 
 -- A renewal after the end starts a new unbroken span.
