@@ -176,6 +176,8 @@ const struct store_job *get_job(struct fixture *f, const struct uuid *id)
     const struct store_result *r = CALL(f, store_get, id);
     if (r->err == ERR_NOT_FOUND)
         return NULL;
+    if (r->err != OK)
+        print_error("get: %s\n", r->message);
     assert_int_equal(r->err, OK);
     return &r->jobs[0];
 }

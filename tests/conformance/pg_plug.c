@@ -167,7 +167,10 @@ static struct loop *make_loop(void)
 static struct store *open_store(void *ctx, struct loop *loop, bool engine)
 {
     struct database *db = ctx;
-    struct store_pg_config config = {.url = db->url, .application_name = engine ? "engine" : "cli"};
+    const char *pool = getenv("PG_POOL"); /* 1: everything down one connection */
+    struct store_pg_config config = {.url = db->url,
+                                     .application_name = engine ? "engine" : "cli",
+                                     .pool = pool != NULL ? atoi(pool) : 0};
     struct store *store = NULL;
     struct errmsg msg = {0};
     enum err e = store_pg_open(loop, &config, &store, &msg);

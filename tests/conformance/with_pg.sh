@@ -34,6 +34,12 @@ max_connections = 60
 shared_buffers = ${PG_SHARED_BUFFERS:-32MB}
 timezone = 'Asia/Kolkata'
 CONF
+$as tee "$dir/data/pg_hba.conf" >/dev/null <<HBA
+host all with_password 127.0.0.1/32 scram-sha-256
+hostnossl all with_tls 127.0.0.1/32 reject
+local all all trust
+host all all 127.0.0.1/32 trust
+HBA
 ctl -l "$dir/log" -w start || { cat "$dir/log" >&2; exit 1; }
 
 export PG_URL="postgres://postgres@127.0.0.1:$port"

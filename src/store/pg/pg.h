@@ -23,6 +23,7 @@ struct pg_task;
 struct pg_verb {
     enum pg_lane_name lane;
     bool changes; /* others may have work now */
+    bool repeats; /* done twice is done once: sent again when a connection dies under it */
     const char *sql;
     int columns;
     void (*put)(struct pg_params *p, struct pg_task *t);
@@ -37,7 +38,9 @@ struct pg_task {
     struct pg_request request;
     int64_t until_us; /* waits for a connection until then */
     int64_t again_us; /* pauses until then */
+    int64_t seq;      /* in the order of asking */
     int tries;        /* that found a row or the server busy */
+    bool repeated;    /* its connection has died once */
     bool claim_again; /* this claim asks for what an earlier one got */
     size_t *left;     /* of a batch: items to be sent again; NULL = all */
     size_t n_left;
@@ -76,6 +79,7 @@ struct pg_store {
     struct loop_timer wait_timer, pause_timer;
     struct pg_failure last; /* why there is no connection */
     struct pg_params params;
+    int64_t next_seq;
     size_t n_tasks; /* ops not given back yet */
 
     struct store_op *done, **done_end; /* answered without the database */

@@ -249,7 +249,12 @@ void pg_conn_open(struct pg_conn *c)
 
 static void on_timeout(void *ctx)
 {
-    fail_text(ctx, "08006", "the server did not answer in time");
+    struct pg_conn *c = ctx;
+    struct pg_failure f = {.err = ERR_TIMEOUT, .drop = true};
+    (void)err_set(&f.msg, f.err,
+                  "%s: the server did not answer in time; look at its load, locks and network",
+                  c->config.url->label);
+    pg_conn_fail(c, &f);
 }
 
 static void watch_head(struct pg_conn *c)

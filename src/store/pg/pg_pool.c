@@ -50,6 +50,19 @@ static void lane_add(struct pg_lane *lane, struct pg_task *t)
     lane->tail = &t->next;
 }
 
+/* In its old place before those that were asked for later: a dead connection gives its tasks back
+ * in their order, and text must be written in order. */
+static void lane_put_back(struct pg_lane *lane, struct pg_task *t)
+{
+    struct pg_task **at = &lane->head;
+    while (*at != NULL && (*at)->seq < t->seq)
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    if (t->next == NULL)
+        lane->tail = &t->next;
+}
+
 static struct pg_task *lane_take(struct pg_lane *lane)
 {
     struct pg_task *t = lane->head;
@@ -93,10 +106,16 @@ static void watch_waiting(struct pg_store *s)
         timer_set(s->base.loop, &s->wait_timer, first, on_wait, s);
 }
 
+/* While a connection fails, its requests are answered before the pool hears of it. */
+static bool is_usable(const struct pg_member *m)
+{
+    return m->usable && pg_conn_is_ready(m->conn);
+}
+
 static bool lane_has_connection(const struct pg_store *s, const struct pg_lane *lane)
 {
     for (int i = lane->first; i < lane->first + lane->n; i++) {
-        if (s->members[i].usable)
+        if (is_usable(&s->members[i]))
             return true;
     }
     return false;
@@ -194,6 +213,19 @@ static void learn_of_claim(const struct pg_task *t, const struct pg_failure *f)
     }
 }
 
+/* A connection that died while idle is found out by the next request on it. */
+static bool repeat(struct pg_task *t, const struct pg_failure *f)
+{
+    struct pg_store *s = t->store;
+    const struct pg_verb *verb = pg_verb_of(t->op->verb);
+    if (!verb->repeats || t->repeated || s->closing || !f->drop || f->err != ERR_CONNECT)
+        return false;
+    t->repeated = true;
+    t->until_us = loop_now(s->base.loop) + s->wait_us;
+    lane_put_back(&s->lanes[verb->lane], t);
+    return true;
+}
+
 static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_task *t = ctx;
@@ -202,10 +234,14 @@ static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f
         learn_of_claim(t, res == NULL ? f : NULL);
     if (res == NULL && f->again)
         busy(t, f);
-    else if (res == NULL)
+    else if (res == NULL && !repeat(t, f))
         fail(t, f);
+    else if (res == NULL)
+        watch_waiting(s);
     else if (pg_verb_take(t, res))
         busy(t, NULL);
+    else if (t->claim_again && t->op->result.err == OK && t->op->result.n == 0)
+        lane_put_back(&s->lanes[LANE_LEASE], t); /* nothing was lost: now the claim itself */
     else
         finish(t);
     pump(s);
@@ -234,7 +270,7 @@ static struct pg_member *least_busy(struct pg_store *s, const struct pg_lane *la
     struct pg_member *best = NULL;
     for (int i = lane->first; i < lane->first + lane->n; i++) {
         struct pg_member *m = &s->members[i];
-        if (m->usable && pg_conn_in_flight(m->conn) < DEPTH &&
+        if (is_usable(m) && pg_conn_in_flight(m->conn) < DEPTH &&
             (best == NULL || pg_conn_in_flight(m->conn) < pg_conn_in_flight(best->conn)))
             best = m;
     }
@@ -254,7 +290,7 @@ static void widen(struct pg_store *s, const struct pg_lane *lane)
     struct pg_member *closed = NULL;
     for (int i = lane->first; i < lane->first + lane->n; i++) {
         struct pg_member *m = &s->members[i];
-        if (!pg_conn_is_closed(m->conn) && (!m->usable || pg_conn_in_flight(m->conn) == 0))
+        if (!pg_conn_is_closed(m->conn) && (!is_usable(m) || pg_conn_in_flight(m->conn) == 0))
             return; /* it is coming, or idle */
         if (closed == NULL && pg_conn_is_closed(m->conn))
             closed = m;
@@ -281,6 +317,7 @@ void pg_pool_submit(struct pg_store *s, struct store_op *op)
     struct pg_task *t = arena_alloc(&op->arena, sizeof *t);
     t->op = op;
     t->store = s;
+    t->seq = s->next_seq++;
     t->until_us = loop_now(s->base.loop) + s->wait_us;
     s->n_tasks++;
     lane_add(&s->lanes[pg_verb_of(op->verb)->lane], t);
@@ -291,7 +328,7 @@ bool pg_pool_send(struct pg_store *s, struct pg_request *r, const char *sql,
                   const struct pg_params *p)
 {
     for (int i = s->n_members - 1; i >= 0; i--) {
-        if (s->members[i].usable) {
+        if (is_usable(&s->members[i])) {
             pg_conn_send(s->members[i].conn, r, sql, p);
             return true;
         }
