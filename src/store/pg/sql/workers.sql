@@ -28,7 +28,7 @@ BEGIN
 END $$;
 
 -- Calls of workers that are gone: charged for what was saved and, as the end fell anywhere between
--- two saves, for half an interval of 300 ms more.
+-- two saves, for half of 280 ms more, as in the embedded store.
 CREATE OR REPLACE FUNCTION scriptorium.end_lost_calls() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_nestloop = on
@@ -48,9 +48,9 @@ BEGIN
         SELECT t.tokens, t.rate INTO saved FROM scriptorium.step_text t
         WHERE t.job_id = c.job_id AND t.call = c.id ORDER BY t.tokens DESC, t.at DESC LIMIT 1;
         IF saved.tokens >= c.saved_output THEN
-            produced := saved.tokens + greatest(0, (saved.rate * 300000 + 1000000) / 2000000);
+            produced := saved.tokens + greatest(0, (saved.rate * 280000 + 1000000) / 2000000);
         ELSE
-            produced := c.saved_output + greatest(0, (c.saved_rate * 300000 + 1000000) / 2000000);
+            produced := c.saved_output + greatest(0, (c.saved.rate * 280000 + 1000000) / 2000000);
         END IF;
         PERFORM scriptorium.end_call(
             c.id, 2, c.estimated_input, produced, 0, 0, 0,
