@@ -50,7 +50,7 @@ BEGIN
         IF saved.tokens >= c.saved_output THEN
             produced := saved.tokens + greatest(0, (saved.rate * 280000 + 1000000) / 2000000);
         ELSE
-            produced := c.saved_output + greatest(0, (c.saved.rate * 280000 + 1000000) / 2000000);
+            produced := c.saved_output + greatest(0, (c.saved_rate * 280000 + 1000000) / 2000000);
         END IF;
         PERFORM scriptorium.end_call(
             c.id, 2, c.estimated_input, produced, 0, 0, 0,
