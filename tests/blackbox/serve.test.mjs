@@ -236,6 +236,26 @@ test('headers and bodies that drip are cut after ten seconds, whatever still com
   assert.equal((await d.get('/healthz')).status, 200);
 });
 
+test('a flood of connections that say nothing is bounded: newcomers hear 503, the work goes on', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir);
+  const { connect } = await import('node:net');
+  const silent = [];
+  let refused = 0;
+  for (let i = 0; i < 1060; i++) {
+    const socket = connect(d.port, '127.0.0.1');
+    socket.on('data', (b) => { refused += /^HTTP\/1.1 503/.test(b); });
+    socket.on('error', () => {});
+    silent.push(socket);
+  }
+  t.after(() => silent.forEach((s) => s.destroy()));
+  await until(() => refused > 0);
+  const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim();
+  await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  silent.forEach((s) => s.destroy());
+  await until(async () => (await d.get('/healthz').catch(() => ({ status: 0 }))).status === 200);
+});
+
 // ---- systemd ----
 
 test('under systemd: takes the passed socket, tells ready, feeds the watchdog, tells stopping', async (t) => {

@@ -1,0 +1,112 @@
+// The daemon on a real PostgreSQL server: many processes, one socket, the server away and back.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { folder, run, start as launch, until } from './harness.mjs';
+import { daemon, KEY } from './serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+const USER = '11111111-1111-4111-8111-111111111111';
+let server;
+
+before(async () => { server = await postgres.start({ database: false }); });
+after(() => server?.remove());
+
+// A database of its own, migrated unless the test wants to do it.
+async function fresh(dir, { migrate = true } = {}) {
+  const database = await server.database();
+  const url = server.url({ database });
+  if (migrate) {
+    const done = run(dir, ['migrate', '--database', url]);
+    assert.equal(done.code, 0, done.err);
+  }
+  const ask = async (sql) => {
+    const client = await server.connect({ database });
+    try {
+      return (await client.query(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  return { url, ask };
+}
+
+const enqueue = (d, n, body = {}) => Promise.all(Array.from({ length: n }, async (_, i) => {
+  const answer = await d.post('/v1/jobs', {
+    body: { topic: `Topic ${i}`, targetDuration: 60, user_id: USER, ...body } });
+  assert.equal(answer.status, 201, await answer.clone().text());
+  return (await answer.json()).id;
+}));
+
+const statuses = async (ask) => Object.fromEntries((await ask(
+  'SELECT status, count(*)::int AS n FROM script_generation_jobs GROUP BY status')).map((r) => [r.status, r.n]));
+
+test('without a migrated schema it ends with the command to run', async (t) => {
+  const dir = folder(t);
+  const { url } = await fresh(dir, { migrate: false });
+  const done = run(dir, ['serve', '--listen', '127.0.0.1:0', '--database', url],
+    { env: { SCRIPTORIUM_SERVICE_KEY: KEY } });
+  assert.equal(done.code, 1, done.err);
+  assert.match(done.err, /scriptorium migrate/);
+});
+
+test('three processes share one address and the work; one that is killed is replaced', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir);
+  const d = await daemon(t, dir, { speed: '300', args: ['--database', url, '--processes', '3',
+    '--concurrency', '2'], env: { SCRIPTORIUM_LEASE: '2s' } });
+  await d.process.says(/3 processes are ready/);
+  await enqueue(d, 12);
+  const workers = () => new Set(d.logs().filter((l) => /^claimed/.test(l.message)).map((l) => l.worker));
+  await until(() => workers().size >= 2);
+  const victim = Number([...workers()][0].split(':').at(-1));
+  assert.match(readFileSync(`/proc/${victim}/cmdline`, 'latin1'), /^scriptorium serve/);
+  process.kill(victim, 'SIGKILL');
+  await d.process.says(/was ended by signal 9; starting it again/);
+  await enqueue(d, 3);
+  await until(async () => (await statuses(ask)).completed === 15, { timeout: 90000 });
+  assert.deepEqual(await ask('SELECT count(*)::int AS n FROM scriptorium.queue'), [{ n: 0 }]);
+  for (let i = 0; i < 20; i++) assert.equal((await d.get('/readyz')).status, 200);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 0, d.process.err);
+});
+
+test('the server away at the start is waited for, and its restart is lived through', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir);
+  await server.stop();
+  const early = launch(t, dir, ['serve', '--listen', '127.0.0.1:0', '--database', url, '--json',
+    '--speed', '300'], { env: { SCRIPTORIUM_SERVICE_KEY: KEY } });
+  await early.says(/the database is away, trying again/);
+  const base = JSON.parse(early.out.split('\n')[0]).url;
+  assert.equal((await fetch(`${base}/healthz`)).status, 200);
+  assert.equal((await fetch(`${base}/readyz`)).status, 503);
+  await server.up();
+  await early.says(/"message":"ready"/);
+  await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+  const post = () => fetch(`${base}/v1/jobs`, { method: 'POST', headers: { authorization: `Bearer ${KEY}` },
+    body: JSON.stringify({ topic: 'Salt', targetDuration: 60, user_id: USER }) });
+  assert.equal((await post()).status, 201);
+  await server.restart('immediate');
+  await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+  await until(async () => (await post()).status === 201);
+  await until(async () => (await statuses(ask)).completed >= 2, { timeout: 40000,
+    what: () => `two completed jobs; the daemon said:\n${early.err}` });
+  early.kill('SIGTERM');
+  await early.ended;
+  assert.equal(early.code, 0, early.err);
+});
+
+test('a user who may not log in, a database that is not there: one line, exit 1', async (t) => {
+  const dir = folder(t);
+  for (const [who, pattern] of [
+    [{ database: 'nowhere' }, /nowhere/],
+    [{ user: 'stranger', database: 'postgres' }, /stranger/],
+  ]) {
+    const done = run(dir, ['serve', '--listen', '127.0.0.1:0', '--database', server.url(who)],
+      { env: { SCRIPTORIUM_SERVICE_KEY: KEY } });
+    assert.equal(done.code, 1, done.err);
+    assert.match(done.err, pattern);
+  }
+});
