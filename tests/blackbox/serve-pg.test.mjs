@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { folder, run, start as launch, until } from './harness.mjs';
-import { daemon, KEY } from './serve.mjs';
+import { daemon, KEY, SECRET, token } from './serve.mjs';
 import * as postgres from '../lib/pg.mjs';
 
 const USER = '11111111-1111-4111-8111-111111111111';
@@ -109,4 +109,41 @@ test('a user who may not log in, a database that is not there: one line, exit 1'
     assert.equal(done.code, 1, done.err);
     assert.match(done.err, pattern);
   }
+});
+
+test('the jobs API says and does on PostgreSQL what it does on SQLite', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir);
+  const d = await daemon(t, dir, { args: ['--database', url, '--mode', 'triggered'],
+    env: { SCRIPTORIUM_JWT_SECRET: SECRET } });
+  const OTHER = '22222222-2222-4222-8222-222222222222';
+  const post = (key, key_of = {}) => d.post('/v1/jobs', { ...key_of, headers: { 'idempotency-key': key },
+    body: { topic: 'Salt', ...(key_of.key ? {} : { user_id: USER }) } });
+  const first = await post('k');
+  assert.equal(first.status, 201);
+  const { id, status, position } = await first.json();
+  assert.deepEqual({ status, position }, { status: 'pending', position: 1 });
+  const race = await Promise.all(Array.from({ length: 20 }, () => post('k')));
+  assert.ok(race.every((a) => a.status === 200));
+  for (const a of race) assert.equal((await a.json()).id, id);
+  const ids = [...await enqueue(d, 4), id].sort().reverse();
+  const seen = [];
+  for (let cursor = ''; cursor !== null;) {
+    const page = await (await d.get(`/v1/jobs?limit=2${cursor && `&cursor=${cursor}`}`)).json();
+    seen.push(...page.jobs.map((j) => j.id));
+    cursor = page.next_cursor;
+  }
+  assert.deepEqual(seen.sort().reverse(), ids);
+  const other = { key: token(OTHER) };
+  assert.equal((await d.get(`/v1/jobs/${id}`, other)).status, 404);
+  assert.equal((await d.post(`/v1/jobs/${id}/cancel`, other)).status, 404);
+  assert.equal((await d.get(`/v1/jobs/${id}`, { key: token(USER) })).status, 200);
+  assert.equal((await d.post(`/v1/jobs/${id}/retry`)).status, 409);
+  assert.equal((await d.post(`/v1/jobs/${id}/cancel`)).status, 200);
+  assert.deepEqual(await ask(`SELECT status FROM script_generation_jobs WHERE id = '${id}'`), [{ status: 'cancelled' }]);
+  assert.equal((await d.post(`/v1/jobs/${id}/retry`)).status, 200);
+  assert.equal((await d.delete(`/v1/jobs/${id}`)).status, 204);
+  assert.equal((await d.get(`/v1/jobs/${id}`)).status, 404);
+  assert.equal((await d.get('/v1/jobs?cursor=' + id)).status, 400);
+  assert.match(await (await d.get('/metrics')).text(), /^scriptorium_queue\{state="due"\} 4$/m);
 });
