@@ -111,7 +111,8 @@ struct store_claimed {
 };
 /* Takes due jobs by priority, then fair order; each gets a fence, its row becomes 'processing',
  * step 'initializing', progress 5. -> claimed, and next_due_us: the wall time at which the first
- * job that is not due yet will be, 0 = none. */
+ * job that is not due yet will be, 0 = none. A job whose row the database does not let us change
+ * (a trigger of the users' refuses) is put off by a minute, and disturbs no other. */
 void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx);
 
 /* Which of these are no longer ours. -> lost, in order. */

@@ -383,6 +383,116 @@ static void another_process_is_noticed(void **state)
     assert_int_equal(claim(f, 5, 0)->n, 1);
 }
 
+/* ---- rows that clients wrote past the rules ---- */
+
+static int64_t number(struct fixture *f, const char *sql)
+{
+    return number_in_file(sqlite_plug_path(f->db), sql);
+}
+
+static void an_id_that_is_no_uuid_is_refused(void **state)
+{
+    struct fixture *f = fixture(state);
+    static const char *const bad[] = {
+        "job-00000000000000000000000000000001", "0190000000007000800000000000000000ab",
+        "01900000-0000-7000-8000-00000000000G", "01900000-0000-7000-8000-0000000000AB",
+        "01900000-0000-7000-8000-0000000000a",  "01900000-0000-7000-8000-0000000000ab0",
+        "00000000-0000-0000-0000-000000000000", "0190-000-0000-7000-8000-0000000000ab",
+        "01900000-0000-7000-8000-0000000000-b",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char sql[200];
+        (void)snprintf(sql, sizeof sql,
+                       "INSERT INTO script_generation_jobs (id, user_id) VALUES ('%s',"
+                       " '01900000-0000-7000-8000-000000000001')",
+                       bad[i]);
+        assert_false(raw(f, sql, NULL));
+    }
+    assert_false(raw(f,
+                     "INSERT INTO script_generation_jobs (user_id)"
+                     " VALUES ('job-00000000000000000000000000000001')",
+                     NULL));
+    assert_int_equal(claim(f, 5, 0)->n, 0);
+}
+
+#define BAD_ID "job-00000000000000000000000000000001"
+#define BAD_JOB                                                                                    \
+    "PRAGMA ignore_check_constraints = ON;"                                                        \
+    " INSERT INTO script_generation_jobs (id, user_id)"                                            \
+    " VALUES ('" BAD_ID "', '01900000-0000-7000-8000-000000000001')"
+
+static void a_job_with_a_bad_id_fails_and_the_others_go_on(void **state)
+{
+    struct fixture *f = fixture(state);
+    assert_true(raw(f, BAD_JOB, NULL));
+    struct uuid id = add_job(f, 2);
+    const struct store_result *r = claim(f, 5, 0);
+    assert_int_equal(r->n, 1);
+    assert_true(uuid_equal(&r->claimed[0].id, &id));
+    assert_int_equal(number(f, "SELECT count(*) FROM script_generation_jobs WHERE id = '" BAD_ID
+                               "' AND status = 'failed' AND error_message LIKE '%UUID%'"),
+                     1);
+    assert_int_equal(claim(f, 5, 0)->n, 0);
+}
+
+/* As an older version claimed it. */
+static void a_running_job_with_a_bad_id_is_given_back_and_rescued(void **state)
+{
+    struct fixture *f = fixture(state);
+    static const char run[] = "UPDATE scriptorium_queue SET state = 1, fence = 77, worker = '%s';"
+                              " UPDATE script_generation_jobs SET status = 'processing'";
+    assert_true(raw(f, BAD_JOB, NULL));
+    assert_true(raw(f, run, &f->worker));
+    assert_int_equal(CALL(f, store_worker_close, &f->worker)->count, 1);
+    f->worker = open_worker(f, 15 * SECOND);
+    struct uuid nobody = user_id(7);
+    assert_true(raw(f, run, &nobody));
+    static const struct uuid nil;
+    assert_int_equal(CALL(f, store_rescue, &nil)->count, 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM script_generation_jobs WHERE status ="
+                               " 'pending'"),
+                     1);
+}
+
+#define GUARD(name, of)                                                                            \
+    "CREATE TRIGGER " name " BEFORE UPDATE OF status ON script_generation_jobs WHEN NEW.status ="  \
+    " '" of "' AND NEW.priority = 3 BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+
+static void a_row_that_may_not_run_is_put_off_and_disturbs_no_other(void **state)
+{
+    struct fixture *f = fixture(state);
+    assert_true(raw(f, GUARD("g", "processing"), NULL));
+    struct uuid refused = add_job_at(f, 1, 3, 0);
+    add_job_at(f, 1, 2, 0); /* behind it */
+    add_job_at(f, 2, 1, 0);
+    const struct store_result *r = claim(f, 3, 0);
+    assert_int_equal(r->n, 2);
+    assert_int_equal(r->next_due_us, wall(f) + 60 * SECOND);
+    assert_non_null(strstr(r->message, "not this one"));
+    assert_int_equal(get_job(f, &refused)->status, JOB_PENDING);
+    assert_int_equal(claim(f, 3, 0)->n, 0);
+    assert_true(raw(f, "DROP TRIGGER g", NULL));
+    pass(f, 61 * SECOND);
+    assert_int_equal(CALL(f, store_worker_renew, &f->worker)->err, OK);
+    assert_int_equal(claim(f, 3, 0)->n, 1);
+}
+
+static void a_row_that_may_not_be_given_back_disturbs_no_other(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job_at(f, 1, 3, 0);
+    struct uuid other = add_job_at(f, 2, 5, 0);
+    assert_int_equal(claim(f, 3, 0)->n, 2);
+    assert_true(raw(f, GUARD("g", "pending"), NULL));
+    const struct store_result *r = CALL(f, store_worker_close, &f->worker);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->count, 1);
+    assert_int_equal(get_job(f, &other)->status, JOB_PENDING);
+    f->worker = open_worker(f, 15 * SECOND);
+    assert_int_equal(claim(f, 3, 0)->n, 1); /* the other waits a minute */
+    assert_int_equal(number(f, "SELECT count(*) FROM scriptorium_queue WHERE state = 1"), 1);
+}
+
 /* ---- backup ---- */
 
 static void a_backup_made_while_writing_is_consistent(void **state)
@@ -495,6 +605,11 @@ int main(void)
         CASE(commands_see_and_feed_a_running_engine),
         CASE(the_log_is_moved_only_while_nobody_else_writes),
         CASE(another_process_is_noticed),
+        CASE(an_id_that_is_no_uuid_is_refused),
+        CASE(a_job_with_a_bad_id_fails_and_the_others_go_on),
+        CASE(a_running_job_with_a_bad_id_is_given_back_and_rescued),
+        CASE(a_row_that_may_not_run_is_put_off_and_disturbs_no_other),
+        CASE(a_row_that_may_not_be_given_back_disturbs_no_other),
         CASE(a_backup_made_while_writing_is_consistent),
         AT_PLACE(a_killed_writer_leaves_a_consistent_file),
     };

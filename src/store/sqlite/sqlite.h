@@ -65,16 +65,26 @@ enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CH
  * item stands alone, and those refused are STORE_REFUSED in op->result.lost. */
 typedef enum err (*sqlite_item_fn)(struct sqlite_store *s, struct store_op *op, size_t i,
                                    enum store_lost *ret_lost);
+/* Around one item that stands alone: the end is told how the item did. What a refused one has
+ * written is undone; the first one's reason becomes the op's message. */
+enum err sqlite_item_begin(struct sqlite_store *s) MUST_CHECK;
+enum err sqlite_item_end(struct sqlite_store *s, struct store_op *op, enum err e,
+                         bool *ret_refused) MUST_CHECK;
+/* A job whose row the database does not let us change waits a minute; nobody works on it. */
+enum err sqlite_put_off(struct sqlite_store *s, const char *job, int64_t now_us) MUST_CHECK;
+/* The database refuses this very input; others are not concerned. */
+bool sqlite_is_refusal(enum err e);
 enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn) MUST_CHECK;
 
 /* Is the job still ours? Reads only. */
 enum err sqlite_held(struct sqlite_store *s, const struct uuid *job, int64_t fence,
                      enum store_lost *ret_lost) MUST_CHECK;
-/* Gives a running job back: the users' row becomes pending. The queue row must still be running. */
-enum err sqlite_requeue(struct sqlite_store *s, const struct uuid *job, int64_t now_us,
+/* Gives a job back: the users' row becomes pending, due then. By the id as the row spells it: what
+ * a client has written need not be a UUID. */
+enum err sqlite_requeue(struct sqlite_store *s, const char *job, int64_t run_at_us, int64_t now_us,
                         bool crashed) MUST_CHECK;
-/* Ends a running job as failed. */
-enum err sqlite_fail(struct sqlite_store *s, const struct uuid *job, const char *error,
+/* Ends a job as failed. */
+enum err sqlite_fail(struct sqlite_store *s, const char *job, const char *error,
                      int64_t now_us) MUST_CHECK;
 /* Forgets what the job's running step has written so far. */
 enum err sqlite_drop_text(struct sqlite_store *s, const struct uuid *job) MUST_CHECK;

@@ -99,6 +99,8 @@ enum err sqlite_end_lost_calls(struct sqlite_store *s, int64_t now_us)
         end.cost_udollar = price_usage(&price, &end.usage);
         end.error = "the process that made the call ended before the call did";
         e = sqlite_end_call(s, &end, now_us);
+        if (e == OK && db_changes(s->db) == 0) /* its id is not ours: never mind */
+            break;
     }
     return e;
 }

@@ -165,7 +165,6 @@ static bool read_job(struct sqlite_store *s, struct store_op *op, const char *id
     query_borrow(q, id);
     if (!query_next(q))
         return false;
-    (void)!uuid_parse(id, strlen(id), &c->id); /* the column has a CHECK */
     *ret_rowid = query_get_int(q, 0);
     c->user_id = query_get_id(q, 1);
     c->workflow_id = query_get_id(q, 2);
@@ -182,12 +181,17 @@ static bool read_job(struct sqlite_store *s, struct store_op *op, const char *id
     return true;
 }
 
+/* The CHECK of the column keeps such ids out, but a client can turn it off. */
+static const char bad_id[] = "the id is not a UUID in lower case: insert the job again with one";
+
 static enum err take(struct sqlite_store *s, struct store_op *op, const char *id, const char *now,
                      struct store_claimed *c, bool *ret_taken)
 {
     int64_t rowid;
     if (!read_job(s, op, id, c, &rowid))
         return db_error(s->db);
+    if (uuid_parse(id, strlen(id), &c->id) != OK || uuid_is_nil(&c->id))
+        return sqlite_fail(s, id, bad_id, op->now_us);
     struct query *q = db_query(s->db, sql_queue_take);
     query_int(q, c->fence);
     query_id(q, &op->in.claim.worker);
@@ -238,6 +242,21 @@ static enum err advance_time(struct sqlite_store *s, const struct window *w)
     return e;
 }
 
+/* After a refusal each job is taken on its own. A row that a trigger of the users' does not let run
+ * steps back, so that it does not stand before the others at each claim. */
+static enum err take_carefully(struct sqlite_store *s, struct store_op *op, const char *id,
+                               const char *now, struct store_claimed *c, bool *ret_taken)
+{
+    bool refused = false;
+    enum err e = sqlite_item_begin(s);
+    if (e == OK)
+        e = sqlite_item_end(s, op, take(s, op, id, now, c, ret_taken), &refused);
+    if (!refused)
+        return e;
+    *ret_taken = false;
+    return e == OK ? sqlite_put_off(s, id, op->now_us) : e;
+}
+
 static enum err take_all(struct sqlite_store *s, struct store_op *op, const struct window *w)
 {
     char now[CLOCK_ISO_SIZE];
@@ -249,7 +268,8 @@ static enum err take_all(struct sqlite_store *s, struct store_op *op, const stru
     for (size_t i = 0; i < w->taken && e == OK; i++) {
         bool taken = false;
         claimed[n].fence = fence++;
-        e = take(s, op, w->ids[w->order[i]], now, &claimed[n], &taken);
+        e = (op->careful ? take_carefully : take)(s, op, w->ids[w->order[i]], now, &claimed[n],
+                                                  &taken);
         n += taken;
     }
     op->result.claimed = claimed;

@@ -15,14 +15,14 @@ static const char sql_queue_back[] =
     "UPDATE scriptorium_queue SET state = ?, fence = 0, worker = NULL, run_at = ?,"
     " attempts = attempts + ?, crashes = crashes + ? WHERE job_id = ?";
 
-static enum err drop_queue(struct sqlite_store *s, const struct uuid *job)
+static enum err drop_queue(struct sqlite_store *s, const char *job)
 {
     struct query *q = db_query(s->db, sql_queue_drop);
-    query_id(q, job);
+    query_borrow(q, job);
     return query_run(q);
 }
 
-static enum err back_to_queue(struct sqlite_store *s, const struct uuid *job, int64_t run_at_us,
+static enum err back_to_queue(struct sqlite_store *s, const char *job, int64_t run_at_us,
                               int64_t now_us, bool burn, bool crash)
 {
     bool later = run_at_us > now_us;
@@ -31,7 +31,7 @@ static enum err back_to_queue(struct sqlite_store *s, const struct uuid *job, in
     query_int(q, later ? run_at_us : now_us);
     query_int(q, burn);
     query_int(q, crash);
-    query_id(q, job);
+    query_borrow(q, job);
     return query_run(q);
 }
 
@@ -56,11 +56,11 @@ static int64_t seconds_since(int64_t then_us, int64_t now_us)
     return now_us > then_us ? (now_us - then_us + USEC_PER_SEC / 2) / USEC_PER_SEC : 0;
 }
 
-static enum err complete(struct sqlite_store *s, const struct store_finish *f,
+static enum err complete(struct sqlite_store *s, const struct store_finish *f, const char *job,
                          const struct held *held, int64_t now_us)
 {
     char now[CLOCK_ISO_SIZE];
-    enum err e = drop_queue(s, &f->job);
+    enum err e = drop_queue(s, job);
     if (e != OK)
         return e;
     struct query *q = db_query(s->db, sql_row_complete);
@@ -68,12 +68,12 @@ static enum err complete(struct sqlite_store *s, const struct store_finish *f,
     query_int(q, seconds_since(held->claimed_us, now_us));
     query_borrow(q, f->script);
     query_borrow(q, f->metadata);
-    query_id(q, &f->job);
+    query_borrow(q, job);
     e = query_run(q);
     return e == OK ? sqlite_drop_text(s, &f->job) : e;
 }
 
-static enum err fail_row(struct sqlite_store *s, const struct uuid *job, const char *error,
+static enum err fail_row(struct sqlite_store *s, const char *job, const char *error,
                          int64_t claimed_us, int64_t now_us)
 {
     char now[CLOCK_ISO_SIZE];
@@ -81,11 +81,11 @@ static enum err fail_row(struct sqlite_store *s, const struct uuid *job, const c
     query_text(q, error);
     query_text(q, clock_iso(now_us, now));
     query_int(q, seconds_since(claimed_us, now_us));
-    query_id(q, job);
+    query_borrow(q, job);
     return query_run(q);
 }
 
-static enum err row_back(struct sqlite_store *s, const struct uuid *job, const char *step,
+static enum err row_back(struct sqlite_store *s, const char *job, const char *step,
                          const char *error, const int64_t *retry_count, int64_t now_us)
 {
     char now[CLOCK_ISO_SIZE];
@@ -97,22 +97,21 @@ static enum err row_back(struct sqlite_store *s, const struct uuid *job, const c
     else
         query_text(q, NULL);
     query_text(q, clock_iso(now_us, now));
-    query_id(q, job);
+    query_borrow(q, job);
     return query_run(q);
 }
 
-enum err sqlite_requeue(struct sqlite_store *s, const struct uuid *job, int64_t now_us,
+enum err sqlite_requeue(struct sqlite_store *s, const char *job, int64_t run_at_us, int64_t now_us,
                         bool crashed)
 {
-    enum err e = back_to_queue(s, job, now_us, now_us, false, crashed);
+    enum err e = back_to_queue(s, job, run_at_us, now_us, false, crashed);
     return e == OK ? row_back(s, job, "queued", NULL, NULL, now_us) : e;
 }
 
-static bool read_held(struct sqlite_store *s, const struct uuid *job, int64_t fence,
-                      struct held *ret)
+static bool read_held(struct sqlite_store *s, const char *job, int64_t fence, struct held *ret)
 {
     struct query *q = db_query(s->db, sql_queue_held);
-    query_id(q, job);
+    query_borrow(q, job);
     query_int(q, fence);
     if (!query_next(q))
         return false;
@@ -121,12 +120,11 @@ static bool read_held(struct sqlite_store *s, const struct uuid *job, int64_t fe
     return true;
 }
 
-enum err sqlite_fail(struct sqlite_store *s, const struct uuid *job, const char *error,
-                     int64_t now_us)
+enum err sqlite_fail(struct sqlite_store *s, const char *job, const char *error, int64_t now_us)
 {
     int64_t claimed_us = now_us;
     struct query *q = db_query(s->db, "SELECT claimed_at FROM scriptorium_queue WHERE job_id = ?");
-    query_id(q, job);
+    query_borrow(q, job);
     if (query_next(q)) {
         claimed_us = query_get_int(q, 0);
         query_end(q);
@@ -137,26 +135,26 @@ enum err sqlite_fail(struct sqlite_store *s, const struct uuid *job, const char 
 
 /* ---- one item ---- */
 
-static enum err finish_held(struct sqlite_store *s, const struct store_finish *f,
+static enum err finish_held(struct sqlite_store *s, const struct store_finish *f, const char *job,
                             const struct held *held, int64_t now_us)
 {
     enum err e = OK;
     int64_t retries = held->attempts + 1;
     switch (f->outcome) {
     case STORE_COMPLETE:
-        return complete(s, f, held, now_us);
+        return complete(s, f, job, held, now_us);
     case STORE_FAIL:
-        e = drop_queue(s, &f->job);
-        return e == OK ? fail_row(s, &f->job, f->error, held->claimed_us, now_us) : e;
+        e = drop_queue(s, job);
+        return e == OK ? fail_row(s, job, f->error, held->claimed_us, now_us) : e;
     case STORE_RETRY:
-        e = back_to_queue(s, &f->job, f->run_at_us, now_us, true, false);
-        return e == OK ? row_back(s, &f->job, "retry_queued", f->error, &retries, now_us) : e;
+        e = back_to_queue(s, job, f->run_at_us, now_us, true, false);
+        return e == OK ? row_back(s, job, "retry_queued", f->error, &retries, now_us) : e;
     case STORE_RELEASE:
     case STORE_OUTCOME_MAX:
         break;
     }
-    e = back_to_queue(s, &f->job, f->run_at_us, now_us, false, false);
-    return e == OK ? row_back(s, &f->job, "queued", f->error, NULL, now_us) : e;
+    e = back_to_queue(s, job, f->run_at_us, now_us, false, false);
+    return e == OK ? row_back(s, job, "queued", f->error, NULL, now_us) : e;
 }
 
 static enum err finish_one(struct sqlite_store *s, struct store_op *op, size_t i,
@@ -164,9 +162,10 @@ static enum err finish_one(struct sqlite_store *s, struct store_op *op, size_t i
 {
     const struct store_finish *f = &op->in.finish[i];
     struct held held;
+    char job[UUID_TEXT_SIZE];
     *ret_lost = STORE_HELD;
-    if (f->fence > 0 && read_held(s, &f->job, f->fence, &held))
-        return finish_held(s, f, &held, op->now_us);
+    if (f->fence > 0 && read_held(s, uuid_text(&f->job, job), f->fence, &held))
+        return finish_held(s, f, job, &held, op->now_us);
     if (db_error(s->db) != OK)
         return db_error(s->db);
     return sqlite_held(s, &f->job, f->fence, ret_lost);

@@ -59,41 +59,36 @@ static void give_back(struct sqlite_store *s, struct store_op *ops, bool changed
 static const struct {
     sqlite_verb_fn fn;
     bool reads; /* only */
+    bool items; /* that stand alone: when the database refuses one, it is run again with care */
 } verbs[VERB_MAX] = {
-    [VERB_INSERT] = {sqlite_insert, false},
-    [VERB_GET] = {sqlite_get, true},
-    [VERB_LIST] = {sqlite_list, true},
-    [VERB_CANCEL] = {sqlite_cancel, false},
-    [VERB_RETRY] = {sqlite_retry, false},
-    [VERB_DELETE] = {sqlite_delete, false},
-    [VERB_RETRY_ALL] = {sqlite_retry_all, false},
-    [VERB_RESCUE_FOREIGN] = {sqlite_rescue_foreign, false},
-    [VERB_WORKER_OPEN] = {sqlite_worker_open, false},
-    [VERB_WORKER_RENEW] = {sqlite_worker_renew, false},
-    [VERB_WORKER_CLOSE] = {sqlite_worker_close, false},
-    [VERB_RESCUE] = {sqlite_rescue, false},
-    [VERB_CLAIM] = {sqlite_claim, false},
-    [VERB_CHECK] = {sqlite_check, true},
-    [VERB_PROGRESS] = {sqlite_progress, false},
-    [VERB_STEPS] = {sqlite_steps, true},
-    [VERB_CALL_OPEN] = {sqlite_call_open, false},
-    [VERB_CALL_CLOSE] = {sqlite_call_close, false},
-    [VERB_STEP_SAVE] = {sqlite_step_save, false},
-    [VERB_FINISH] = {sqlite_finish, false},
-    [VERB_STATS] = {sqlite_stats, true},
-    [VERB_SETTING_SET] = {sqlite_setting_set, false},
-    [VERB_SETTING_GET] = {sqlite_setting_get, true},
+    [VERB_INSERT] = {sqlite_insert, false, false},
+    [VERB_GET] = {sqlite_get, true, false},
+    [VERB_LIST] = {sqlite_list, true, false},
+    [VERB_CANCEL] = {sqlite_cancel, false, false},
+    [VERB_RETRY] = {sqlite_retry, false, false},
+    [VERB_DELETE] = {sqlite_delete, false, false},
+    [VERB_RETRY_ALL] = {sqlite_retry_all, false, false},
+    [VERB_RESCUE_FOREIGN] = {sqlite_rescue_foreign, false, false},
+    [VERB_WORKER_OPEN] = {sqlite_worker_open, false, false},
+    [VERB_WORKER_RENEW] = {sqlite_worker_renew, false, false},
+    [VERB_WORKER_CLOSE] = {sqlite_worker_close, false, true},
+    [VERB_RESCUE] = {sqlite_rescue, false, true},
+    [VERB_CLAIM] = {sqlite_claim, false, true},
+    [VERB_CHECK] = {sqlite_check, true, false},
+    [VERB_PROGRESS] = {sqlite_progress, false, true},
+    [VERB_STEPS] = {sqlite_steps, true, false},
+    [VERB_CALL_OPEN] = {sqlite_call_open, false, false},
+    [VERB_CALL_CLOSE] = {sqlite_call_close, false, false},
+    [VERB_STEP_SAVE] = {sqlite_step_save, false, false},
+    [VERB_FINISH] = {sqlite_finish, false, true},
+    [VERB_STATS] = {sqlite_stats, true, false},
+    [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
+    [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
 };
 
 static enum err run(struct db *db, const char *sql)
 {
     return query_run(db_query(db, sql));
-}
-
-/* The database refuses this very input; others are not concerned. */
-static bool is_refusal(enum err e)
-{
-    return e == ERR_INVALID || e == ERR_EXISTS || e == ERR_TOO_BIG;
 }
 
 /* Runs the op. True: go on. False: it failed after it had written something, which must be undone
@@ -108,50 +103,12 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
     enum err e = verbs[op->verb].fn(s, op);
     /* Clean: it succeeded, or a verb said no before it wrote anything. */
     bool clean = e == OK || (db_error(db) == OK && db_total_changes(db) == written);
-    if (e != OK && !clean && op->n > 0 && !op->careful && is_refusal(e) &&
-        (op->verb == VERB_FINISH || op->verb == VERB_PROGRESS))
+    if (e != OK && !clean && !op->careful && sqlite_is_refusal(e) && verbs[op->verb].items)
         op->careful = true;
     else if (e != OK)
         store_op_fail(op, e, "%s", db_message(db));
     db_clear(db);
     return clean;
-}
-
-/* Savepoints for every item would cost more than the items, so they come only after a refusal. */
-static enum err each_carefully(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn,
-                               enum store_lost *lost)
-{
-    struct db *db = s->db;
-    enum err e = OK;
-    for (size_t i = 0; i < op->n && e == OK; i++) {
-        e = run(db, "SAVEPOINT item");
-        enum err refusal = e == OK ? fn(s, op, i, &lost[i]) : OK;
-        if (refusal != OK && !is_refusal(refusal))
-            return refusal;
-        if (refusal != OK) {
-            lost[i] = STORE_REFUSED;
-            if (op->result.message == NULL)
-                op->result.message = arena_strdup(&op->arena, db_message(db));
-            db_clear(db);
-            e = run(db, "ROLLBACK TO item");
-        }
-        if (e == OK)
-            e = run(db, "RELEASE item");
-    }
-    return e;
-}
-
-enum err sqlite_each(struct sqlite_store *s, struct store_op *op, sqlite_item_fn fn)
-{
-    enum store_lost *lost = arena_array(&op->arena, op->n, sizeof *lost);
-    op->result.lost = lost;
-    op->result.n = op->n;
-    if (op->careful)
-        return each_carefully(s, op, fn, lost);
-    enum err e = OK;
-    for (size_t i = 0; i < op->n && e == OK; i++)
-        e = fn(s, op, i, &lost[i]);
-    return e;
 }
 
 /* ---- one transaction ---- */

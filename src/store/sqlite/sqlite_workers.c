@@ -48,24 +48,55 @@ enum err sqlite_worker_renew(struct sqlite_store *s, struct store_op *op)
 /* ---- running jobs without a living worker ---- */
 
 struct orphan {
-    struct uuid job;
+    struct orphan *next;
+    const char *job; /* the id as the row spells it */
     int64_t crashes;
 };
 
-static const char sql_orphan[] =
-    "SELECT job_id, crashes FROM scriptorium_queue"
-    " WHERE state = 1 AND job_id IN (SELECT job_id FROM scriptorium_queue"
-    " INDEXED BY scriptorium_queue_running WHERE state = 1"
-    " AND worker NOT IN (SELECT id FROM scriptorium_worker) LIMIT 1)";
+#define ORPHAN "SELECT job_id, crashes FROM scriptorium_queue INDEXED BY scriptorium_queue_running"
+static const char sql_orphans[] =
+    ORPHAN " WHERE state = 1 AND worker NOT IN (SELECT id FROM scriptorium_worker)";
+static const char sql_own[] = ORPHAN " WHERE state = 1 AND worker = ?";
 
-static bool find_orphan(struct sqlite_store *s, struct orphan *ret)
+/* All of them, before the first is changed. */
+static struct orphan *read_orphans(struct store_op *op, struct query *q)
 {
-    struct query *q = db_query(s->db, sql_orphan);
-    if (!query_next(q))
-        return false;
-    *ret = (struct orphan){query_get_id(q, 0), query_get_int(q, 1)};
-    query_end(q);
-    return true;
+    struct orphan *first = NULL;
+    while (query_next(q)) {
+        struct orphan *o = arena_alloc(&op->arena, sizeof *o);
+        *o = (struct orphan){first, query_copy_text(q, 0, &op->arena), query_get_int(q, 1)};
+        first = o;
+    }
+    return first;
+}
+
+typedef enum err (*orphan_fn)(struct sqlite_store *s, struct store_op *op, const struct orphan *o);
+
+/* After a refusal each stands alone; what the users' table does not let go is put off. */
+static enum err orphan_carefully(struct sqlite_store *s, struct store_op *op, orphan_fn fn,
+                                 const struct orphan *o)
+{
+    bool refused = false;
+    const struct store_result before = op->result;
+    enum err e = sqlite_item_begin(s);
+    if (e == OK)
+        e = sqlite_item_end(s, op, fn(s, op, o), &refused);
+    if (!refused || e != OK)
+        return e;
+    op->result.count = before.count;
+    op->result.failed = before.failed;
+    return sqlite_put_off(s, o->job, op->now_us);
+}
+
+static enum err each_orphan(struct sqlite_store *s, struct store_op *op, struct query *q,
+                            orphan_fn fn)
+{
+    const struct orphan *o = read_orphans(op, q);
+    enum err e = db_error(s->db);
+    for (; o != NULL && e == OK; o = o->next)
+        e = op->careful ? orphan_carefully(s, op, fn, o) : fn(s, op, o);
+    op->changed = op->result.count > 0;
+    return e;
 }
 
 static enum err rescue_one(struct sqlite_store *s, struct store_op *op, const struct orphan *o)
@@ -74,22 +105,18 @@ static enum err rescue_one(struct sqlite_store *s, struct store_op *op, const st
         "given up: the process that worked on it ended %d times in a row without any progress";
     if (o->crashes + 1 < JOB_CRASHES_MAX) {
         op->result.count++;
-        return sqlite_requeue(s, &o->job, op->now_us, true);
+        return sqlite_requeue(s, o->job, op->now_us, op->now_us, true);
     }
     char error[128];
     (void)snprintf(error, sizeof error, poison, JOB_CRASHES_MAX);
     op->result.failed++;
-    return sqlite_fail(s, &o->job, error, op->now_us);
+    return sqlite_fail(s, o->job, error, op->now_us);
 }
 
-static enum err rescue_orphans(struct sqlite_store *s, struct store_op *op)
+static enum err give_back_one(struct sqlite_store *s, struct store_op *op, const struct orphan *o)
 {
-    struct orphan o;
-    enum err e = OK;
-    while (e == OK && find_orphan(s, &o))
-        e = rescue_one(s, op, &o);
-    op->changed = op->result.count > 0;
-    return e == OK ? db_error(s->db) : e;
+    op->result.count++;
+    return sqlite_requeue(s, o->job, op->now_us, op->now_us, false);
 }
 
 /* ---- close ---- */
@@ -101,30 +128,15 @@ static enum err drop_worker(struct sqlite_store *s, const struct uuid *id)
     return query_run(q);
 }
 
-static const char sql_own[] =
-    "SELECT job_id FROM scriptorium_queue INDEXED BY scriptorium_queue_running"
-    " WHERE state = 1 AND worker = ? LIMIT 1";
-
 enum err sqlite_worker_close(struct sqlite_store *s, struct store_op *op)
 {
-    enum err e = OK;
-    while (e == OK) {
-        struct query *q = db_query(s->db, sql_own);
-        query_id(q, &op->in.id);
-        if (!query_next(q))
-            break;
-        struct uuid job = query_get_id(q, 0);
-        query_end(q);
-        op->result.count++;
-        e = sqlite_requeue(s, &job, op->now_us, false);
-    }
-    if (e == OK)
-        e = db_error(s->db);
+    struct query *q = db_query(s->db, sql_own);
+    query_id(q, &op->in.id);
+    enum err e = each_orphan(s, op, q, give_back_one);
     if (e == OK)
         e = drop_worker(s, &op->in.id);
     if (e == OK)
         e = sqlite_end_lost_calls(s, op->now_us);
-    op->changed = op->result.count > 0;
     return e;
 }
 
@@ -167,7 +179,7 @@ enum err sqlite_rescue(struct sqlite_store *s, struct store_op *op)
         return e;
     e = bury(s, op, start);
     if (e == OK)
-        e = rescue_orphans(s, op);
+        e = each_orphan(s, op, db_query(s->db, sql_orphans), rescue_one);
     if (e == OK)
         e = sqlite_end_lost_calls(s, op->now_us);
     return e;

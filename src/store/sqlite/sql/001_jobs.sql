@@ -9,10 +9,19 @@ CREATE TABLE script_generation_jobs (
               substr(hex(randomblob(2)), 2) || '-' ||
               substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' ||
               hex(randomblob(6))))
-        CONSTRAINT id_is_a_lower_case_uuid CHECK (length(id) = 36 AND id = lower(id)),
+        -- nil means "none" everywhere else
+        CONSTRAINT id_is_a_lower_case_uuid CHECK (
+            length(CAST(id AS BLOB)) = 36 AND id GLOB '????????-????-????-????-????????????'
+            AND length(replace(id, '-', '')) = 32
+            AND replace(id, '-', '') NOT GLOB '*[^0-9a-f]*'
+            AND id <> '00000000-0000-0000-0000-000000000000'),
     workflow_id TEXT,
     user_id TEXT NOT NULL
-        CONSTRAINT user_id_is_a_lower_case_uuid CHECK (length(user_id) = 36 AND user_id = lower(user_id)),
+        CONSTRAINT user_id_is_a_lower_case_uuid CHECK (
+            length(CAST(user_id AS BLOB)) = 36
+            AND user_id GLOB '????????-????-????-????-????????????'
+            AND length(replace(user_id, '-', '')) = 32
+            AND replace(user_id, '-', '') NOT GLOB '*[^0-9a-f]*'),
     status TEXT NOT NULL DEFAULT 'pending'
         CONSTRAINT status_is_known
         -- not IN: that would build a temporary table for every write
