@@ -1,7 +1,7 @@
 // In: a PostgreSQL server of its own, with its default settings. Out: what the SQL side of the store
 // costs there, without the program: jobs per second, claim times, what a client's insert pays.
 //
-// usage: node bench/pg_sql_bench.mjs [noop] [history] [backlog] [pinned] [insert]   (default: all)
+// usage: node bench/pg_sql_bench.mjs [noop] [single] [history] [backlog] [pinned] [insert]   (default: all)
 // ROWS scales the big tables (default 1000000).
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -123,6 +123,28 @@ if (wants('noop')) {
             `${r.cpu.toFixed(1)} us of processor a job: ${Math.round(2e6 / r.cpu)} jobs/s on two whole cores)`);
         await client.end();
     }
+}
+
+if (wants('single')) {
+    const client = await database();
+    await fill(client, 10_000, 'completed');
+    const id = await worker(client);
+    const mine = await server.connect({ database: client.database });
+    const times = { insert: [], claim: [], finish: [] };
+    const began = await cpu(client);
+    for (let i = 0; i < 2000; i++) {
+        const t = process.hrtime.bigint();
+        await fill(mine, 1, 'pending');
+        times.insert.push(seconds(t) * 1000);
+        const { jobs, time } = await claim(client, id, 1);
+        times.claim.push(time);
+        times.finish.push(await finish(client, jobs));
+    }
+    console.log(`one job at a time: ${Object.entries(times).map(([k, v]) =>
+        `${k} ${ms(median(v))} (p99 ${ms(at(v, 0.99))})`).join(', ')}; claim and finish ` +
+        `${((((await cpu(client)) - began) * 1e6) / 2000).toFixed(0)} us of processor`);
+    await mine.end();
+    await client.end();
 }
 
 if (wants('history')) {

@@ -5,7 +5,8 @@
 CREATE OR REPLACE FUNCTION scriptorium.promote(now timestamptz, since timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -27,7 +28,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.uncap(cap integer, room integer)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -71,7 +73,8 @@ CREATE OR REPLACE FUNCTION scriptorium.look(
     OUT seen integer, OUT picked uuid[], OUT over_cap uuid[], OUT over_users uuid[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
@@ -112,7 +115,8 @@ END $$;
 -- now and commit a moment later; a sweep, once a second, reads from the very front.
 CREATE OR REPLACE FUNCTION scriptorium.raise_floors(sweep boolean) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -146,7 +150,8 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
                created_us bigint, waited_us bigint, params text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
 SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
@@ -193,7 +198,8 @@ END $$;
 -- hide the job from us.
 CREATE OR REPLACE FUNCTION scriptorium.leave(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
@@ -225,7 +231,8 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
                created_us bigint, waited_us bigint, params text, next_due_us bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -261,7 +268,10 @@ BEGIN
     since := coalesce(scriptorium.at(scriptorium.last('scriptorium.swept_at') - 1000000),
                       '-infinity');
     sweep := now_us - scriptorium.last('scriptorium.swept_at') NOT BETWEEN 0 AND 999999;
-    PERFORM scriptorium.promote(now, CASE WHEN sweep THEN '-infinity' ELSE since END);
+    IF sweep OR EXISTS (SELECT FROM scriptorium.queue q
+                        WHERE q.state = 2 AND q.run_at <= now AND q.run_at > since) THEN
+        PERFORM scriptorium.promote(now, CASE WHEN sweep THEN '-infinity' ELSE since END);
+    END IF;
     IF EXISTS (SELECT FROM scriptorium.capped) THEN
         PERFORM scriptorium.uncap(cap, room);
     END IF;

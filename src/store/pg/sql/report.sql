@@ -18,7 +18,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.hold(jobs uuid[], fences bigint[]) RETURNS uuid[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
 SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
@@ -36,7 +37,8 @@ CREATE OR REPLACE FUNCTION scriptorium.check_held(jobs uuid[], fences bigint[])
 RETURNS TABLE (lost integer)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
@@ -51,7 +53,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.calm(ids uuid[], fences bigint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
@@ -70,7 +73,8 @@ CREATE OR REPLACE FUNCTION scriptorium.add_text(
     calls uuid[], tokens bigint[], rates bigint[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -105,7 +109,8 @@ CREATE OR REPLACE FUNCTION scriptorium.write_progress(
     total_chunks integer[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
 SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
@@ -126,7 +131,8 @@ CREATE OR REPLACE FUNCTION scriptorium.progress(
     texts bytea[], calls uuid[], output_tokens bigint[], rates bigint[])
 RETURNS TABLE (lost integer, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -224,7 +230,8 @@ CREATE OR REPLACE FUNCTION scriptorium.step_save(
     request_id text, error text, http_status integer)
 RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable

@@ -14,7 +14,8 @@
 CREATE OR REPLACE FUNCTION scriptorium.tags(ids uuid[], users uuid[], priorities smallint[])
 RETURNS TABLE (id uuid, u uuid, p smallint, tag bigint) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -40,7 +41,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.enqueue(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -58,7 +60,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.note_ended(ids uuid[], users uuid[], outcomes text[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
@@ -75,7 +78,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.drop_text(ids uuid[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
@@ -94,7 +98,8 @@ END $$;
 -- Jobs whose row is gone: nothing of them stays but their calls.
 CREATE OR REPLACE FUNCTION scriptorium.forget(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -152,7 +157,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.after_update() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
@@ -236,7 +242,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.move(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
 SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column

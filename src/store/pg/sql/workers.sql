@@ -31,7 +31,8 @@ END $$;
 -- two saves, for half of 280 ms more, as in the embedded store.
 CREATE OR REPLACE FUNCTION scriptorium.end_lost_calls() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -65,7 +66,8 @@ CREATE OR REPLACE FUNCTION scriptorium.take_back(
     jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -126,7 +128,8 @@ END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.worker_close(of_worker uuid) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
@@ -150,7 +153,8 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rescue(by uuid, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET enable_seqscan = off SET enable_nestloop = on
+SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
