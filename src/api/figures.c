@@ -4,8 +4,8 @@
 #include "api/request.h"
 #include "base/clock.h"
 
-#define FRESH_US   (5 * USEC_PER_SEC)
-#define LEARN_PART 8 /* a new job counts one eighth */
+#define FRESH_US   (15 * USEC_PER_SEC) /* they cost a look at every job */
+#define LEARN_PART 8                   /* a new job counts one eighth */
 
 void figures_learn(struct figures *f, int64_t worked_us)
 {
@@ -54,6 +54,17 @@ struct estimate figures_estimate(const struct figures *f, size_t slots, const st
     if (e.start_us > 0 && each > 0)
         e.finish_us = e.start_us + each;
     return e;
+}
+
+/* What runs here is known now, what runs elsewhere was read some seconds ago. */
+struct estimate figures_for(const struct api_request *rq, const struct store_job *job)
+{
+    const struct api *api = rq->api;
+    struct figures f = api->figures;
+    int64_t here = api->engine != NULL ? (int64_t)engine_running(api->engine) : 0;
+    if (here > f.running)
+        f.running = here;
+    return figures_estimate(&f, api->slots, job, loop_wall(api->loop));
 }
 
 struct need {

@@ -30,7 +30,10 @@ void figures_take(struct figures *f, const struct store_stats *stats, int64_t no
 struct estimate figures_estimate(const struct figures *f, size_t slots, const struct store_job *job,
                                  int64_t wall_us);
 
-/* Calls `then` when the counts are at most five seconds old: at once, or when the store has told
+/* The same, of a request's own process. */
+struct estimate figures_for(const struct api_request *rq, const struct store_job *job);
+
+/* Calls `then` when the counts are at most fifteen seconds old: at once, or when the store has told
  * them (or could not). */
 void figures_need(struct api_request *rq, void (*then)(struct api_request *rq));
 

@@ -11,6 +11,7 @@ void handle_healthz(struct api_request *rq);
 void handle_readyz(struct api_request *rq);
 /* observe.c */
 void handle_stats(struct api_request *rq);
+void handle_workers(struct api_request *rq);
 void handle_metrics(struct api_request *rq);
 /* openapi.c */
 void handle_openapi(struct api_request *rq);

@@ -19,8 +19,7 @@ static void on_row(void *ctx, const struct store_result *r)
     const struct creation *c = rq->state;
     const struct store_job *job = &r->jobs[0];
     char id[UUID_TEXT_SIZE], where[64] = "/v1/jobs/";
-    struct estimate e =
-        figures_estimate(&rq->api->figures, rq->api->slots, job, loop_wall(rq->api->loop));
+    struct estimate e = figures_for(rq, job);
     struct buf out = BUF_INIT(1024);
     buf_putf(&out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
     job_json_put_string(&out, "status", job_status_name(job->status));

@@ -27,7 +27,7 @@ static void on_steps(void *ctx, const struct store_result *r)
 static void show(struct api_request *rq, const struct store_job *job)
 {
     struct api *api = rq->api;
-    struct estimate e = figures_estimate(&api->figures, api->slots, job, loop_wall(api->loop));
+    struct estimate e = figures_for(rq, job);
     struct buf out = BUF_INIT(API_ANSWER_MAX);
     job_json_open(&out, job, true);
     job_json_put_time(&out, "estimated_start", e.start_us);

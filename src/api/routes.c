@@ -57,6 +57,9 @@ const struct route route_table[] = {
      script_query, NULL, "200 400 404 409 503", "text/markdown"},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
+    {"GET", "/v1/workers", ROUTE_OPERATOR, handle_workers,
+     "Worker processes with a lease, oldest first, and how many jobs each runs", NULL, NULL,
+     "200 503", NULL},
 };
 const size_t route_count = sizeof route_table / sizeof route_table[0];
 

@@ -348,6 +348,11 @@ void store_stats(struct store *s, store_fn fn, void *ctx)
     submit(s, op_new(s, VERB_STATS, fn, ctx));
 }
 
+void store_workers(struct store *s, store_fn fn, void *ctx)
+{
+    submit(s, op_new(s, VERB_WORKERS, fn, ctx));
+}
+
 void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_MIGRATE, fn, ctx);

@@ -223,6 +223,15 @@ struct store_stats {
 };
 void store_stats(struct store *s, store_fn fn, void *ctx);
 
+struct store_worker_seen { /* a worker whose lease nobody has ended */
+    struct uuid id;
+    const char *name;                  /* may be NULL */
+    int64_t held_since_us, expires_us; /* wall; unbroken since; past its end: nobody has looked */
+    int64_t running;                   /* jobs */
+};
+/* -> workers, oldest first, STORE_BATCH_MAX at most. */
+void store_workers(struct store *s, store_fn fn, void *ctx);
+
 /* Brings the schema up to date. dry_run: -> plan, the statements it would run. */
 void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx);
 /* A consistent copy while running; ERR_UNSUPPORTED where the server has better ways. */
@@ -253,6 +262,7 @@ struct store_result {
     const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
                                                          input hash; NULL when there is none */
     const struct store_stats *stats;
+    const struct store_worker_seen *workers;
     const char *text; /* setting or plan */
 };
 

@@ -29,6 +29,7 @@ enum store_verb {
     VERB_STEP_SAVE,
     VERB_FINISH,
     VERB_STATS,
+    VERB_WORKERS,
     VERB_MIGRATE,
     VERB_BACKUP,
     VERB_SETTING_SET,

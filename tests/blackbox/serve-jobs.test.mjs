@@ -208,6 +208,18 @@ test('OpenAPI lists exactly the routes that answer, with their methods', async (
   assert.equal((await d.get(`/v1/jobs/${id}`)).status, 200);
 });
 
+test('workers are listed with their leases', async (t) => {
+  const d = await daemon(t, folder(t), { speed: '1' });
+  const { id } = await created(d, { user_id: ALICE });
+  await until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === 'processing');
+  const { workers } = await (await d.get('/v1/workers')).json();
+  assert.equal(workers.length, 1);
+  assert.equal(workers[0].name, d.logs().at(-1).worker);
+  assert.deepEqual([workers[0].running, workers[0].alive], [1, true]);
+  const left = Date.parse(workers[0].lease_until) - Date.now();
+  assert.ok(left > 5000 && left <= 15000, `${left} ms of lease left`);
+});
+
 test('metrics are Prometheus text that counts what happened', async (t) => {
   const dir = folder(t);
   const d = await daemon(t, dir);

@@ -98,6 +98,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
+    c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);
     c->partial_hash = arena_strdup(a, r->partial_hash);

@@ -213,6 +213,38 @@ static void the_open_calls_of_the_dead_are_closed_as_estimates(void **state)
     assert_int_equal(s->cost_udollar, 3000 + 15 * 94);
 }
 
+/* The fixture's own worker is the first; a renewal moves the end of a lease, a rescue ends it. */
+static void workers_are_listed_with_what_they_run_until_they_are_dead(void **state)
+{
+    struct fixture *f = fixture(state);
+    pass(f, SECOND);
+    int64_t opened = wall(f);
+    struct uuid other = open_worker(f, LEASE);
+    add_job(f, 1);
+    add_job(f, 2);
+    (void)claim_as(f, &other);
+    (void)claim_as(f, &other);
+    pass(f, 10 * SECOND);
+    renew(f, &f->worker);
+    const struct store_result *r = CALL0(f, store_workers);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 2);
+    assert_true(uuid_equal(&r->workers[0].id, &f->worker));
+    assert_int_equal(r->workers[0].running, 0);
+    assert_int_equal(r->workers[0].held_since_us, opened - SECOND);
+    assert_int_equal(r->workers[0].expires_us, opened + 10 * SECOND + LEASE);
+    assert_true(uuid_equal(&r->workers[1].id, &other));
+    assert_int_equal(r->workers[1].running, 2);
+    assert_int_equal(r->workers[1].held_since_us, opened);
+    assert_int_equal(r->workers[1].expires_us, opened + LEASE);
+    pass(f, 6 * SECOND);
+    renew(f, &f->worker);
+    assert_int_equal(rescue(f, &f->worker)->count, 2);
+    r = CALL0(f, store_workers);
+    assert_int_equal(r->n, 1);
+    assert_true(uuid_equal(&r->workers[0].id, &f->worker));
+}
+
 const struct CMUnitTest worker_tests[] = {
     CASE(a_lease_that_ran_out_is_rescued_and_its_jobs_run_again),
     CASE(a_late_renewal_keeps_the_lease_while_nobody_has_taken_it),
@@ -223,5 +255,6 @@ const struct CMUnitTest worker_tests[] = {
     CASE(five_crashes_without_progress_fail_the_job),
     CASE(saved_text_lets_the_crash_count_start_over),
     CASE(the_open_calls_of_the_dead_are_closed_as_estimates),
+    CASE(workers_are_listed_with_what_they_run_until_they_are_dead),
 };
 CASES(worker_tests);

@@ -481,6 +481,23 @@ static bool take_stats(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
+static bool take_workers(struct pg_task *t, struct pg_reader *r)
+{
+    int rows = pg_reader_rows(r);
+    struct store_worker_seen *seen = arena_array(r->arena, (size_t)rows, sizeof *seen);
+    for (int i = 0; i < rows; i++) {
+        pg_reader_row(r, i);
+        seen[i].id = pg_get_uuid(r);
+        seen[i].name = pg_get_text(r);
+        seen[i].held_since_us = pg_get_int(r);
+        seen[i].expires_us = pg_get_int(r);
+        seen[i].running = pg_get_int(r);
+    }
+    t->op->result.workers = seen;
+    t->op->result.n = (size_t)rows;
+    return false;
+}
+
 static void put_setting(struct pg_params *p, struct pg_task *t)
 {
     pg_put_text(p, t->op->in.setting.key);
@@ -540,6 +557,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_FINISH] = {LANE_WRITE, true, true, F "finish($1, $2, $3, $4, $5, $6, $7, $8)", 3,
                      put_finish, take_finish},
     [VERB_STATS] = {LANE_ANY, false, true, F "stats()", 28, put_none, take_stats},
+    [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},
     [VERB_SETTING_GET] = {LANE_ANY, false, true, F "setting_get($1)", 1, put_setting, take_text},

@@ -58,6 +58,7 @@ enum err sqlite_call_close(struct sqlite_store *s, struct store_op *op) MUST_CHE
 enum err sqlite_step_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_finish(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_workers(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 

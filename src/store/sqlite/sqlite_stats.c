@@ -110,6 +110,31 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op)
     return e;
 }
 
+/* ---- workers ---- */
+
+static const char sql_workers[] =
+    "SELECT w.id, w.name, w.held_since, w.expires, coalesce(r.n, 0) FROM scriptorium_worker w"
+    " LEFT JOIN (SELECT worker, count(*) AS n FROM scriptorium_queue"
+    " INDEXED BY scriptorium_queue_running WHERE state = 1 GROUP BY worker) r ON r.worker = w.id"
+    " ORDER BY w.held_since, w.id LIMIT ?";
+
+enum err sqlite_workers(struct sqlite_store *s, struct store_op *op)
+{
+    struct store_worker_seen *seen = arena_array(&op->arena, STORE_BATCH_MAX, sizeof *seen);
+    struct query *q = db_query(s->db, sql_workers);
+    size_t n = 0;
+    query_int(q, STORE_BATCH_MAX);
+    while (query_next(q))
+        seen[n++] = (struct store_worker_seen){.id = query_get_id(q, 0),
+                                               .name = query_copy_text(q, 1, &op->arena),
+                                               .held_since_us = query_get_int(q, 2),
+                                               .expires_us = query_get_int(q, 3),
+                                               .running = query_get_int(q, 4)};
+    op->result.workers = seen;
+    op->result.n = n;
+    return db_error(s->db);
+}
+
 /* ---- settings ---- */
 
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op)

@@ -82,6 +82,7 @@ static const struct {
     [VERB_STEP_SAVE] = {sqlite_step_save, false, false},
     [VERB_FINISH] = {sqlite_finish, false, true},
     [VERB_STATS] = {sqlite_stats, true, false},
+    [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
 };

@@ -48,6 +48,19 @@ AS $$
     ) c
 $$;
 
+CREATE OR REPLACE FUNCTION scriptorium.workers()
+RETURNS TABLE (id uuid, name text, held_since_us bigint, expires_us bigint, running bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.id, w.name, scriptorium.us(w.held_since), scriptorium.us(w.expires),
+           coalesce(r.n, 0)::bigint
+    FROM scriptorium.worker w LEFT JOIN (
+        SELECT q.worker, count(*) AS n FROM scriptorium.queue q WHERE q.state = 1 GROUP BY q.worker
+    ) r ON r.worker = w.id
+    ORDER BY w.held_since, w.id LIMIT 1000
+$$;
+
 CREATE OR REPLACE FUNCTION scriptorium.setting_set(of_key text, new_value text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
