@@ -35,7 +35,7 @@ struct pg_migration {
 
 static int file_version(const char *name)
 {
-    return isdigit((unsigned char)name[0]) ? atoi(name) : 0;
+    return isdigit((unsigned char)name[0]) ? (int)strtol(name, NULL, 10) : 0;
 }
 
 int pg_schema_latest(void)
