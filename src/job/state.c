@@ -71,12 +71,13 @@ const char *job_event_name(enum job_event e)
 
 /* ---- the table ---- */
 
-enum guard { ALWAYS, IF_DUE, IF_RETRIES_LEFT, IF_CRASHES_LEFT, GUARD_MAX };
+enum guard { ALWAYS, IF_DUE, IF_RETRIES_LEFT, IF_NO_CALL, IF_CRASHES_LEFT, GUARD_MAX };
 
 static const char *const guard_names[GUARD_MAX] = {
     [ALWAYS] = "",
     [IF_DUE] = "due",
     [IF_RETRIES_LEFT] = "retries left",
+    [IF_NO_CALL] = "no call open",
     [IF_CRASHES_LEFT] = "rescues left",
 };
 
@@ -88,6 +89,7 @@ enum change { /* what happens to the job's fields; the fence follows from the ne
               BURN = 1 << 4,      /* attempts + 1 */
               CRASH = 1 << 5,     /* crashes + 1 */
               CALM = 1 << 6,      /* crashes = 0 */
+              BACK_OFF = 1 << 7,  /* due when back_off_us() has passed; after CRASH */
 };
 
 struct transition {
@@ -133,7 +135,8 @@ static const struct transition table[] = {
     {STATE_RUNNING, EVENT_FAIL, ALWAYS, STATE_FAILED, FINISHED, BURN},
     {STATE_RUNNING, EVENT_FAIL_FOR_GOOD, ALWAYS, STATE_FAILED, FINISHED, BURN},
     {STATE_RUNNING, EVENT_RELEASE, ALWAYS, STATE_WAITING, REQUEUED, DUE_LATER},
-    {STATE_RUNNING, EVENT_RESCUE, IF_CRASHES_LEFT, STATE_WAITING, REQUEUED, CRASH | DUE_NOW},
+    {STATE_RUNNING, EVENT_RESCUE, IF_NO_CALL, STATE_WAITING, REQUEUED, DUE_NOW},
+    {STATE_RUNNING, EVENT_RESCUE, IF_CRASHES_LEFT, STATE_WAITING, REQUEUED, CRASH | BACK_OFF},
     {STATE_RUNNING, EVENT_RESCUE, ALWAYS, STATE_FAILED, FINISHED, CRASH},
 
     {STATE_FOREIGN, EVENT_SET_PENDING, ALWAYS, STATE_WAITING, QUEUED, AFRESH | DUE_NOW},
@@ -179,6 +182,8 @@ static bool guard_holds(enum guard g, const struct job_model *job,
         return args->now_us >= job->run_at_us;
     case IF_RETRIES_LEFT:
         return job->attempts < job->max_retries;
+    case IF_NO_CALL:
+        return !args->in_call;
     case IF_CRASHES_LEFT:
         return job->crashes + 1 < JOB_CRASHES_MAX;
     case ALWAYS:
@@ -206,6 +211,16 @@ static int64_t next_fence(const struct transition *t, int64_t fence, int64_t cla
     return t->event == EVENT_CLAIM ? claimed : fence;
 }
 
+/* Jobs that ran beside the one that kills its workers come apart: those claimed together have
+ * neighbouring fences. */
+static int64_t back_off_us(int crashes, int64_t fence)
+{
+    if (crashes < 2)
+        return 0;
+    int64_t least = JOB_CRASH_WAIT_US << (crashes - 2);
+    return least + least / 16 * (fence % 16);
+}
+
 static struct job_model changed(const struct job_model *job, const struct transition *t,
                                 const struct job_event_args *args)
 {
@@ -228,6 +243,8 @@ static struct job_model changed(const struct job_model *job, const struct transi
         j.crashes++;
     if (t->changes & CALM)
         j.crashes = 0;
+    if (t->changes & BACK_OFF)
+        j.run_at_us = args->now_us + back_off_us(j.crashes, job->fence);
     return j;
 }
 
@@ -260,7 +277,7 @@ static const char *const effect_names[] = {
 static const char *const change_names[] = {
     "run = 1",     "attempts = crashes = 0", "due now",
     "due as told", "attempts + 1",           "crashes + 1",
-    "crashes = 0",
+    "crashes = 0", "due after a wait",
 };
 
 static void put_flags(struct buf *b, unsigned flags, const char *const *names,

@@ -55,14 +55,17 @@ enum job_event {
 };
 const char *job_event_name(enum job_event e);
 
-#define JOB_CRASHES_MAX 5 /* rescues without progress in between; the fifth fails the job */
+#define JOB_CRASHES_MAX 5 /* crashes without progress in between; the fifth fails the job */
+/* What a second crash waits at least; each further one twice as long. With a spread of up to as
+ * much again, by the fence; the first waits for nothing. */
+#define JOB_CRASH_WAIT_US ((int64_t)10000000)
 
 struct job_model {
     enum job_state state;
-    int64_t fence;   /* 0 = none; never used twice */
-    int attempts;    /* failed attempts since it was queued */
-    int max_retries; /* attempts allowed = max_retries + 1 */
-    int crashes;
+    int64_t fence;     /* 0 = none; never used twice */
+    int attempts;      /* failed attempts since it was queued */
+    int max_retries;   /* attempts allowed = max_retries + 1 */
+    int crashes;       /* of its workers, in a call of this job's, since its last progress */
     int run;           /* 1..; leaving 'completed' starts the next */
     int64_t run_at_us; /* due time while waiting */
 };
@@ -84,6 +87,7 @@ struct job_event_args {
     int64_t now_us;
     int64_t fence;     /* CLAIM: the new one; other engine events and RESCUE: the attempt's */
     int64_t run_at_us; /* FAIL, RELEASE: due then; INSERT: not before then (0 = now) */
+    bool in_call;      /* RESCUE: the attempt's model call was open when its worker died */
 };
 
 /* OK; ERR_LOST: the event's fence is not the job's, nothing changes; ERR_INVALID: this event

@@ -92,8 +92,8 @@ void store_worker_open(struct store *s, const struct store_worker *w, store_fn f
 void store_worker_renew(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
 /* Gives back what the worker still runs (pending, due now, no retry burned) and ends its lease. */
 void store_worker_close(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
-/* Marks workers whose lease ran out dead and requeues their jobs (crashes + 1; the fifth rescue
- * without progress in between fails the job), and closes their open calls as cut. `by` is the
+/* Marks workers whose lease ran out dead and gives their jobs back as EVENT_RESCUE says (a crash
+ * counts if a call of the job's was open), and closes their open calls as cut. `by` is the
  * rescuer; nil on the embedded store's start, when every older lease is dead. -> rescued. */
 void store_rescue(struct store *s, const struct uuid *by, store_fn fn, void *ctx);
 

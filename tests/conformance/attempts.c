@@ -245,20 +245,7 @@ static void a_rerun_of_a_failed_job_keeps_its_steps_of_a_completed_one_does_not(
 
 static struct uuid open_call(struct fixture *f, const struct store_claimed *c)
 {
-    struct store_call call = {.id = uuid_new(wall(f)),
-                              .job = c->id,
-                              .user_id = c->user_id,
-                              .worker = f->worker,
-                              .run = 1,
-                              .attempt = 1,
-                              .step = "outline",
-                              .provider = "sim",
-                              .model = "m",
-                              .estimated_input = 1000,
-                              .price_input = 3000000,
-                              .price_output = 15000000};
-    assert_int_equal(CALL(f, store_call_open, &call)->err, OK);
-    return call.id;
+    return open_call_of(f, c, &f->worker);
 }
 
 static void the_ledger_sums_what_calls_cost(void **state)

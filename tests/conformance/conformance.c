@@ -198,6 +198,25 @@ enum store_lost finish_one(struct fixture *f, const struct store_claimed *c,
     return r->lost[0];
 }
 
+struct uuid open_call_of(struct fixture *f, const struct store_claimed *c,
+                         const struct uuid *worker)
+{
+    struct store_call call = {.id = uuid_new(wall(f)),
+                              .job = c->id,
+                              .user_id = c->user_id,
+                              .worker = *worker,
+                              .run = 1,
+                              .attempt = 1,
+                              .step = "outline",
+                              .provider = "sim",
+                              .model = "m",
+                              .estimated_input = 1000,
+                              .price_input = 3000000,
+                              .price_output = 15000000};
+    assert_int_equal(CALL(f, store_call_open, &call)->err, OK);
+    return call.id;
+}
+
 enum store_lost check_one(struct fixture *f, const struct store_claimed *c)
 {
     struct store_held held = {c->id, c->fence};

@@ -75,6 +75,9 @@ struct store_claimed claim_one(struct fixture *f);
 const struct store_job *get_job(struct fixture *f, const struct uuid *id);
 enum store_lost finish_one(struct fixture *f, const struct store_claimed *c,
                            enum store_outcome outcome);
+/* A model call of that attempt: 1000 tokens in at $3, out at $15 a million. */
+struct uuid open_call_of(struct fixture *f, const struct store_claimed *c,
+                         const struct uuid *worker);
 enum store_lost check_one(struct fixture *f, const struct store_claimed *c);
 /* A client's statement about one job: SQL with one %s for its id. */
 bool raw(struct fixture *f, const char *sql, const struct uuid *id);

@@ -69,12 +69,18 @@ static void compare(const struct play *p, int job)
         disagree(p, job, "the fence", ours, m->state == STATE_RUNNING);
 }
 
-static enum err apply(struct play *p, int job, enum job_event event, int64_t fence, int64_t run_at)
+static enum err apply_args(struct play *p, int job, enum job_event event,
+                           const struct job_event_args *args)
 {
     unsigned effects;
-    struct job_event_args args = {.now_us = wall(p->f), .fence = fence, .run_at_us = run_at};
     p->what = job_event_name(event);
-    return job_apply(&p->models[job], event, &args, &p->models[job], &effects);
+    return job_apply(&p->models[job], event, args, &p->models[job], &effects);
+}
+
+static enum err apply(struct play *p, int job, enum job_event event, int64_t fence, int64_t run_at)
+{
+    struct job_event_args args = {.now_us = wall(p->f), .fence = fence, .run_at_us = run_at};
+    return apply_args(p, job, event, &args);
 }
 
 /* ---- clients ---- */
@@ -171,17 +177,26 @@ static void advance_event(struct play *p, int job)
         disagree(p, job, "the progress", held, e == OK);
 }
 
-/* The worker vanishes; another one, alive all the while, takes its jobs. */
+/* The worker vanishes, in the calls of some of its jobs; another one, alive all the while, takes
+ * them. */
 static void crash_event(struct play *p)
 {
+    bool in_call[JOBS] = {false};
+    for (int i = 0; i < JOBS; i++) {
+        in_call[i] = p->models[i].state == STATE_RUNNING && rng_below(&p->rng, 2) == 0;
+        if (in_call[i])
+            open_call_of(p->f, &p->stale[i], &p->f->worker);
+    }
     struct uuid rescuer = open_worker(p->f, LEASE);
     pass(p->f, LEASE - SECOND);
     assert_int_equal(CALL(p->f, store_worker_renew, &rescuer)->err, OK);
     pass(p->f, 2 * SECOND);
     assert_int_equal(CALL(p->f, store_rescue, &rescuer)->err, OK);
     for (int i = 0; i < JOBS; i++) {
+        struct job_event_args args = {
+            .now_us = wall(p->f), .fence = p->models[i].fence, .in_call = in_call[i]};
         if (p->models[i].state == STATE_RUNNING)
-            assert_int_equal(apply(p, i, EVENT_RESCUE, p->models[i].fence, 0), OK);
+            assert_int_equal(apply_args(p, i, EVENT_RESCUE, &args), OK);
     }
     p->f->worker = rescuer;
 }

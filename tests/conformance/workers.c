@@ -30,6 +30,7 @@ static void a_lease_that_ran_out_is_rescued_and_its_jobs_run_again(void **state)
     struct fixture *f = fixture(state);
     struct uuid id = add_job(f, 1), dead = open_worker(f, LEASE);
     struct store_claimed c = claim_as(f, &dead);
+    open_call_of(f, &c, &dead);
     pass(f, 10 * SECOND);
     renew(f, &f->worker);
     assert_int_equal(rescue(f, &f->worker)->count, 0);
@@ -117,7 +118,9 @@ static void a_restart_takes_everything_of_the_engine_before(void **state)
     }
     add_job(f, 1);
     add_job(f, 2);
-    claim(f, 2, 0);
+    const struct store_result *r = claim(f, 2, 0);
+    for (size_t i = 0; i < 2; i++)
+        open_call_of(f, &r->claimed[i], &f->worker);
     store_free(f->store);
     f->store = f->plug->open(f->db, f->loop, true);
     f->worker = open_worker(f, LEASE);
@@ -132,29 +135,69 @@ static struct store_claimed crash_once(struct fixture *f)
 {
     struct uuid worker = open_worker(f, LEASE);
     struct store_claimed c = claim_as(f, &worker);
+    open_call_of(f, &c, &worker);
     pass(f, 16 * SECOND);
     return c;
 }
 
-static void five_crashes_without_progress_fail_the_job(void **state)
+/* Our own worker is alive all the while and rescues in the end. */
+static const struct store_result *outlive(struct fixture *f)
+{
+    renew(f, &f->worker);
+    pass(f, 14 * SECOND);
+    renew(f, &f->worker);
+    pass(f, 2 * SECOND);
+    return rescue(f, &f->worker);
+}
+
+static void pass_alive(struct fixture *f, int64_t us)
+{
+    for (; us > 0; us -= 10 * SECOND) {
+        pass(f, 10 * SECOND);
+        renew(f, &f->worker);
+    }
+}
+
+/* Due at once after the first crash; then after 10 to 20, 20 to 40 and 40 to 80 s. */
+static void five_crashes_in_a_call_without_progress_fail_the_job(void **state)
 {
     struct fixture *f = fixture(state);
+    static const int64_t least[] = {0, 0, 10, 20, 40};
     struct uuid id = add_job(f, 1);
     for (int i = 1; i <= JOB_CRASHES_MAX; i++) {
         renew(f, &f->worker);
-        crash_once(f);
-        renew(f, &f->worker);
-        pass(f, 14 * SECOND);
-        renew(f, &f->worker);
-        pass(f, 2 * SECOND);
-        const struct store_result *r = rescue(f, &f->worker);
+        int64_t fence = crash_once(f).fence;
+        const struct store_result *r = outlive(f);
         assert_int_equal(r->count, i < JOB_CRASHES_MAX ? 1 : 0);
         assert_int_equal(r->failed, i < JOB_CRASHES_MAX ? 0 : 1);
+        if (i == JOB_CRASHES_MAX)
+            break;
+        int64_t wait = least[i] * SECOND + least[i] * SECOND / 16 * (fence % 16);
+        int64_t left = get_job(f, &id)->run_at_us - wall(f);
+        assert_true(left <= wait && left > wait - SECOND);
+        pass_alive(f, wait);
     }
     const struct store_job *j = get_job(f, &id);
     assert_int_equal(j->status, JOB_FAILED);
     assert_non_null(strstr(j->error_message, "5 times"));
     assert_false(j->queued);
+}
+
+/* It waited, or was between two calls: it cannot be what killed the worker. */
+static void crashes_outside_a_call_count_for_nothing(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    for (int i = 0; i <= 2 * JOB_CRASHES_MAX; i++) {
+        struct uuid worker = open_worker(f, LEASE);
+        struct store_claimed c = claim_as(f, &worker);
+        assert_int_equal(c.crashes, 0);
+        struct store_call_end end = {.id = open_call_of(f, &c, &worker), .state = CALL_UNBILLED};
+        assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+        open_call_of(f, &c, &f->worker); /* another worker's call of it: not this death's */
+        assert_int_equal(outlive(f)->count, 1);
+        assert_int_equal(get_job(f, &id)->status, JOB_PENDING);
+    }
 }
 
 static void saved_text_lets_the_crash_count_start_over(void **state)
@@ -172,11 +215,7 @@ static void saved_text_lets_the_crash_count_start_over(void **state)
                                    .text = "x",
                                    .text_len = 1};
         assert_int_equal(CALL(f, store_progress, &p, 1)->lost[0], STORE_HELD);
-        renew(f, &f->worker);
-        pass(f, 14 * SECOND);
-        renew(f, &f->worker);
-        pass(f, 2 * SECOND);
-        assert_int_equal(rescue(f, &f->worker)->count, 1);
+        assert_int_equal(outlive(f)->count, 1);
     }
 }
 
@@ -187,20 +226,9 @@ static void the_open_calls_of_the_dead_are_closed_as_estimates(void **state)
     struct fixture *f = fixture(state);
     struct uuid id = add_job(f, 1), dead = open_worker(f, LEASE);
     struct store_claimed c = claim_as(f, &dead);
-    struct store_call call = {.id = uuid_new(wall(f)),
-                              .job = id,
-                              .user_id = c.user_id,
-                              .worker = dead,
-                              .run = 1,
-                              .estimated_input = 1000,
-                              .price_input = 3000000,
-                              .price_output = 15000000};
-    assert_int_equal(CALL(f, store_call_open, &call)->err, OK);
-    struct store_progress p = {.job = id,
-                               .fence = c.fence,
-                               .call = call.id,
-                               .output_tokens = 80,
-                               .tokens_per_second = 100};
+    struct uuid call = open_call_of(f, &c, &dead);
+    struct store_progress p = {
+        .job = id, .fence = c.fence, .call = call, .output_tokens = 80, .tokens_per_second = 100};
     assert_int_equal(CALL(f, store_progress, &p, 1)->lost[0], STORE_HELD);
     pass(f, 14 * SECOND);
     renew(f, &f->worker);
@@ -252,7 +280,8 @@ const struct CMUnitTest worker_tests[] = {
     CASE(a_young_worker_does_not_rescue),
     CASE(closing_a_worker_gives_its_jobs_back),
     CASE(a_restart_takes_everything_of_the_engine_before),
-    CASE(five_crashes_without_progress_fail_the_job),
+    CASE(five_crashes_in_a_call_without_progress_fail_the_job),
+    CASE(crashes_outside_a_call_count_for_nothing),
     CASE(saved_text_lets_the_crash_count_start_over),
     CASE(the_open_calls_of_the_dead_are_closed_as_estimates),
     CASE(workers_are_listed_with_what_they_run_until_they_are_dead),

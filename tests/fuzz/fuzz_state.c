@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             .pass_us = (int64_t)data[i + 2] * TICK_US,
             .delay_us = (int64_t)data[i + 3] * TICK_US,
             .fence_step = 1 + data[i + 4],
+            .in_call = data[i + 1] >= 128,
         };
         const char *broken = world_play(&w, &move);
         if (broken != NULL) {

@@ -50,13 +50,17 @@ enum err sqlite_worker_renew(struct sqlite_store *s, struct store_op *op)
 struct orphan {
     struct orphan *next;
     const char *job; /* the id as the row spells it */
-    int64_t crashes;
+    struct job_model model;
+    bool in_call;
 };
 
-#define ORPHAN "SELECT job_id, crashes FROM scriptorium_queue INDEXED BY scriptorium_queue_running"
-static const char sql_orphans[] =
-    ORPHAN " WHERE state = 1 AND worker NOT IN (SELECT id FROM scriptorium_worker)";
-static const char sql_own[] = ORPHAN " WHERE state = 1 AND worker = ?";
+#define ORPHAN                                                                                     \
+    "SELECT q.job_id, q.fence, q.crashes, EXISTS (SELECT 1 FROM scriptorium_call c"                \
+    " INDEXED BY scriptorium_call_job"                                                             \
+    " WHERE c.job_id = q.job_id AND c.worker = q.worker AND c.state = 0)"                          \
+    " FROM scriptorium_queue q INDEXED BY scriptorium_queue_running WHERE q.state = 1"
+static const char sql_orphans[] = ORPHAN " AND q.worker NOT IN (SELECT id FROM scriptorium_worker)";
+static const char sql_own[] = ORPHAN " AND q.worker = ?";
 
 /* All of them, before the first is changed. */
 static struct orphan *read_orphans(struct store_op *op, struct query *q)
@@ -64,7 +68,12 @@ static struct orphan *read_orphans(struct store_op *op, struct query *q)
     struct orphan *first = NULL;
     while (query_next(q)) {
         struct orphan *o = arena_alloc(&op->arena, sizeof *o);
-        *o = (struct orphan){first, query_copy_text(q, 0, &op->arena), query_get_int(q, 1)};
+        *o = (struct orphan){.next = first,
+                             .job = query_copy_text(q, 0, &op->arena),
+                             .model = {.state = STATE_RUNNING,
+                                       .fence = query_get_int(q, 1),
+                                       .crashes = (int)query_get_int(q, 2)},
+                             .in_call = query_get_int(q, 3) != 0};
         first = o;
     }
     return first;
@@ -103,9 +112,17 @@ static enum err rescue_one(struct sqlite_store *s, struct store_op *op, const st
 {
     static const char poison[] =
         "given up: the process that worked on it ended %d times in a row without any progress";
-    if (o->crashes + 1 < JOB_CRASHES_MAX) {
+    const struct job_event_args args = {
+        .now_us = op->now_us, .fence = o->model.fence, .in_call = o->in_call};
+    struct job_model next;
+    unsigned effects;
+    enum err e = job_apply(&o->model, EVENT_RESCUE, &args, &next, &effects);
+    if (e != OK)
+        return e;
+    if (next.state == STATE_WAITING) {
         op->result.count++;
-        return sqlite_requeue(s, o->job, op->now_us, op->now_us, true);
+        return sqlite_requeue(s, o->job, next.run_at_us, op->now_us,
+                              next.crashes > o->model.crashes);
     }
     char error[128];
     (void)snprintf(error, sizeof error, poison, JOB_CRASHES_MAX);

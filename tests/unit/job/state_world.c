@@ -110,7 +110,8 @@ static const char *check_claim(const struct world *w, const struct job_model *af
 }
 
 static const char *check_counts(const struct world *w, const struct job_model *after,
-                                enum job_event event, unsigned effects)
+                                enum job_event event, const struct job_event_args *args,
+                                unsigned effects)
 {
     const struct job_model *before = &w->job;
     RULE(after->attempts <= after->max_retries + 1, "more attempts than retries allow");
@@ -118,6 +119,9 @@ static const char *check_counts(const struct world *w, const struct job_model *a
     RULE(!in_queue(after->state) || after->crashes < JOB_CRASHES_MAX, "poison is tried again");
     if (event == EVENT_ADVANCE)
         RULE(after->crashes == 0, "progress does not forgive crashes");
+    if (event == EVENT_RESCUE)
+        RULE(after->crashes == before->crashes + (args->in_call ? 1 : 0),
+             "a crash counts for a job that had no call, or not for one that had");
     if (event == EVENT_RESCUE || event == EVENT_RELEASE)
         RULE(after->attempts == before->attempts, "a retry is burned for no fault of the job");
     bool new_run = event != EVENT_INSERT && after->run != before->run;
@@ -148,7 +152,7 @@ static const char *check_transition(const struct world *w, const struct job_mode
     if (event == EVENT_CLAIM)
         broken = check_claim(w, after, args);
     if (broken == NULL)
-        broken = check_counts(w, after, event, effects);
+        broken = check_counts(w, after, event, args, effects);
     if (broken == NULL)
         broken = check_fence(w, after, event);
     bool left = w->job.state == STATE_RUNNING && after->state != STATE_RUNNING;
@@ -188,7 +192,8 @@ static void remember(struct world *w, const struct job_model *after, enum job_ev
 const char *world_play(struct world *w, const struct world_move *move)
 {
     w->now_us += move->pass_us;
-    struct job_event_args args = {.now_us = w->now_us, .run_at_us = w->now_us + move->delay_us};
+    struct job_event_args args = {
+        .now_us = w->now_us, .run_at_us = w->now_us + move->delay_us, .in_call = move->in_call};
     args.fence = move->event == EVENT_CLAIM ? w->fences[0] + move->fence_step
                                             : w->fences[move->attempt % WORLD_FENCES];
     const struct job_model untouched = {.fence = -77};

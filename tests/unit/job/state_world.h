@@ -24,6 +24,7 @@ struct world_move {
     int64_t pass_us;    /* time that passes first */
     int64_t delay_us;   /* INSERT, FAIL, RELEASE: due so much later */
     int64_t fence_step; /* CLAIM: how far the sequence has moved on, at least 1 */
+    bool in_call;       /* RESCUE: the worker died in a model call */
 };
 
 void world_init(struct world *w, int max_retries);

@@ -115,7 +115,7 @@ static struct job_model apply(const struct job_model *job, enum job_event event,
 {
     struct job_model after;
     unsigned effects;
-    const struct job_event_args args = {NOW_US, fence, run_at_us};
+    const struct job_event_args args = {NOW_US, fence, run_at_us, .in_call = true};
     assert_int_equal(job_apply(job, event, &args, &after, &effects), OK);
     return after;
 }
@@ -124,7 +124,7 @@ static enum err refusal(const struct job_model *job, enum job_event event, int64
 {
     struct job_model after;
     unsigned effects;
-    const struct job_event_args args = {NOW_US, fence, 0};
+    const struct job_event_args args = {.now_us = NOW_US, .fence = fence};
     return job_apply(job, event, &args, &after, &effects);
 }
 
@@ -200,15 +200,18 @@ static void test_failures_and_releases_wait_as_told(void **state)
     assert_int_equal(released.run, 1);
 }
 
-static void test_the_fifth_rescue_without_progress_fails_the_job(void **state)
+/* FENCE is 41: 9/16 of the span. */
+static void test_the_fifth_crash_in_a_call_without_progress_fails_the_job(void **state)
 {
     (void)state;
+    static const int64_t waits_us[] = {0, 15625000, 31250000, 62500000};
     struct job_model job = job_in(STATE_RUNNING);
-    for (int i = 1; i <= 4; i++) {
+    for (int i = 0; i < 4; i++) {
         job = apply(&job, EVENT_RESCUE, FENCE, 0);
         assert_int_equal(job.state, STATE_WAITING);
-        assert_int_equal(job.run_at_us, NOW_US);
+        assert_int_equal(job.run_at_us, NOW_US + waits_us[i]);
         assert_int_equal(job.attempts, 0);
+        job.run_at_us = NOW_US;
         job = apply(&job, EVENT_CLAIM, FENCE, 0);
     }
     struct job_model poison = apply(&job, EVENT_RESCUE, FENCE, 0);
@@ -216,6 +219,19 @@ static void test_the_fifth_rescue_without_progress_fails_the_job(void **state)
     struct job_model advanced = apply(&job, EVENT_ADVANCE, FENCE, 0);
     assert_int_equal(advanced.crashes, 0);
     assert_int_equal(apply(&advanced, EVENT_RESCUE, FENCE, 0).state, STATE_WAITING);
+}
+
+static void test_a_crash_without_a_call_counts_for_nothing(void **state)
+{
+    (void)state;
+    struct job_model job = job_in(STATE_RUNNING), after;
+    unsigned effects;
+    job.crashes = 4;
+    const struct job_event_args args = {.now_us = NOW_US, .fence = FENCE, .in_call = false};
+    assert_int_equal(job_apply(&job, EVENT_RESCUE, &args, &after, &effects), OK);
+    assert_int_equal(after.state, STATE_WAITING);
+    assert_int_equal(after.crashes, 4);
+    assert_int_equal(after.run_at_us, NOW_US);
 }
 
 static void test_running_again_starts_the_counts_over(void **state)
@@ -315,6 +331,7 @@ static struct world_move random_move(struct rng *rng)
         .pass_us = rng_below(rng, 3000000),
         .delay_us = rng_below(rng, 5000000),
         .fence_step = 1 + rng_below(rng, 4),
+        .in_call = rng_below(rng, 2) == 0,
     };
 }
 
@@ -403,7 +420,8 @@ int main(void)
         cmocka_unit_test(test_a_stale_fence_has_lost_whatever_it_says),
         cmocka_unit_test(test_retries_end_after_max_retries_and_one_attempt),
         cmocka_unit_test(test_failures_and_releases_wait_as_told),
-        cmocka_unit_test(test_the_fifth_rescue_without_progress_fails_the_job),
+        cmocka_unit_test(test_the_fifth_crash_in_a_call_without_progress_fails_the_job),
+        cmocka_unit_test(test_a_crash_without_a_call_counts_for_nothing),
         cmocka_unit_test(test_running_again_starts_the_counts_over),
         cmocka_unit_test(test_no_run_is_completed_twice_by_a_detour),
         cmocka_unit_test(test_a_wish_to_run_a_waiting_job_leaves_its_backoff),
