@@ -35,6 +35,7 @@ test('a dead worker\'s jobs are taken back once its lease is over, no retry burn
     const victim = await worker(db);
     await insert(db);
     const [it] = await claim(db, victim);
+    await callOpen(db, it, victim);
     await live(LEASE - SECOND, rescuer);
     assert.deepEqual(await rescue(rescuer), { requeued: 0, failed: 0 });
     assert.equal(await state(db, it.id), 'running');
@@ -86,7 +87,7 @@ test('a rescuer whose own lease is over judges nobody', async () => {
     assert.deepEqual(await rescue(null), { requeued: 0, failed: 0 });
 });
 
-test('the fifth rescue without progress in between fails the job', async () => {
+test('the fifth crash in a call without progress in between fails the job', async () => {
     const rescuer = await worker(db);
     await live(2 * LEASE, rescuer);
     const id = await insert(db);
@@ -94,11 +95,32 @@ test('the fifth rescue without progress in between fails the job', async () => {
         const victim = await worker(db);
         const [it] = await claim(db, victim);
         assert.equal(it.crashes, crash - 1);
+        await callOpen(db, it, victim);
         await live(LEASE + SECOND, rescuer);
         assert.deepEqual(await rescue(rescuer), crash < 5 ? { requeued: 1, failed: 0 } : { requeued: 0, failed: 1 });
+        if (crash === 5) break;
+        // Nothing after the first, then 10, 20, 40 s and a sixteenth more for each step of the fence.
+        const least = [0, 10, 20, 40][crash - 1] * SECOND;
+        const due = await value(db, 'SELECT scriptorium.us(run_at) - scriptorium.us(scriptorium.clock()) FROM scriptorium.queue');
+        const wait = least + least / 16 * (it.fence % 16);
+        assert.ok(due <= wait && due > wait - SECOND, `due in ${due}, not ${wait}`);
+        await live(wait, rescuer);
     }
     assert.equal(await state(db, id), 'failed');
     assert.match(await value(db, 'SELECT error_message FROM script_generation_jobs'), /5 times in a row/);
+});
+
+test('a crash outside a call counts for nothing', async () => {
+    const rescuer = await worker(db);
+    await live(2 * LEASE, rescuer);
+    await insert(db);
+    for (let crash = 1; crash <= 7; crash++) {
+        const [it] = await claim(db, await worker(db));
+        assert.equal(it.crashes, 0);
+        await callOpen(db, it, rescuer); // another worker's: not this death's
+        await live(LEASE + SECOND, rescuer);
+        assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
+    }
 });
 
 test('saved text starts the count of crashes over', async () => {
@@ -106,10 +128,13 @@ test('saved text starts the count of crashes over', async () => {
     await live(2 * LEASE, rescuer);
     await insert(db);
     for (let crash = 1; crash <= 7; crash++) {
-        const [it] = await claim(db, await worker(db));
+        const victim = await worker(db);
+        const [it] = await claim(db, victim);
+        await callOpen(db, it, victim);
         if (crash === 4) await progress(db, [{ ...it, key: 'a', hash: 'h', text: 'x' }]);
         await live(LEASE + SECOND, rescuer);
         assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
+        await live(80 * SECOND, rescuer);
     }
 });
 
@@ -135,9 +160,9 @@ test('calls of the dead are closed as estimated: what was saved and half an inte
     await progress(db, [{ ...it, key: 'a', hash: 'h', text: 'x', call, tokens: 200, rate: 60 }]);
     await live(LEASE + SECOND, rescuer);
     await rescue(rescuer);
-    // 60 tokens a second for 150 ms are 9. 1,000 tokens at $3 and 209 at $15 a million: 3,000 + 3,135 micro-dollars.
+    // 60 tokens a second for 140 ms are 8. 1,000 tokens at $3 and 208 at $15 a million: 3,000 + 3,120 micro-dollars.
     assert.deepEqual(await row(db, 'SELECT state, input, output, cost FROM scriptorium.call WHERE id = $1', call),
-        { state: 2, input: 1000, output: 209, cost: 6135 });
+        { state: 2, input: 1000, output: 208, cost: 6120 });
     assert.equal(await value(db, 'SELECT state FROM scriptorium.call WHERE id = $1', mine), 0);
 });
 
@@ -164,7 +189,7 @@ test('two rescuers at once take each job back once', async () => {
     await live(2 * LEASE, ...rescuers);
     const victim = await worker(db);
     for (let i = 0; i < 40; i++) await insert(db);
-    await claim(db, victim, 40);
+    for (const it of await claim(db, victim, 40)) await callOpen(db, it, victim);
     await live(LEASE + SECOND, ...rescuers);
     const clients = await Promise.all(rescuers.map(() => server.connect()));
     const answers = await Promise.all(clients.map((c, i) => row(c, 'SELECT * FROM scriptorium.rescue($1)', rescuers[i])));

@@ -61,7 +61,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- Takes running jobs back, as far as no client holds them; crashed: their worker is dead.
+-- Takes running jobs back, as far as no client holds them; crashed: their worker is dead. That counts
+-- against those which had a model call of it open: the first crash waits for nothing, the next ones
+-- 10 s, 20 s and 40 s and up to as much again, by the fence, and the fifth fails the job
+-- (docs/state-machine.md).
 CREATE OR REPLACE FUNCTION scriptorium.take_back(
     jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
@@ -74,14 +77,29 @@ DECLARE
     now timestamptz := scriptorium.clock();
     ids uuid[] := scriptorium.hold(jobs, fences);
     poison uuid[];
+    free uuid[];
     again uuid[];
+    due timestamptz[];
 BEGIN
-    SELECT array_agg(q.job_id) FILTER (WHERE crashed AND q.crashes >= 4),
-           array_agg(q.job_id) FILTER (WHERE NOT crashed OR q.crashes < 4)
-    INTO poison, again FROM scriptorium.queue q WHERE q.job_id = ANY (ids);
+    SELECT array_agg(s.job_id) FILTER (WHERE s.suspect AND s.crashes >= 4),
+           array_agg(s.job_id) FILTER (WHERE NOT s.suspect),
+           array_agg(s.job_id) FILTER (WHERE s.suspect AND s.crashes < 4),
+           array_agg(now + CASE s.crashes WHEN 0 THEN '0'::interval
+                           ELSE (10000000::bigint << (s.crashes - 1)) * (16 + s.fence % 16) / 16
+                                * '1 microsecond'::interval END)
+               FILTER (WHERE s.suspect AND s.crashes < 4)
+    INTO poison, free, again, due
+    FROM (SELECT q.job_id, q.crashes, q.fence, crashed AND EXISTS (
+              SELECT FROM scriptorium.call c
+              WHERE c.job_id = q.job_id AND c.worker = q.worker AND c.state = 0) AS suspect
+          FROM scriptorium.queue q WHERE q.job_id = ANY (ids)) s;
+    IF free IS NOT NULL THEN
+        PERFORM scriptorium.give_back(free, array_fill(now, ARRAY[cardinality(free)]), false,
+                                      false, 'queued',
+                                      array_fill(NULL::text, ARRAY[cardinality(free)]), now);
+    END IF;
     IF again IS NOT NULL THEN
-        PERFORM scriptorium.give_back(again, array_fill(now, ARRAY[cardinality(again)]), false,
-                                      crashed, 'queued',
+        PERFORM scriptorium.give_back(again, due, false, true, 'queued',
                                       array_fill(NULL::text, ARRAY[cardinality(again)]), now);
     END IF;
     IF poison IS NOT NULL THEN
@@ -89,7 +107,7 @@ BEGIN
             'given up: the process that worked on it ended 5 times in a row without any progress'
             ::text, ARRAY[cardinality(poison)]), now);
     END IF;
-    requeued := coalesce(cardinality(again), 0);
+    requeued := coalesce(cardinality(free), 0) + coalesce(cardinality(again), 0);
     failed := coalesce(cardinality(poison), 0);
 END $$;
 
