@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
-import { start } from "../tests/lib/pg.mjs";
+import { start } from '../tests/lib/pg.mjs';
 import { migrate } from '../tests/lib/pg_schema.mjs';
 
 const ROWS = Number(process.env.ROWS ?? 1_000_000);

@@ -144,7 +144,8 @@ def stage_blackbox(tally):
             not must(tally, "installing the tests' packages",
                      ["npm", "ci", "--prefix", folder, "--no-audit", "--no-fund", "--silent"]):
         return
-    files = sorted(glob.glob(os.path.join(folder, "*.test.mjs")))
+    files = sorted(glob.glob(os.path.join(folder, "*.test.mjs")) +
+                   glob.glob(os.path.join(ROOT, "tests/pg/*.test.mjs")))
     env = {"SCRIPTORIUM": os.path.join(CHECK, "scriptorium"), "NO_COLOR": "1"}
     code, out = run(["node", "--test", "--test-reporter=tap", *files], env, timeout=900)
     counts = {k: int(n) for k, n in re.findall(r"^# (pass|fail|cancelled) (\d+)$", out, re.M)}

@@ -48,6 +48,7 @@ const alive = new Set();
 process.on('exit', () => {
     for (const server of alive) server.killNow();
 });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 export class Server {
     constructor(dir, port, settings) {
