@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define LOG_LINE_MAX (16u * 1024u)
+#define LOG_LINE_MAX (32u * 1024u)
 
 static _Atomic int current_level = LOG_INFO;
 static _Atomic bool as_json;
@@ -61,35 +61,69 @@ static void put_json_string(struct buf *b, const char *s)
     buf_puts(b, "\"");
 }
 
+static void put_member(struct buf *b, const char *name, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    buf_putf(b, ",\"%s\":", name);
+    put_json_string(b, value);
+}
+
+static void put_json(struct buf *line, const char *when, enum log_level level,
+                     const struct log_subject *about, const char *text)
+{
+    buf_putf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", when, level_names[level]);
+    put_json_string(line, text);
+    put_member(line, "worker", worker);
+    put_member(line, "job", about->job);
+    put_member(line, "invocation", about->invocation);
+    put_member(line, "details", about->details);
+    buf_puts(line, "}\n");
+}
+
+static void put_text(struct buf *line, const char *when, enum log_level level,
+                     const struct log_subject *about, const char *text)
+{
+    buf_putf(line, "%s %-5s ", when, level_names[level]);
+    if (about->job != NULL)
+        buf_putf(line, "[%s] ", about->job);
+    buf_puts(line, text);
+    if (about->details != NULL)
+        buf_putf(line, ": %s", about->details);
+    buf_puts(line, "\n");
+}
+
+static void put_line(enum log_level level, const struct log_subject *about, const char *fmt,
+                     va_list ap)
+{
+    char text[2048], when[CLOCK_ISO_SIZE];
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    clock_iso(clock_wall(), when);
+    struct buf line = BUF_INIT(LOG_LINE_MAX);
+    if (as_json)
+        put_json(&line, when, level, about, text);
+    else
+        put_text(&line, when, level, about, text);
+    (void)fwrite(line.data, 1, line.len, stderr);
+    buf_free(&line);
+}
+
 void log_write(enum log_level level, const char *job, const char *fmt, ...)
 {
     if ((int)level < current_level)
         return;
-    char text[2048], when[CLOCK_ISO_SIZE];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
+    put_line(level, &(struct log_subject){.job = job}, fmt, ap);
     va_end(ap);
-    clock_iso(clock_wall(), when);
+}
 
-    struct buf line = BUF_INIT(LOG_LINE_MAX);
-    if (as_json) {
-        buf_putf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", when, level_names[level]);
-        put_json_string(&line, text);
-        if (worker[0] != '\0') {
-            buf_puts(&line, ",\"worker\":");
-            put_json_string(&line, worker);
-        }
-        if (job != NULL) {
-            buf_puts(&line, ",\"job\":");
-            put_json_string(&line, job);
-        }
-        buf_puts(&line, "}\n");
-    } else if (job != NULL) {
-        buf_putf(&line, "%s %-5s [%s] %s\n", when, level_names[level], job, text);
-    } else {
-        buf_putf(&line, "%s %-5s %s\n", when, level_names[level], text);
-    }
-    (void)fwrite(line.data, 1, line.len, stderr);
-    buf_free(&line);
+void log_about(enum log_level level, const struct log_subject *about, const char *fmt, ...)
+{
+    if ((int)level < current_level)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    put_line(level, about, fmt, ap);
+    va_end(ap);
 }

@@ -13,6 +13,12 @@ void log_set_json(bool json);             /* default text */
 void log_set_worker(const char *name);    /* in each JSON record from now on; copied, cut at 63 */
 enum err log_level_parse(const char *name, enum log_level *ret) MUST_CHECK; /* "info" ... */
 
+struct log_subject { /* ids in text, and more than the message says; each may be NULL */
+    const char *job, *invocation, *details;
+};
+void log_about(enum log_level level, const struct log_subject *about, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* `job` is a job id in text or NULL. */
 void log_write(enum log_level level, const char *job, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
