@@ -223,6 +223,8 @@ void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, 
     op->in.claim = *claim;
     op_need(op, claim->max >= 1 && claim->max <= STORE_BATCH_MAX, "max must be 1 to 1000");
     op_need(op, claim->cap_per_user >= 0, "the cap must not be negative");
+    op_need(op, claim->label == NULL || claim->label_cap >= 1, "a label's cap must be at least 1");
+    op->in.claim.label = copy(op, claim->label, STORE_LABEL_MAX, "the label");
     submit(s, op);
 }
 
@@ -338,6 +340,63 @@ void store_finish(struct store *s, const struct store_finish *items, size_t n, s
     op->in.finish = copy_items(op, items, n, sizeof *items);
     for (size_t i = 0; i < op->n; i++)
         copy_finish(op, &op->in.finish[i]);
+    submit(s, op);
+}
+
+/* ---- what happened ---- */
+
+void store_invocation_save(struct store *s, const struct store_invocation *invocation, int64_t keep,
+                           store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_INVOCATION_SAVE, fn, ctx);
+    struct store_invocation *to = &op->in.invocation.row;
+    *to = *invocation;
+    op->in.invocation.keep = keep;
+    op_need(op, !uuid_is_nil(&to->id), "an invocation needs an id");
+    op_need(op, keep >= 1, "at least one invocation is kept");
+    to->caller = copy(op, to->caller, STORE_LABEL_MAX, "the caller");
+    to->label = copy(op, to->label, STORE_LABEL_MAX, "the worker id");
+    to->worker = copy_text(op, to->worker, "the worker's name");
+    to->version = copy_text(op, to->version, "the version");
+    to->error = copy_text(op, to->error, "the error");
+    submit(s, op);
+}
+
+void store_invocations(struct store *s, const struct uuid *after, size_t limit, store_fn fn,
+                       void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_INVOCATIONS, fn, ctx);
+    op->in.invocations.after = *after;
+    op->in.invocations.limit = limit;
+    op_need(op, limit >= 1 && limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
+    submit(s, op);
+}
+
+void store_log_add(struct store *s, const struct store_line *lines, size_t n, int64_t keep,
+                   store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_LOG_ADD, fn, ctx);
+    op->in.log.items = copy_items(op, lines, n, sizeof *lines);
+    op->in.log.keep = keep;
+    op_need(op, keep >= 1, "at least one line is kept");
+    for (size_t i = 0; i < op->n; i++) {
+        struct store_line *l = &op->in.log.items[i];
+        op_need(op, l->level != NULL && l->event != NULL && l->message != NULL,
+                "a line needs a level, an event and a message");
+        l->level = copy_text(op, l->level, "the level");
+        l->event = copy_text(op, l->event, "the event");
+        l->message = copy_text(op, l->message, "the message");
+        l->details = copy_text(op, l->details, "the details");
+        l->worker = copy_text(op, l->worker, "the worker's name");
+    }
+    submit(s, op);
+}
+
+void store_log(struct store *s, const struct store_log_filter *filter, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_LOG, fn, ctx);
+    op->in.log_filter = *filter;
+    op_need(op, filter->limit >= 1 && filter->limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
     submit(s, op);
 }
 

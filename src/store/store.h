@@ -17,6 +17,7 @@
 #define STORE_BATCH_MAX 1000        /* items in one call of a batched verb */
 #define STORE_TEXT_MAX  (16u << 20) /* bytes of one text: params, script, output ... */
 #define STORE_KEY_MAX   255         /* bytes of an idempotency or setting key */
+#define STORE_LABEL_MAX 200         /* bytes of a label of claims */
 
 struct store;
 struct store_result;
@@ -101,6 +102,11 @@ struct store_claim {
     struct uuid worker;
     size_t max;       /* jobs wanted, 1..STORE_BATCH_MAX */
     int cap_per_user; /* running jobs one user may have; 0 = no cap */
+    /* Whom the jobs are claimed for, across all workers; NULL = nobody in particular. At most
+     * label_cap jobs of one label run at a time; the setting "concurrent_limit", when it is a
+     * number, stands above label_cap. */
+    const char *label; /* up to STORE_LABEL_MAX bytes */
+    int label_cap;     /* with a label: 1.. */
 };
 struct store_claimed {
     struct uuid id, user_id, workflow_id;
@@ -112,7 +118,8 @@ struct store_claimed {
 /* Takes due jobs by priority, then fair order; each gets a fence, its row becomes 'processing',
  * step 'initializing', progress 5. -> claimed, and next_due_us: the wall time at which the first
  * job that is not due yet will be, 0 = none. A job whose row the database does not let us change
- * (a trigger of the users' refuses) is put off by a minute, and disturbs no other. */
+ * (a trigger of the users' refuses) is put off by a minute, and disturbs no other. With a label,
+ * when nothing was claimed: due_left. */
 void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx);
 
 /* Which of these are no longer ours. -> lost, in order. */
@@ -210,6 +217,42 @@ struct store_finish {
 void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
                   void *ctx);
 
+/* ---- what happened: calls of the function endpoint, and the log of jobs ---- */
+
+struct store_invocation { /* one call of the function endpoint */
+    struct uuid id;       /* UUIDv7: its time orders the list */
+    int64_t at_us, duration_us;
+    int status; /* of the answer; 0 = not answered yet */
+    int processed, succeeded, failed;
+    bool settled; /* all its jobs have ended; with 202 later than the answer */
+    const char *caller, *label, *worker, *version, *error; /* may be NULL */
+};
+/* The first save makes the row, later ones replace it; of all rows the newest `keep` stay. */
+void store_invocation_save(struct store *s, const struct store_invocation *invocation, int64_t keep,
+                           store_fn fn, void *ctx);
+/* Newest first; `after`: nil, or the last id of the page before. -> invocations. */
+void store_invocations(struct store *s, const struct uuid *after, size_t limit, store_fn fn,
+                       void *ctx);
+
+struct store_line {
+    int64_t n; /* out: its place in the log, 1.. and rising */
+    int64_t at_us;
+    struct uuid job, invocation; /* nil = none */
+    const char *level, *event, *message;
+    const char *details, *worker; /* may be NULL */
+};
+/* Appends in order; of all lines the newest `keep` stay. */
+void store_log_add(struct store *s, const struct store_line *lines, size_t n, int64_t keep,
+                   store_fn fn, void *ctx);
+struct store_log_filter {
+    struct uuid job;        /* nil = any */
+    struct uuid invocation; /* nil = any; not together with a job */
+    int64_t after;          /* > 0: the lines that follow this one; else the newest lines */
+    size_t limit;           /* 1..STORE_BATCH_MAX */
+};
+/* In the order of the log. -> lines. */
+void store_log(struct store *s, const struct store_log_filter *filter, store_fn fn, void *ctx);
+
 /* ---- the whole ---- */
 
 struct store_stats {
@@ -250,6 +293,7 @@ struct store_result {
     int64_t count;       /* jobs changed; rescue: jobs requeued */
     int64_t failed;      /* rescue: jobs failed as poison */
     int64_t next_due_us;
+    bool due_left; /* claim with a label: nothing was claimed, but something is due */
     size_t n;
     const struct store_inserted {
         struct uuid id;
@@ -263,6 +307,8 @@ struct store_result {
                                                          input hash; NULL when there is none */
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
+    const struct store_invocation *invocations;
+    const struct store_line *lines;
     const char *text; /* setting or plan */
 };
 

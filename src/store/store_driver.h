@@ -34,6 +34,10 @@ enum store_verb {
     VERB_BACKUP,
     VERB_SETTING_SET,
     VERB_SETTING_GET,
+    VERB_INVOCATION_SAVE,
+    VERB_INVOCATIONS,
+    VERB_LOG_ADD,
+    VERB_LOG,
     VERB_MAX
 };
 
@@ -72,6 +76,19 @@ struct store_op {
         struct {
             const char *key, *value;
         } setting;
+        struct {
+            struct store_invocation row;
+            int64_t keep;
+        } invocation;
+        struct {
+            struct uuid after;
+            size_t limit;
+        } invocations;
+        struct {
+            struct store_line *items;
+            int64_t keep;
+        } log;
+        struct store_log_filter log_filter;
     } in;
     struct store_result result;
     store_fn fn;

@@ -53,6 +53,31 @@ static const void *copy_array(struct arena *a, const void *from, size_t n, size_
     return to;
 }
 
+static void copy_history(struct arena *a, struct store_result *r)
+{
+    struct store_invocation *calls =
+        r->invocations == NULL ? NULL : arena_array(a, r->n, sizeof *calls);
+    for (size_t i = 0; calls != NULL && i < r->n; i++) {
+        calls[i] = r->invocations[i];
+        calls[i].caller = arena_strdup(a, calls[i].caller);
+        calls[i].label = arena_strdup(a, calls[i].label);
+        calls[i].worker = arena_strdup(a, calls[i].worker);
+        calls[i].version = arena_strdup(a, calls[i].version);
+        calls[i].error = arena_strdup(a, calls[i].error);
+    }
+    r->invocations = calls;
+    struct store_line *lines = r->lines == NULL ? NULL : arena_array(a, r->n, sizeof *lines);
+    for (size_t i = 0; lines != NULL && i < r->n; i++) {
+        lines[i] = r->lines[i];
+        lines[i].level = arena_strdup(a, lines[i].level);
+        lines[i].event = arena_strdup(a, lines[i].event);
+        lines[i].message = arena_strdup(a, lines[i].message);
+        lines[i].details = arena_strdup(a, lines[i].details);
+        lines[i].worker = arena_strdup(a, lines[i].worker);
+    }
+    r->lines = lines;
+}
+
 static void copy_texts(struct arena *a, struct store_result *r)
 {
     struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs) == NULL
@@ -95,6 +120,7 @@ void answer_take(void *ctx, const struct store_result *r)
     answer->r = *r;
     struct store_result *c = &answer->r;
     copy_texts(a, c);
+    copy_history(a, c);
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
@@ -281,9 +307,10 @@ int conformance_run(const struct conformance_plug *plug)
         const struct CMUnitTest *tests;
         size_t n;
     } groups[] = {
-        {"jobs", jobs_tests, jobs_tests_n},        {"triggers", trigger_tests, trigger_tests_n},
-        {"claims", claim_tests, claim_tests_n},    {"attempts", attempt_tests, attempt_tests_n},
-        {"workers", worker_tests, worker_tests_n}, {"random", random_tests, random_tests_n},
+        {"jobs", jobs_tests, jobs_tests_n},          {"triggers", trigger_tests, trigger_tests_n},
+        {"claims", claim_tests, claim_tests_n},      {"attempts", attempt_tests, attempt_tests_n},
+        {"workers", worker_tests, worker_tests_n},   {"random", random_tests, random_tests_n},
+        {"history", history_tests, history_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

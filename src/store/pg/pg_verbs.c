@@ -220,6 +220,18 @@ static void put_claim(struct pg_params *p, struct pg_task *t)
     pg_put_long(p, t->store->claim_epoch);
 }
 
+static bool is_labelled(const struct pg_task *t)
+{
+    return t->op->verb == VERB_CLAIM && t->op->in.claim.label != NULL && !t->claim_again;
+}
+
+static void put_claim_labelled(struct pg_params *p, struct pg_task *t)
+{
+    put_claim(p, t);
+    pg_put_text(p, t->op->in.claim.label);
+    pg_put_int(p, t->op->in.claim.label_cap);
+}
+
 /* Claimed is claimed: a job that cannot be read is handed out all the same, and fails as itself. */
 static const char *read_params(struct pg_reader *r)
 {
@@ -266,7 +278,9 @@ static bool take_claim(struct pg_task *t, struct pg_reader *r)
             t->store->fence_seen = claimed[i].fence;
     }
     pg_reader_row(r, rows - 1);
-    r->col = PQnfields(r->res) - 1;
+    r->col = PQnfields(r->res) - (is_labelled(t) ? 2 : 1);
+    if (is_labelled(t))
+        op->result.due_left = pg_get_bool(r);
     op->result.next_due_us = pg_get_int(r);
     op->result.claimed = claimed;
     op->result.n = n;
@@ -511,12 +525,110 @@ static bool take_text(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
+/* ---- what happened ---- */
+
+static void put_invocation(struct pg_params *p, struct pg_task *t)
+{
+    const struct store_invocation *i = &t->op->in.invocation.row;
+    pg_put_uuid(p, &i->id);
+    pg_put_long(p, i->at_us);
+    pg_put_long(p, i->duration_us);
+    pg_put_int(p, i->status);
+    pg_put_int(p, i->processed);
+    pg_put_int(p, i->succeeded);
+    pg_put_int(p, i->failed);
+    pg_put_int(p, i->settled);
+    pg_put_text(p, i->caller);
+    pg_put_text(p, i->label);
+    pg_put_text(p, i->worker);
+    pg_put_text(p, i->version);
+    pg_put_text(p, i->error);
+    pg_put_long(p, t->op->in.invocation.keep);
+}
+
+static void put_invocations(struct pg_params *p, struct pg_task *t)
+{
+    pg_put_uuid(p, &t->op->in.invocations.after);
+    pg_put_int(p, (int64_t)t->op->in.invocations.limit);
+}
+
+static bool take_invocations(struct pg_task *t, struct pg_reader *r)
+{
+    size_t n = (size_t)pg_reader_rows(r);
+    struct store_invocation *all = arena_array(r->arena, n, sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        struct store_invocation *one = &all[i];
+        pg_reader_row(r, (int)i);
+        one->id = pg_get_uuid(r);
+        one->at_us = pg_get_int(r);
+        one->duration_us = pg_get_int(r);
+        one->status = (int)pg_get_int(r);
+        one->processed = (int)pg_get_int(r);
+        one->succeeded = (int)pg_get_int(r);
+        one->failed = (int)pg_get_int(r);
+        one->settled = pg_get_bool(r);
+        one->caller = pg_get_text(r);
+        one->label = pg_get_text(r);
+        one->worker = pg_get_text(r);
+        one->version = pg_get_text(r);
+        one->error = pg_get_text(r);
+    }
+    t->op->result.invocations = all;
+    t->op->result.n = n;
+    return false;
+}
+
+static void put_log(struct pg_params *p, struct pg_task *t)
+{
+    EACH(p, t, PG_LONG, log.items, pg_array_long(p, item->at_us));
+    EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->job));
+    EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->invocation));
+    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->level));
+    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->event));
+    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->message));
+    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->details));
+    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->worker));
+    pg_put_long(p, t->op->in.log.keep);
+}
+
+static void put_log_filter(struct pg_params *p, struct pg_task *t)
+{
+    const struct store_log_filter *f = &t->op->in.log_filter;
+    pg_put_uuid(p, &f->job);
+    pg_put_uuid(p, &f->invocation);
+    pg_put_long(p, f->after > 0 ? f->after : 0);
+    pg_put_int(p, (int64_t)f->limit);
+}
+
+static bool take_lines(struct pg_task *t, struct pg_reader *r)
+{
+    size_t n = (size_t)pg_reader_rows(r);
+    struct store_line *lines = arena_array(r->arena, n, sizeof *lines);
+    for (size_t i = 0; i < n; i++) {
+        struct store_line *l = &lines[i];
+        pg_reader_row(r, (int)i);
+        l->n = pg_get_int(r);
+        l->at_us = pg_get_int(r);
+        l->job = pg_get_uuid(r);
+        l->invocation = pg_get_uuid(r);
+        l->level = pg_get_text(r);
+        l->event = pg_get_text(r);
+        l->message = pg_get_text(r);
+        l->details = pg_get_text(r);
+        l->worker = pg_get_text(r);
+    }
+    t->op->result.lines = lines;
+    t->op->result.n = n;
+    return false;
+}
+
 /* ---- the table ---- */
 
-#define F            "SELECT * FROM scriptorium."
-#define JOB_COLUMNS  27
-#define CLAIM_AGAIN  F "claim_again($1, $2, $3)"
-#define STEP_COLUMNS 14
+#define F              "SELECT * FROM scriptorium."
+#define JOB_COLUMNS    27
+#define CLAIM_AGAIN    F "claim_again($1, $2, $3)"
+#define CLAIM_LABELLED F "claim_labelled($1, $2, $3, $4, $5, $6)"
+#define STEP_COLUMNS   14
 
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
@@ -561,6 +673,16 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},
     [VERB_SETTING_GET] = {LANE_ANY, false, true, F "setting_get($1)", 1, put_setting, take_text},
+    [VERB_INVOCATION_SAVE] = {LANE_WRITE, false, true,
+                              F "invocation_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+                                " $13, $14)",
+                              1, put_invocation, take_nothing},
+    [VERB_INVOCATIONS] = {LANE_ANY, false, true, F "invocations($1, $2)", 13, put_invocations,
+                          take_invocations},
+    [VERB_LOG_ADD] = {LANE_ANY, false, false, F "log_add($1, $2, $3, $4, $5, $6, $7, $8, $9)", 1,
+                      put_log, take_nothing},
+    [VERB_LOG] = {LANE_ANY, false, true, F "log_lines($1, $2, $3, $4)", 9, put_log_filter,
+                  take_lines},
 };
 
 const struct pg_verb *pg_verb_of(enum store_verb verb)
@@ -579,6 +701,10 @@ const char *pg_verb_put(struct pg_task *t, struct pg_params *p)
         pg_put_long(p, s->claim_epoch);
         return CLAIM_AGAIN;
     }
+    if (is_labelled(t)) {
+        put_claim_labelled(p, t);
+        return CLAIM_LABELLED;
+    }
     verb->put(p, t);
     return verb->sql;
 }
@@ -586,7 +712,8 @@ const char *pg_verb_put(struct pg_task *t, struct pg_params *p)
 bool pg_verb_take(struct pg_task *t, const PGresult *res)
 {
     const struct pg_verb *verb = &verbs[t->op->verb];
-    struct pg_reader r = pg_reader_new(res, &t->op->arena, verb->columns);
+    int columns = verb->columns + is_labelled(t); /* due_left */
+    struct pg_reader r = pg_reader_new(res, &t->op->arena, columns);
     bool busy = verb->take(t, &r);
     if (r.err == ERR_PROTOCOL)
         store_op_fail(t->op, r.err,

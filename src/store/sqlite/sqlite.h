@@ -61,6 +61,17 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_workers(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_invocation_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_invocations(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_log_add(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_log(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+
+/* Claims with a label (sqlite_label.c). Room for more of its jobs; may be 0. */
+enum err sqlite_label_room(struct sqlite_store *s, const struct store_claim *claim,
+                           size_t *ret_room) MUST_CHECK;
+enum err sqlite_label_put(struct sqlite_store *s, const char *label,
+                          const struct store_claimed *claimed, size_t n) MUST_CHECK;
+enum err sqlite_due_left(struct sqlite_store *s, bool *ret_left) MUST_CHECK;
 
 /* Runs fn for each item. When the database refuses one, the op is run again with care: then each
  * item stands alone, and those refused are STORE_REFUSED in op->result.lost. */

@@ -94,14 +94,15 @@ static enum err read_running(struct sqlite_store *s, struct window *w)
     return db_error(s->db);
 }
 
-static enum err look(struct sqlite_store *s, struct store_op *op, size_t max, struct window *w)
+static enum err look(struct sqlite_store *s, struct store_op *op, size_t wanted, size_t max,
+                     struct window *w)
 {
     *w = (struct window){.max = max};
     enum err e = read_window(s, &op->arena, w);
     if (e == OK && w->n > 0)
         e = read_running(s, w);
     if (e == OK)
-        w->taken = fair_pick(w->items, w->n, op->in.claim.max, op->in.claim.cap_per_user, w->order);
+        w->taken = fair_pick(w->items, w->n, wanted, op->in.claim.cap_per_user, w->order);
     return e;
 }
 
@@ -293,20 +294,26 @@ static enum err check_worker(struct sqlite_store *s, struct store_op *op)
 enum err sqlite_claim(struct sqlite_store *s, struct store_op *op)
 {
     struct window w = {0};
-    size_t wanted = op->in.claim.max;
-    size_t first = wanted * 3 > WINDOW_MIN ? wanted * 3 : WINDOW_MIN;
+    const struct store_claim *claim = &op->in.claim;
+    size_t wanted = claim->max;
     enum err e = check_worker(s, op);
     if (e == OK)
         e = promote(s, op->now_us);
-    if (e == OK)
-        e = look(s, op, first, &w);
+    if (e == OK && claim->label != NULL)
+        e = sqlite_label_room(s, claim, &wanted);
+    size_t first = wanted * 3 > WINDOW_MIN ? wanted * 3 : WINDOW_MIN;
+    if (e == OK && wanted > 0)
+        e = look(s, op, wanted, first, &w);
     if (e == OK && hides_others(&w, wanted)) {
-        e = look(s, op, WINDOW_WIDE, &w);
+        e = look(s, op, wanted, WINDOW_WIDE, &w);
         if (e == OK && hides_others(&w, wanted))
             e = push_back(s, &w);
     }
     if (e == OK && w.taken > 0)
         e = take_all(s, op, &w);
+    if (e == OK && claim->label != NULL)
+        e = op->result.n > 0 ? sqlite_label_put(s, claim->label, op->result.claimed, op->result.n)
+                             : sqlite_due_left(s, &op->result.due_left);
     op->result.next_due_us = next_due(s);
     return e == OK ? db_error(s->db) : e;
 }

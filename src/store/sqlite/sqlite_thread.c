@@ -85,6 +85,10 @@ static const struct {
     [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
+    [VERB_INVOCATION_SAVE] = {sqlite_invocation_save, false, false},
+    [VERB_INVOCATIONS] = {sqlite_invocations, true, false},
+    [VERB_LOG_ADD] = {sqlite_log_add, false, false},
+    [VERB_LOG] = {sqlite_log, true, false},
 };
 
 static enum err run(struct db *db, const char *sql)
