@@ -81,7 +81,8 @@ static void claim_now(void *ctx)
         e->claim_again = true;
         return;
     }
-    size_t slots = e->config.slots > e->n_runs ? e->config.slots - e->n_runs : 0;
+    size_t used = e->n_runs - e->n_batched;
+    size_t slots = e->config.slots > used ? e->config.slots - used : 0;
     if (slots == 0)
         return; /* the end of a run asks again */
     struct store_claim claim = {.worker = e->worker,

@@ -57,9 +57,11 @@ struct engine_event {
     struct usage usage;       /* of the job, this attempt, finished calls */
     int64_t cost_udollar;
     int64_t waited_us, worked_us;
-    const char *script;  /* COMPLETED */
-    const char *message; /* FAILED, RETRY, LOST, TROUBLE */
-    int64_t next_due_us; /* IDLE */
+    int attempt, max_retries; /* the attempt that runs or ran, 1.. */
+    struct uuid batch;        /* the invocation it was claimed for; nil = none */
+    const char *script;       /* COMPLETED */
+    const char *message;      /* FAILED, RETRY, LOST, TROUBLE */
+    int64_t next_due_us;      /* IDLE */
 };
 typedef void (*engine_event_fn)(void *ctx, const struct engine_event *event);
 

@@ -98,6 +98,9 @@ struct run {
     struct run *dirty_prev, *dirty_next; /* in engine.dirty */
     bool in_dirty;
 
+    struct batch *batch; /* that it was claimed for, or NULL */
+    size_t batch_at;     /* its place there */
+
     /* How it ended. */
     enum store_outcome outcome;
     struct run *finish_next; /* in engine.finishing */
@@ -137,6 +140,7 @@ struct engine {
 
     struct run *runs;
     size_t n_runs;
+    size_t n_batched; /* of these, claimed for a batch: beside the slots */
 
     /* claim.c */
     bool claiming, claim_again, idle_told;
@@ -212,6 +216,15 @@ void run_op_begin(struct run *r);                  /* a store request that will 
 void run_op_done(struct run *r);                   /* may free the run, and the engine */
 const char *run_spent(const struct run *r);        /* why no call may be made, or NULL */
 void run_tell(struct run *r, enum engine_event_kind kind, const char *message);
+
+/* The same for the batch's job number `at`; NULL = for none. */
+void run_start_in(struct engine *e, const struct store_claimed *job, struct batch *batch,
+                  size_t at);
+
+/* batch.c; all take NULL for a run that is in none */
+struct uuid batch_id(const struct batch *b);
+void batch_event(struct batch *b, size_t at, const struct engine_event *ev);
+void batch_left(struct batch *b, size_t at); /* the run has left the engine; may free the batch */
 
 /* call.c */
 void call_start(struct run *r); /* makes the call that r->want describes */

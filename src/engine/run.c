@@ -34,6 +34,9 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
         .cost_udollar = r->cost_udollar,
         .waited_us = r->waited_us,
         .worked_us = loop_now(e->loop) - r->claimed_us,
+        .attempt = r->attempts + 1,
+        .max_retries = r->max_retries,
+        .batch = batch_id(r->batch),
         .message = message,
     };
     if (call->stage == STAGE_STREAMING) {
@@ -44,6 +47,7 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
         event.script = script_text(r->script);
         event.words = words_count(event.script, strlen(event.script)); /* what is spoken */
     }
+    batch_event(r->batch, r->batch_at, &event);
     engine_tell(e, &event);
 }
 
@@ -81,6 +85,8 @@ void run_end(struct run *r)
     report_forget(r);
     DL_DELETE(e->runs, r);
     e->n_runs--;
+    batch_left(r->batch, r->batch_at);
+    r->batch = NULL;
     claim_soon(e);
     run_op_begin(r);
     run_op_done(r);
@@ -384,9 +390,16 @@ static void drop_last_attempt(struct engine *e, const struct uuid *job)
 
 void run_start(struct engine *e, const struct store_claimed *job)
 {
+    run_start_in(e, job, NULL, 0);
+}
+
+void run_start_in(struct engine *e, const struct store_claimed *job, struct batch *batch, size_t at)
+{
     drop_last_attempt(e, &job->id);
     struct run *r = mem_alloc(sizeof *r);
     r->engine = e;
+    r->batch = batch;
+    r->batch_at = at;
     r->id = job->id;
     r->user_id = job->user_id;
     uuid_text(&job->id, r->name);
