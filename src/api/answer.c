@@ -10,6 +10,12 @@ static const char cors_headers[] =
     "authorization, x-client-info, apikey, content-type, x-retry-count, traceparent, tracestate, "
     "baggage, idempotency-key, prefer, last-event-id, x-supabase-caller, x-worker-id";
 
+/* What the function that this endpoint stands in for has always said. */
+static const char function_headers[] =
+    "authorization, x-client-info, apikey, content-type, x-retry-count, traceparent, tracestate, "
+    "baggage";
+static const char function_paths[] = "/functions/";
+
 /* Keys travel in headers that a foreign page must know, never in cookies: any page may ask. */
 static const char *const usual[] = {"Access-Control-Allow-Origin",
                                     "*",
@@ -19,8 +25,9 @@ static const char *const usual[] = {"Access-Control-Allow-Origin",
                                     "nosniff",
                                     "Cache-Control",
                                     "no-store"};
-#define USUAL     (sizeof usual / sizeof usual[0])
-#define ADDED_MAX 6
+#define USUAL           (sizeof usual / sizeof usual[0])
+#define CORS_HEADERS_AT 3
+#define ADDED_MAX       6
 
 void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
                 const char *body, size_t n)
@@ -30,6 +37,8 @@ void api_answer(struct api_request *rq, int status, const char *content_type, ht
     if (rq->answered)
         return;
     memcpy(all, usual, sizeof usual);
+    if (strncmp(http_path(rq->x), function_paths, sizeof function_paths - 1) == 0)
+        all[CORS_HEADERS_AT] = function_headers;
     for (size_t i = 0; headers != NULL && headers[i] != NULL && i < ADDED_MAX; i++)
         all[count++] = headers[i];
     all[count] = NULL;

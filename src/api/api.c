@@ -12,7 +12,9 @@
 #include "api/request.h"
 #include "base/mem.h"
 
-#define HOST_MAX 255
+#define HOST_MAX                 255
+#define CONCURRENT_LIMIT_DEFAULT 3
+#define KEEP_INVOCATIONS_DEFAULT 10000
 
 /* ---- loopback ---- */
 
@@ -75,7 +77,8 @@ static void dispatch(struct api_request *rq)
     const struct route *route = rq->match.route;
     if (route->access != ROUTE_OPEN) {
         rq->who = auth_check(rq->api->auth, rq->x, loop_wall(rq->api->loop));
-        if (rq->who.role == ROLE_NONE) {
+        bool user = rq->who.role == ROLE_USER;
+        if (rq->who.role == ROLE_NONE || (user && route->access == ROUTE_FUNCTION)) {
             api_answer_error(rq, 401, "Unauthorized", NULL);
             return;
         }
@@ -150,8 +153,13 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                         .version = mem_strdup(config->version),
                         .local = !has_key(&config->auth),
                         .slots = config->slots,
+                        .journal = config->journal,
+                        .worker = mem_strdup(config->worker),
+                        .keep_invocations = config->keep_invocations > 0 ? config->keep_invocations
+                                                                         : KEEP_INVOCATIONS_DEFAULT,
                         .shared = config->listener > 0,
                         .started_us = loop_wall(loop)};
+    api_limit(api, config->concurrent_limit);
     struct http_server_config http = {.host = config->host,
                                       .port = config->port,
                                       .listener = config->listener,
@@ -176,8 +184,10 @@ void api_free(struct api *api)
     if (api == NULL)
         return;
     http_server_free(api->server);
+    functions_end(api);
     auth_free(api->auth);
     free(api->version);
+    free(api->worker);
     free(api->link);
     free(api);
 }
@@ -195,6 +205,11 @@ const char *api_operator_link(const struct api *api)
 size_t api_waiting(const struct api *api)
 {
     return api->requests;
+}
+
+void api_limit(struct api *api, int concurrent_limit)
+{
+    api->concurrent_limit = concurrent_limit > 0 ? concurrent_limit : CONCURRENT_LIMIT_DEFAULT;
 }
 
 void api_drain(struct api *api)

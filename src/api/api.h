@@ -9,6 +9,7 @@
 #include "api/auth.h"
 #include "base/err.h"
 #include "engine/engine.h"
+#include "engine/journal.h"
 #include "io/http_server.h"
 #include "io/loop.h"
 #include "store/store.h"
@@ -24,6 +25,11 @@ struct api_config {
     struct auth_config auth;
     const char *version; /* of the program */
     size_t slots;        /* of the engine, for the metrics */
+    /* The function endpoint. */
+    struct journal *journal;  /* its log; borrowed; NULL only without an engine */
+    const char *worker;       /* this process's name */
+    int concurrent_limit;     /* running jobs per worker id; 0 = 3 */
+    int64_t keep_invocations; /* 0 = 10,000 */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */
@@ -38,6 +44,7 @@ const char *api_operator_link(const struct api *api);
 /* From now on /readyz says no and no new work is taken; streams are ended. */
 void api_drain(struct api *api);
 size_t api_waiting(const struct api *api); /* requests that the store has not answered yet */
+void api_limit(struct api *api, int concurrent_limit); /* from now on; as in the config */
 /* New keys, as SIGHUP brings them. On failure the old ones stay. */
 enum err api_reload(struct api *api, const struct auth_config *auth, struct errmsg *msg) MUST_CHECK;
 /* The engine's observer calls this for every event, so that streams need not wait for a poll. */

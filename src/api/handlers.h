@@ -25,5 +25,10 @@ void handle_job_retry(struct api_request *rq);
 void handle_job_create(struct api_request *rq);
 /* job_script.c */
 void handle_job_script(struct api_request *rq);
+/* functions.c */
+void handle_process_script_jobs(struct api_request *rq);
+/* invocations.c, logs.c */
+void handle_invocations(struct api_request *rq);
+void handle_logs(struct api_request *rq);
 
 #endif

@@ -16,6 +16,11 @@ struct api {
     bool shared; /* others accept on the same socket */
     bool draining;
     size_t slots;
+    struct journal *journal;
+    struct call *calls; /* of the function endpoint, under way */
+    char *worker;
+    int concurrent_limit;
+    int64_t keep_invocations;
     size_t requests; /* that wait for the store */
     int64_t started_us;
     struct figures figures;
@@ -24,5 +29,8 @@ struct api {
         int64_t answers[6]; /* by the first digit of the status */
     } counters;
 };
+
+/* functions.c: forgets the calls that are under way, when nobody will tell of them any more. */
+void functions_end(struct api *api);
 
 #endif

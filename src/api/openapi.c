@@ -85,6 +85,7 @@ static const char *status_text(const char *status)
                                            {"404", "There is no such thing"},
                                            {"409", "Its state does not allow it"},
                                            {"413", "Larger than 1 MiB"},
+                                           {"500", "The database has failed"},
                                            {"503", "Not now; try again"}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(texts[i][0], status) == 0)

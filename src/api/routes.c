@@ -26,7 +26,23 @@ static const struct route_field job_body[] = {
     {"priority", "integer", "1 to 10, higher goes first; 5 unless given"},
     {NULL, NULL, NULL}};
 
+static const struct route_field invocations_query[] = {
+    {"limit", "integer", "calls on one page, 1 to 1000; 50 unless given"},
+    {"cursor", "uuid", "next_cursor of the page before"},
+    {NULL, NULL, NULL}};
+
+static const struct route_field logs_query[] = {
+    {"job_id", "uuid", "only this job's lines"},
+    {"invocation", "uuid", "only lines of this call of the function endpoint"},
+    {"after", "integer", "the lines that follow the one with this n; else the newest lines"},
+    {"limit", "integer", "lines, 1 to 1000; 100 unless given"},
+    {NULL, NULL, NULL}};
+
 const struct route route_table[] = {
+    {"POST", "/functions/v1/process-script-jobs", ROUTE_FUNCTION, handle_process_script_jobs,
+     "Claim jobs for the caller's worker id and work them off. 202 at once with `Prefer: "
+     "respond-async`, or when x-supabase-caller says pg_cron or api",
+     NULL, NULL, "200 202 400 413 500 503", NULL},
     {"GET", "/", ROUTE_OPEN, handle_root, "What this is, and where to look", NULL, NULL, "200",
      NULL},
     {"GET", "/healthz", ROUTE_OPEN, handle_healthz, "The process is alive", NULL, NULL, "200",
@@ -55,6 +71,10 @@ const struct route route_table[] = {
      "200 404 409 503", NULL},
     {"GET", "/v1/jobs/" ID "/script", ROUTE_ANYBODY, handle_job_script, "The finished script",
      script_query, NULL, "200 400 404 409 503", "text/markdown"},
+    {"GET", "/v1/invocations", ROUTE_OPERATOR, handle_invocations,
+     "Calls of the function endpoint, newest first", invocations_query, NULL, "200 400 503", NULL},
+    {"GET", "/v1/logs", ROUTE_OPERATOR, handle_logs, "The log of jobs and calls, in its order",
+     logs_query, NULL, "200 400 503", NULL},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
     {"GET", "/v1/workers", ROUTE_OPERATOR, handle_workers,

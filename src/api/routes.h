@@ -11,6 +11,7 @@ enum route_access {
     ROUTE_OPEN,     /* everybody, without a key */
     ROUTE_ANYBODY,  /* a user or the operator */
     ROUTE_OPERATOR, /* the operator alone */
+    ROUTE_FUNCTION, /* the operator alone; a user's key is as unknown here as any other */
     ROUTE_ACCESS_MAX
 };
 

@@ -14,6 +14,8 @@ int cmd_jobs_cancel(struct invocation *inv);
 int cmd_jobs_retry(struct invocation *inv);
 int cmd_jobs_rescue(struct invocation *inv);
 int cmd_stats(struct invocation *inv);
+int cmd_invocations(struct invocation *inv);
+int cmd_logs(struct invocation *inv);
 int cmd_migrate(struct invocation *inv);
 int cmd_backup(struct invocation *inv);
 int cmd_simulate(struct invocation *inv);

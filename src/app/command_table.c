@@ -29,8 +29,8 @@ const struct command command_table[] = {
               "one exits at once. SIGHUP reads the configuration again. Under systemd it tells "
               "when it is ready, feeds the watchdog and takes a socket that is passed to it.",
      .example = "scriptorium serve --listen 127.0.0.1:8400",
-     .options = {SET_SERVE_LISTEN, SET_CONCURRENCY, SET_PROCESSES, SET_MODE, SET_SPEED, SET_SEED,
-                 SET_PIPELINE, SET_MODELS, SET_JSON, SET_DATABASE, SET_MAX},
+     .options = {SET_SERVE_LISTEN, SET_CONCURRENCY, SET_PROCESSES, SET_MODE, SET_CONCURRENT_LIMIT,
+                 SET_SPEED, SET_SEED, SET_PIPELINE, SET_MODELS, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_serve},
     {.name = "enqueue",
      .summary = "put one script into the queue and print its id",
@@ -88,6 +88,17 @@ const struct command command_table[] = {
      .summary = "count jobs, tokens and money",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_stats},
+    {.name = "invocations",
+     .summary = "list the calls of the function endpoint, newest first",
+     .options = {SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_invocations},
+    {.name = "logs",
+     .summary = "show the log of jobs: claims, steps, retries, failures, ends",
+     .about = "The newest --limit lines, in order. With --json one object per line. Lines are "
+              "written by the daemon, whatever its own log level is.",
+     .example = "scriptorium logs --follow",
+     .options = {SET_JOB, SET_FOLLOW, SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_logs},
     {.name = "migrate",
      .summary = "bring the store up to date",
      .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "engine/journal.h"
 
 #define SLOTS_DEFAULT   256
 #define BEAT_US         USEC_PER_SEC
@@ -29,6 +30,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct workshop workshop;
     const struct daemon_config *config;
     struct engine *engine;
+    struct journal *journal;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -90,38 +92,6 @@ static void fail(struct server_life *s, const char *message)
 
 /* ---- what the engine tells ---- */
 
-static void log_job(const struct engine_event *ev)
-{
-    char id[UUID_TEXT_SIZE];
-    const char *why = ev->message != NULL ? ev->message : "";
-    uuid_text(&ev->job, id);
-    switch (ev->kind) {
-    case ENGINE_JOB_CLAIMED:
-        log_info(id, "claimed after waiting %.3f s", (double)ev->waited_us / 1e6);
-        break;
-    case ENGINE_JOB_STEP:
-        log_debug(id, "%s", ev->step != NULL ? ev->step : "");
-        break;
-    case ENGINE_JOB_COMPLETED:
-        log_info(id, "completed: %d words in %.1f s", ev->words, (double)ev->worked_us / 1e6);
-        break;
-    case ENGINE_JOB_RETRY:
-        log_warn(id, "to be tried again: %s", why);
-        break;
-    case ENGINE_JOB_FAILED:
-        log_error(id, "failed: %s", why);
-        break;
-    case ENGINE_JOB_RELEASED:
-        log_info(id, "handed back");
-        break;
-    case ENGINE_JOB_LOST:
-        log_info(id, "no longer ours: %s", why);
-        break;
-    default:
-        break;
-    }
-}
-
 static void on_event(void *ctx, const struct engine_event *ev)
 {
     struct server_life *s = ctx;
@@ -132,8 +102,8 @@ static void on_event(void *ctx, const struct engine_event *ev)
         s->engine_over = true;
         s->end_by_us = loop_now(s->context.loop) + LAST_ANSWERS_US;
         timer_set(s->context.loop, &s->end_timer, loop_now(s->context.loop), end_when_answered, s);
-    } else if (ev->kind != ENGINE_IDLE) {
-        log_job(ev);
+    } else {
+        journal_event(s->journal, ev);
     }
 }
 
@@ -233,7 +203,8 @@ static void on_reload(void *ctx, int signo)
     if (api_reload(s->api, &auth, &msg) != OK)
         log_error(NULL, "the keys stay as they were: %s", msg.text);
     engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
-    log_info(NULL, "reloaded: log level, keys, concurrency, cap per user");
+    api_limit(s->api, (int)fresh.set.concurrent_limit);
+    log_info(NULL, "reloaded: log level, keys, concurrency, concurrent limit, cap per user");
     command_done(&fresh);
 }
 
@@ -277,7 +248,11 @@ static int open_api(struct server_life *s)
                                 .listener = s->config->listener,
                                 .auth = auth_of(s, &inv->set),
                                 .version = SCRIPTORIUM_VERSION,
-                                .slots = slots_of(&inv->set)};
+                                .slots = slots_of(&inv->set),
+                                .journal = s->journal,
+                                .worker = s->worker,
+                                .concurrent_limit = (int)inv->set.concurrent_limit,
+                                .keep_invocations = inv->set.keep_invocations};
     struct errmsg msg = {""};
     enum err e = api_new(s->context.loop, s->context.store, s->engine, &config, &s->api, &msg);
     if (e == OK)
@@ -294,6 +269,7 @@ static void open_engine(struct server_life *s)
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,
                                    .worker_name = s->worker};
+    s->journal = journal_new(s->context.loop, s->context.store, s->worker, set->keep_log);
     s->engine =
         engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,
                    s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);
@@ -348,6 +324,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     }
     api_free(s.api);
     engine_free(s.engine);
+    journal_free(s.journal);
     workshop_close(&s.workshop);
     context_close(&s.context);
     return code;

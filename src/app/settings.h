@@ -59,6 +59,9 @@ enum setting_id {
     SET_SERVE_LISTEN,
     SET_PROCESSES,
     SET_MODE,
+    SET_CONCURRENT_LIMIT,
+    SET_KEEP_INVOCATIONS,
+    SET_KEEP_LOG,
     SET_SERVICE_KEY,
     SET_JWT_SECRET,
     SET_JWKS_URL,
@@ -69,6 +72,8 @@ enum setting_id {
     SET_LIMIT,
     SET_OLDER_THAN,
     SET_DRY_RUN,
+    SET_JOB,
+    SET_FOLLOW,
     SET_MAX
 };
 
@@ -92,7 +97,9 @@ struct settings {
     int64_t seed;
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
-    int64_t processes;
+    int64_t processes, concurrent_limit, keep_invocations, keep_log;
+    char *job;
+    bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
 };

@@ -99,7 +99,7 @@ test('works off what another process enqueues, and says so in JSON with job and 
   const d = await daemon(t, dir);
   const id = run(dir, ['enqueue', '--topic', 'Salt']).out.trim();
   await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
-  const claimed = d.logs().find((l) => l.job === id && /^claimed/.test(l.message));
+  const claimed = d.logs().find((l) => l.job === id && /Claimed job/.test(l.message));
   assert.match(claimed.worker, /:\d+$/);
   assert.match(claimed.time, /^\d{4}-\d\d-\d\dT/);
   assert.equal(json(dir, ['jobs', 'show', id]).status, 'completed');

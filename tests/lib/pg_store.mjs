@@ -25,7 +25,7 @@ export async function insert(client, columns = {}) {
         VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')}) RETURNING id`, ...Object.values(all));
 }
 
-export async function worker(client, lease = 60 * SECOND) {
+export async function worker(client, lease = 15 * SECOND) {
     const id = randomUUID();
     await client.query('SELECT scriptorium.worker_open($1, $2, $3)', [id, 'test', lease]);
     return id;

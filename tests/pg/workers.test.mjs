@@ -6,7 +6,7 @@ import { start } from '../lib/pg.mjs';
 import { migrate } from '../lib/pg_schema.mjs';
 import { HELD, REPLACED, SECOND, callOpen, claim, finish, insert, pass, progress, row, rows, state, value, worker } from '../lib/pg_store.mjs';
 
-const LEASE = 60 * SECOND; // long beside what a slow machine may take for a test
+const LEASE = 15 * SECOND;
 let server, db;
 before(async () => {
     server = await start();
@@ -36,10 +36,10 @@ test('a dead worker\'s jobs are taken back once its lease is over, no retry burn
     await insert(db);
     const [it] = await claim(db, victim);
     await callOpen(db, it, victim);
-    await live(LEASE - 5 * SECOND, rescuer);
+    await live(LEASE - SECOND, rescuer);
     assert.deepEqual(await rescue(rescuer), { requeued: 0, failed: 0 });
     assert.equal(await state(db, it.id), 'running');
-    await live(6 * SECOND, rescuer);
+    await live(2 * SECOND, rescuer);
     assert.deepEqual(await rescue(rescuer), { requeued: 1, failed: 0 });
     assert.equal(await state(db, it.id), 'waiting');
     const q = await row(db, 'SELECT attempts, crashes FROM scriptorium.queue');
@@ -68,10 +68,10 @@ test('who was away itself judges nobody until it has held its lease for one leas
     await pass(db, 5 * LEASE); // the database was away for both
     await renew(a);
     assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
-    await live(LEASE - 5 * SECOND, a);
+    await live(LEASE - SECOND, a);
     assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
     await renew(b); // a moment later, as it should
-    await live(6 * SECOND, a, b);
+    await live(2 * SECOND, a, b);
     assert.deepEqual(await rescue(a), { requeued: 0, failed: 0 });
     assert.equal((await finish(db, [it]))[0].lost, HELD);
 });

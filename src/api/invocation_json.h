@@ -1,0 +1,14 @@
+/* In: invocations and log lines as the store gives them. Out: their JSON, the same for the API and
+ * the commands. */
+#ifndef API_INVOCATION_JSON_H
+#define API_INVOCATION_JSON_H
+
+#include "base/buf.h"
+#include "store/store.h"
+
+#define HISTORY_JSON_MAX ((size_t)64 << 20)
+
+void invocation_put_json(struct buf *out, const struct store_invocation *i);
+void line_put_json(struct buf *out, const struct store_line *l);
+
+#endif
