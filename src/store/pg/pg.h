@@ -111,7 +111,7 @@ int64_t pg_backoff(struct rng *rng, int failures);
 void pg_give_back(struct pg_store *s, struct store_op *op); /* later in this turn */
 void pg_hint(struct pg_store *s);                           /* the change hint, once a turn */
 
-/* ---- pg_verbs.c ---- */
+/* ---- pg_verbs.c, pg_attempts.c ---- */
 const struct pg_verb *pg_verb_of(enum store_verb verb);
 /* The statement and its parameters for what is left of the op. */
 const char *pg_verb_put(struct pg_task *t, struct pg_params *p);

@@ -1,68 +1,5 @@
 /* In: ops, rows. Out: one SQL function's call for each op, and results from its rows. */
-#include "store/pg/pg.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-enum { LOST_BUSY = STORE_LOST_MAX }; /* the functions' own: a client holds the row; send it again */
-
-/* ---- items of batched verbs ---- */
-
-static size_t item_count(const struct pg_task *t)
-{
-    return t->left != NULL ? t->n_left : t->op->n;
-}
-
-static size_t item_at(const struct pg_task *t, size_t i)
-{
-    return t->left != NULL ? t->left[i] : i;
-}
-
-/* One array parameter: `put` for each item that is left, which it calls `item`. */
-#define EACH(p, t, type, list, put)                                                                \
-    do {                                                                                           \
-        pg_array_begin((p), (type), item_count(t));                                                \
-        for (size_t i_ = 0; i_ < item_count(t); i_++) {                                            \
-            const __typeof__(*(t)->op->in.list) *item = &(t)->op->in.list[item_at((t), i_)];       \
-            put;                                                                                   \
-        }                                                                                          \
-        pg_array_end(p);                                                                           \
-    } while (0)
-
-/* (lost int, [columns,] message text): into the places of the items that were sent. */
-static bool take_lost(struct pg_task *t, struct pg_reader *r, int between)
-{
-    struct store_op *op = t->op;
-    size_t n = item_count(t), busy = 0;
-    if (t->lost == NULL)
-        t->lost = arena_array(&op->arena, op->n, sizeof *t->lost);
-    op->result.lost = t->lost;
-    op->result.n = op->n;
-    if ((size_t)pg_reader_rows(r) != n) {
-        r->err = r->err == OK ? ERR_PROTOCOL : r->err;
-        return false;
-    }
-    size_t *left = arena_array(&op->arena, n, sizeof *left);
-    for (size_t i = 0; i < n; i++) {
-        pg_reader_row(r, (int)i);
-        int64_t lost = pg_get_int(r);
-        if (lost == LOST_BUSY)
-            left[busy++] = item_at(t, i);
-        else if (lost < 0 || lost >= STORE_LOST_MAX)
-            r->err = ERR_PROTOCOL;
-        else
-            t->lost[item_at(t, i)] = (enum store_lost)lost;
-        if (lost != STORE_REFUSED || between < 0)
-            continue;
-        for (int k = 0; k < between; k++)
-            pg_skip(r);
-        if (op->result.message == NULL)
-            op->result.message = pg_get_text(r);
-    }
-    t->left = left;
-    t->n_left = busy;
-    return busy > 0;
-}
+#include "store/pg/pg_verbs.h"
 
 /* ---- clients ---- */
 
@@ -73,14 +10,14 @@ static void put_insert(struct pg_params *p, struct pg_task *t)
         if (uuid_is_nil(&op->in.insert[i].id))
             op->in.insert[i].id = uuid_new(op->now_us);
     }
-    EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->id));
-    EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->user_id));
-    EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->workflow_id));
-    EACH(p, t, PG_INT, insert, pg_array_int(p, item->priority));
-    EACH(p, t, PG_INT, insert, pg_array_int(p, item->max_retries));
-    EACH(p, t, PG_TEXT, insert, pg_array_text(p, item->params));
-    EACH(p, t, PG_LONG, insert, pg_array_long(p, item->run_at_us));
-    EACH(p, t, PG_TEXT, insert, pg_array_text(p, item->idempotency_key));
+    PG_EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->id));
+    PG_EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->user_id));
+    PG_EACH(p, t, PG_UUID, insert, pg_array_uuid(p, &item->workflow_id));
+    PG_EACH(p, t, PG_INT, insert, pg_array_int(p, item->priority));
+    PG_EACH(p, t, PG_INT, insert, pg_array_int(p, item->max_retries));
+    PG_EACH(p, t, PG_TEXT, insert, pg_array_text(p, item->params));
+    PG_EACH(p, t, PG_LONG, insert, pg_array_long(p, item->run_at_us));
+    PG_EACH(p, t, PG_TEXT, insert, pg_array_text(p, item->idempotency_key));
 }
 
 static bool take_insert(struct pg_task *t, struct pg_reader *r)
@@ -287,180 +224,6 @@ static bool take_claim(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
-static void put_check(struct pg_params *p, struct pg_task *t)
-{
-    EACH(p, t, PG_UUID, held, pg_array_uuid(p, &item->job));
-    EACH(p, t, PG_LONG, held, pg_array_long(p, item->fence));
-}
-
-static bool take_check(struct pg_task *t, struct pg_reader *r)
-{
-    return take_lost(t, r, -1);
-}
-
-/* ---- attempts ---- */
-
-/* What a client's open transaction keeps us from showing is left out in the end: text and progress
- * of all other jobs go on meanwhile. */
-#define SHOW_TRIES 3
-
-static bool has_text(const struct store_progress *p)
-{
-    return p->text_step != NULL && p->text_len > 0;
-}
-
-static void put_progress(struct pg_params *p, struct pg_task *t)
-{
-    bool show = t->tries < SHOW_TRIES;
-    EACH(p, t, PG_UUID, progress, pg_array_uuid(p, &item->job));
-    EACH(p, t, PG_LONG, progress, pg_array_long(p, item->fence));
-    EACH(p, t, PG_TEXT, progress, pg_array_text(p, show ? item->step : NULL));
-    EACH(p, t, PG_INT, progress, pg_array_int(p, item->progress));
-    EACH(p, t, PG_INT, progress, pg_array_int(p, item->current_chunk));
-    EACH(p, t, PG_INT, progress, pg_array_int(p, item->total_chunks));
-    EACH(p, t, PG_TEXT, progress, pg_array_text(p, has_text(item) ? item->text_step : NULL));
-    EACH(p, t, PG_TEXT, progress, pg_array_text(p, has_text(item) ? item->text_hash : NULL));
-    EACH(p, t, PG_LONG, progress, pg_array_long(p, (int64_t)item->text_offset));
-    EACH(p, t, PG_BYTES, progress,
-         pg_array_bytes(p, has_text(item) ? item->text : NULL, item->text_len));
-    EACH(p, t, PG_UUID, progress, pg_array_uuid(p, &item->call));
-    EACH(p, t, PG_LONG, progress, pg_array_long(p, item->output_tokens));
-    EACH(p, t, PG_LONG, progress, pg_array_long(p, item->tokens_per_second));
-}
-
-static bool take_progress(struct pg_task *t, struct pg_reader *r)
-{
-    return take_lost(t, r, 0);
-}
-
-static void put_usage(struct pg_params *p, const struct usage *u)
-{
-    pg_put_long(p, u->input);
-    pg_put_long(p, u->output);
-    pg_put_long(p, u->cache_read);
-    pg_put_long(p, u->cache_write_5m);
-    pg_put_long(p, u->cache_write_1h);
-}
-
-static void put_call_end(struct pg_params *p, const struct store_call_end *end)
-{
-    pg_put_uuid(p, &end->id);
-    pg_put_int(p, end->state);
-    put_usage(p, &end->usage);
-    pg_put_long(p, end->cost_udollar);
-    pg_put_text(p, end->served_model);
-    pg_put_text(p, end->request_id);
-    pg_put_text(p, end->error);
-    pg_put_int(p, end->http_status);
-}
-
-static void put_save(struct pg_params *p, struct pg_task *t)
-{
-    static const struct store_call_end none = {.state = CALL_OPEN};
-    const struct store_op *op = t->op;
-    const struct store_step *step = &op->in.save.step;
-    pg_put_uuid(p, &op->in.save.held.job);
-    pg_put_long(p, op->in.save.held.fence);
-    pg_put_int(p, op->in.save.run);
-    pg_put_text(p, step->key);
-    pg_put_text(p, step->input_hash);
-    pg_put_text(p, step->output);
-    pg_put_text(p, step->stop);
-    pg_put_text(p, step->model);
-    put_usage(p, &step->usage);
-    pg_put_long(p, step->cost_udollar);
-    pg_put_long(p, step->started_us);
-    pg_put_long(p, step->ended_us);
-    put_call_end(p, op->in.save.end != NULL ? op->in.save.end : &none);
-}
-
-static bool take_save(struct pg_task *t, struct pg_reader *r)
-{
-    t->op->n = 1;
-    return take_lost(t, r, -1);
-}
-
-static void put_steps(struct pg_params *p, struct pg_task *t)
-{
-    pg_put_uuid(p, &t->op->in.steps.job);
-    pg_put_int(p, t->op->in.steps.run);
-}
-
-/* A row with the last column is the text of a cut call instead of a step. */
-static bool take_steps(struct pg_task *t, struct pg_reader *r)
-{
-    struct store_result *result = &t->op->result;
-    int rows = pg_reader_rows(r);
-    struct store_step *steps = arena_array(r->arena, (size_t)rows, sizeof *steps);
-    for (int i = 0; i < rows; i++) {
-        struct store_step *step = &steps[result->n];
-        pg_reader_row(r, i);
-        step->key = pg_get_text(r);
-        step->input_hash = pg_get_text(r);
-        step->output = pg_get_text(r);
-        step->stop = pg_get_text(r);
-        step->model = pg_get_text(r);
-        step->usage.input = pg_get_int(r);
-        step->usage.output = pg_get_int(r);
-        step->usage.cache_read = pg_get_int(r);
-        step->usage.cache_write_5m = pg_get_int(r);
-        step->usage.cache_write_1h = pg_get_int(r);
-        step->cost_udollar = pg_get_int(r);
-        step->started_us = pg_get_int(r);
-        step->ended_us = pg_get_int(r);
-        if (pg_next_is_null(r)) {
-            result->n++;
-            continue;
-        }
-        result->partial_key = step->key;
-        result->partial_hash = step->input_hash;
-        result->partial = pg_get_text(r);
-    }
-    result->steps = steps;
-    return false;
-}
-
-static void put_finish(struct pg_params *p, struct pg_task *t)
-{
-    EACH(p, t, PG_UUID, finish, pg_array_uuid(p, &item->job));
-    EACH(p, t, PG_LONG, finish, pg_array_long(p, item->fence));
-    EACH(p, t, PG_INT, finish, pg_array_int(p, item->outcome));
-    EACH(p, t, PG_TEXT, finish, pg_array_text(p, item->script));
-    EACH(p, t, PG_TEXT, finish, pg_array_text(p, item->metadata));
-    EACH(p, t, PG_TEXT, finish, pg_array_text(p, item->error));
-    EACH(p, t, PG_LONG, finish, pg_array_long(p, item->run_at_us));
-    pg_put_text(p, t->store->hook);
-}
-
-static bool take_finish(struct pg_task *t, struct pg_reader *r)
-{
-    return take_lost(t, r, 1);
-}
-
-/* ---- the ledger ---- */
-
-static void put_call_open(struct pg_params *p, struct pg_task *t)
-{
-    const struct store_call *c = &t->op->in.call;
-    pg_put_uuid(p, &c->id);
-    pg_put_uuid(p, &c->job);
-    pg_put_uuid(p, &c->user_id);
-    pg_put_uuid(p, &c->worker);
-    pg_put_int(p, c->run);
-    pg_put_int(p, c->attempt);
-    pg_put_text(p, c->step);
-    pg_put_text(p, c->provider);
-    pg_put_text(p, c->model);
-    pg_put_long(p, c->estimated_input);
-    pg_put_long(p, c->price_input);
-    pg_put_long(p, c->price_output);
-}
-
-static void put_call_close(struct pg_params *p, struct pg_task *t)
-{
-    put_call_end(p, &t->op->in.call_end);
-}
-
 /* ---- the whole ---- */
 
 static void put_none(struct pg_params *p, struct pg_task *t)
@@ -647,27 +410,28 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_WORKER_CLOSE] = {LANE_LEASE, true, true, F "worker_close($1)", 1, put_id, take_count},
     [VERB_RESCUE] = {LANE_LEASE, false, true, F "rescue($1)", 2, put_id, take_rescue},
     [VERB_CLAIM] = {LANE_LEASE, false, true, F "claim($1, $2, $3, $4)", 13, put_claim, take_claim},
-    [VERB_CHECK] = {LANE_LEASE, false, true, F "check_held($1, $2)", 1, put_check, take_check},
+    [VERB_CHECK] = {LANE_LEASE, false, true, F "check_held($1, $2)", 1, pg_attempt_put_check,
+                    pg_attempt_take_check},
     [VERB_PROGRESS] = {LANE_WRITE, false, true,
                        F "progress($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", 2,
-                       put_progress, take_progress},
+                       pg_attempt_put_progress, pg_attempt_take_progress},
     [VERB_STEPS] = {LANE_ANY, false, true,
                     "SELECT s.*, NULL::bytea FROM scriptorium.steps($1, $2) s UNION ALL"
                     " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
                     " FROM scriptorium.partial_text($1)",
-                    STEP_COLUMNS, put_steps, take_steps},
+                    STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_CALL_OPEN] = {LANE_WRITE, false, true,
                         F "call_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 1,
-                        put_call_open, take_nothing},
+                        pg_attempt_put_call_open, take_nothing},
     [VERB_CALL_CLOSE] = {LANE_WRITE, false, true,
                          F "call_close($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 1,
-                         put_call_close, take_nothing},
+                         pg_attempt_put_call_close, take_nothing},
     [VERB_STEP_SAVE] = {LANE_WRITE, false, true,
                         F "step_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
                           " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)",
-                        1, put_save, take_save},
+                        1, pg_attempt_put_save, pg_attempt_take_save},
     [VERB_FINISH] = {LANE_WRITE, true, true, F "finish($1, $2, $3, $4, $5, $6, $7, $8)", 3,
-                     put_finish, take_finish},
+                     pg_attempt_put_finish, pg_attempt_take_finish},
     [VERB_STATS] = {LANE_ANY, false, true, F "stats()", 28, put_none, take_stats},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,

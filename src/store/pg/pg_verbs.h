@@ -1,0 +1,46 @@
+/* In: ops on their way. Out: the parts of the verbs' table that live in other files, and what they
+ * share. Private to this folder. */
+#ifndef STORE_PG_PG_VERBS_H
+#define STORE_PG_PG_VERBS_H
+
+#include "store/pg/pg.h"
+
+/* ---- items of batched verbs ---- */
+
+static inline size_t pg_item_count(const struct pg_task *t)
+{
+    return t->left != NULL ? t->n_left : t->op->n;
+}
+
+static inline size_t pg_item_at(const struct pg_task *t, size_t i)
+{
+    return t->left != NULL ? t->left[i] : i;
+}
+
+/* One array parameter: `put` for each item that is left, which it calls `item`. */
+#define PG_EACH(p, t, type, list, put)                                                             \
+    do {                                                                                           \
+        pg_array_begin((p), (type), pg_item_count(t));                                             \
+        for (size_t i_ = 0; i_ < pg_item_count(t); i_++) {                                         \
+            const __typeof__(*(t)->op->in.list) *item = &(t)->op->in.list[pg_item_at((t), i_)];    \
+            put;                                                                                   \
+        }                                                                                          \
+        pg_array_end(p);                                                                           \
+    } while (0)
+
+/* ---- pg_attempts.c ---- */
+
+void pg_attempt_put_check(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_check(struct pg_task *t, struct pg_reader *r);
+void pg_attempt_put_progress(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_progress(struct pg_task *t, struct pg_reader *r);
+void pg_attempt_put_save(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_save(struct pg_task *t, struct pg_reader *r);
+void pg_attempt_put_steps(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r);
+void pg_attempt_put_finish(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_finish(struct pg_task *t, struct pg_reader *r);
+void pg_attempt_put_call_open(struct pg_params *p, struct pg_task *t);
+void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
+
+#endif
