@@ -343,14 +343,14 @@ static bool take_invocations(struct pg_task *t, struct pg_reader *r)
 
 static void put_log(struct pg_params *p, struct pg_task *t)
 {
-    EACH(p, t, PG_LONG, log.items, pg_array_long(p, item->at_us));
-    EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->job));
-    EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->invocation));
-    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->level));
-    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->event));
-    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->message));
-    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->details));
-    EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->worker));
+    PG_EACH(p, t, PG_LONG, log.items, pg_array_long(p, item->at_us));
+    PG_EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->job));
+    PG_EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->invocation));
+    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->level));
+    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->event));
+    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->message));
+    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->details));
+    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->worker));
     pg_put_long(p, t->op->in.log.keep);
 }
 
