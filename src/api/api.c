@@ -157,6 +157,8 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                         .worker = mem_strdup(config->worker),
                         .keep_invocations = config->keep_invocations > 0 ? config->keep_invocations
                                                                          : KEEP_INVOCATIONS_DEFAULT,
+                        .user_priority_max =
+                            config->user_priority_max > 0 ? config->user_priority_max : 5,
                         .shared = config->listener > 0,
                         .started_us = loop_wall(loop)};
     api_limit(api, config->concurrent_limit);

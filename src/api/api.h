@@ -30,6 +30,7 @@ struct api_config {
     const char *worker;       /* this process's name */
     int concurrent_limit;     /* running jobs per worker id; 0 = 3 */
     int64_t keep_invocations; /* 0 = 10,000 */
+    int user_priority_max;    /* what users may ask for; 0 = 5 */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */

@@ -15,6 +15,7 @@ struct api {
     bool local;  /* no key is configured: loopback only */
     bool shared; /* others accept on the same socket */
     bool draining;
+    int user_priority_max;
     size_t slots;
     struct journal *journal;
     struct call *calls; /* of the function endpoint, under way */

@@ -86,7 +86,7 @@ static enum err check_params(const char *params, const char *key, char **ret_key
 }
 
 enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
-                          struct job_request *ret_request, struct errmsg *msg)
+                          int priority_max, struct job_request *ret_request, struct errmsg *msg)
 {
     struct job_request r = {.priority = 0};
     struct errmsg why = {""};
@@ -102,6 +102,8 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
         e = read_id(json, "workflow_id", &r.workflow_id, msg);
     if (e == OK)
         e = read_priority(json, &r.priority, msg);
+    if (e == OK && who->role != ROLE_OPERATOR && r.priority > priority_max)
+        r.priority = priority_max;
     if (e == OK) {
         r.params = params_text(json, body, n);
         e = check_params(r.params, key, &r.key, msg);

@@ -17,11 +17,13 @@ struct job_request {
     char *key;                        /* owned: the idempotency key, or NULL */
 };
 
-/* `key`: the Idempotency-Key header, or NULL; it comes before the body's idempotencyKey.
+/* `priority_max`: what a user may ask for; more is lowered to it. The operator may ask for all.
+ * `key`: the Idempotency-Key header, or NULL; it comes before the body's idempotencyKey.
  * ERR_INVALID with a message that names the member; ERR_PERMISSION: a user asks in another's name.
  */
 enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
-                          struct job_request *ret_request, struct errmsg *msg) MUST_CHECK;
+                          int priority_max, struct job_request *ret_request,
+                          struct errmsg *msg) MUST_CHECK;
 void job_request_free(struct job_request *r);
 
 #endif

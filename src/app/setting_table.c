@@ -345,6 +345,13 @@ const struct setting setting_table[SET_MAX] = {
                       .value = "TEXT",
                       .help = "whom users' tokens must be for; not looked at unless given",
                       FIELD(YAML_F_STRING, audience)},
+    [SET_USER_PRIORITY_MAX] = {.name = "user-priority-max",
+                               .from = FROM_ENV | FROM_FILE,
+                               .env = {"SCRIPTORIUM_USER_PRIORITY_MAX"},
+                               .value = "P",
+                               .fallback = "5",
+                               .help = "the highest priority that users get over the API",
+                               RANGE(YAML_F_INT, user_priority_max, 1, 10)},
 
     [SET_STATUS] = {.name = "status",
                     .from = FROM_OPTION,

@@ -67,6 +67,7 @@ enum setting_id {
     SET_JWKS_URL,
     SET_ISSUER,
     SET_AUDIENCE,
+    SET_USER_PRIORITY_MAX,
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
@@ -97,7 +98,7 @@ struct settings {
     int64_t seed;
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
-    int64_t processes, concurrent_limit, keep_invocations, keep_log;
+    int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
     char *job;
     bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */

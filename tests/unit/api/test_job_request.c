@@ -17,7 +17,7 @@ static struct job_request reads(const char *body, const char *key, const struct 
 {
     struct job_request r = {0};
     struct errmsg msg = {""};
-    if (job_request_read(body, strlen(body), key, who, &r, &msg) != OK)
+    if (job_request_read(body, strlen(body), key, who, 5, &r, &msg) != OK)
         fail_msg("%s: %s", body, msg.text);
     return r;
 }
@@ -27,7 +27,7 @@ static void refuses(const char *body, const struct principal *who, enum err want
 {
     struct job_request r = {0};
     struct errmsg msg = {""};
-    assert_int_equal(job_request_read(body, strlen(body), NULL, who, &r, &msg), wanted);
+    assert_int_equal(job_request_read(body, strlen(body), NULL, who, 5, &r, &msg), wanted);
     if (strstr(msg.text, named) == NULL)
         fail_msg("%s: %s", body, msg.text);
 }
@@ -55,6 +55,17 @@ static void members_of_the_row_are_taken_out(void **state)
     assert_true(uuid_is_nil(&r.workflow_id));
     assert_int_equal(r.priority, 9);
     assert_string_equal(r.params, "{\"topic\":\"Salt\",\"b\":1,\"a\":2}");
+    job_request_free(&r);
+}
+
+static void a_users_priority_is_lowered_to_the_most_they_get(void **state)
+{
+    (void)state;
+    struct job_request r = reads("{\"topic\":\"Salt\",\"priority\":9}", NULL, &user);
+    assert_int_equal(r.priority, 5);
+    job_request_free(&r);
+    r = reads("{\"topic\":\"Salt\",\"priority\":2}", NULL, &user);
+    assert_int_equal(r.priority, 2);
     job_request_free(&r);
 }
 
@@ -90,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_sent_is_kept_byte_for_byte),
         cmocka_unit_test(members_of_the_row_are_taken_out),
+        cmocka_unit_test(a_users_priority_is_lowered_to_the_most_they_get),
         cmocka_unit_test(the_header_comes_before_the_bodys_key),
         cmocka_unit_test(what_is_wrong_is_named),
     };
