@@ -10,7 +10,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all deps demo check bench fuzz format lint docs install clean help
+.PHONY: all deps demo check chaos bench fuzz format lint docs install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet scriptorium
@@ -31,6 +31,12 @@ demo: ## ten users ask at the same moment; live, then a table (under three minut
 check: ## builds with sanitizers, runs all tests, fuzzers, checkers and linters
 	@tools/deps.sh install build check
 	@tools/check.py
+
+chaos: ## ten thousand jobs while nodes, network and database fail (CHAOS=--jobs=N, SEED=N)
+	@tools/deps.sh install build check
+	@npm ci --prefix tests/blackbox --no-audit --no-fund --silent
+	@$(MAKE) --no-print-directory all
+	@SCRIPTORIUM=$(abspath $(BUILD))/scriptorium node tests/fault/chaos.mjs --long $(CHAOS)
 
 bench: ## prints the figures of docs/bench.md for this machine
 	@tools/deps.sh install build check

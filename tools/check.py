@@ -138,21 +138,35 @@ def tap(tally, what, code, out):
         tally.bad(f"{what} (exit {code})\n{out}", max(failed, 1))
 
 
-def stage_blackbox(tally):
-    folder = os.path.join(ROOT, "tests/blackbox")
-    if os.path.exists(os.path.join(folder, "package-lock.json")) and \
+NODE_ENV = {"SCRIPTORIUM": os.path.join(CHECK, "scriptorium"), "NO_COLOR": "1"}
+
+
+def node_tests(tally, *folders, timeout=900):
+    """All tests in JavaScript use the packages of tests/blackbox; they are installed once."""
+    packages = os.path.join(ROOT, "tests/blackbox")
+    lock = os.path.join(packages, "package-lock.json")
+    done = os.path.join(packages, "node_modules/.package-lock.json")
+    if not (os.path.exists(done) and os.path.getmtime(done) >= os.path.getmtime(lock)) and \
             not must(tally, "installing the tests' packages",
-                     ["npm", "ci", "--prefix", folder, "--no-audit", "--no-fund", "--silent"]):
+                     ["npm", "ci", "--prefix", packages, "--no-audit", "--no-fund", "--silent"]):
         return
-    files = sorted(glob.glob(os.path.join(folder, "*.test.mjs")) +
-                   glob.glob(os.path.join(ROOT, "tests/pg/*.test.mjs")))
-    env = {"SCRIPTORIUM": os.path.join(CHECK, "scriptorium"), "NO_COLOR": "1"}
-    code, out = run(["node", "--test", "--test-reporter=tap", *files], env, timeout=900)
+    files = sorted(f for folder in folders
+                   for f in glob.glob(os.path.join(ROOT, folder, "*.test.mjs")))
+    code, out = run(["node", "--test", "--test-reporter=tap", *files], NODE_ENV, timeout)
     counts = {k: int(n) for k, n in re.findall(r"^# (pass|fail|cancelled) (\d+)$", out, re.M)}
     failed = counts.get("fail", 0) + counts.get("cancelled", 0)
     tally.ok(counts.get("pass", 0))
     if code != 0 or failed > 0 or counts.get("pass", 0) == 0:
-        tally.bad("black-box tests\n" + failures_of(out), max(failed, 1))
+        tally.bad(f"{', '.join(folders)}\n" + failures_of(out), max(failed, 1))
+
+
+def stage_blackbox(tally):
+    node_tests(tally, "tests/blackbox", "tests/pg")
+
+
+def stage_chaos(tally):
+    """The short form; `make chaos` is the long one."""
+    node_tests(tally, "tests/fault", timeout=400)
 
 
 def failures_of(out):
@@ -190,9 +204,10 @@ def tidy(units):
 STAGES = {
     "build": stage_build, "layers": stage_layers, "unit": stage_unit,
     "replay": stage_replay, "fuzz": stage_fuzz,
-    "docs": stage_docs, "blackbox": stage_blackbox, "lint": stage_lint,
+    "docs": stage_docs, "blackbox": stage_blackbox, "chaos": stage_chaos,
+    "lint": stage_lint,
 }
-NEED_BUILD = {"unit", "replay", "docs", "blackbox", "lint"}
+NEED_BUILD = {"unit", "replay", "docs", "blackbox", "chaos", "lint"}
 
 
 def main():

@@ -1,0 +1,101 @@
+// In: a database with our schema. Out: a record, kept by triggers of the harness's own, of who changed
+// what in which order: users' rows, fences, checkpoints, calls. The record is the judge's evidence.
+const schema = `
+CREATE SCHEMA chaos;
+CREATE TABLE chaos.event (
+    n bigserial PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tx bigint NOT NULL DEFAULT txid_current(),
+    who text NOT NULL DEFAULT current_setting('application_name'),
+    kind text NOT NULL,   -- job, queue, step, call
+    job_id uuid NOT NULL,
+    was text, now text,   -- a job's status; a queue row's state
+    fence bigint,         -- of the queue row now; of a queue event: the new one
+    holder text,          -- who claimed that fence
+    old_fence bigint,
+    step text, run integer, call_id uuid
+);
+CREATE TABLE chaos.claim (fence bigint PRIMARY KEY, who text NOT NULL);
+
+CREATE FUNCTION chaos.on_queue() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.fence = OLD.fence AND NEW.state = OLD.state THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.fence > 0 AND (TG_OP = 'INSERT' OR NEW.fence <> OLD.fence) THEN
+        INSERT INTO chaos.claim VALUES (NEW.fence, current_setting('application_name'));
+    END IF;
+    INSERT INTO chaos.event (kind, job_id, was, now, fence, old_fence)
+    VALUES ('queue', CASE TG_OP WHEN 'DELETE' THEN OLD.job_id ELSE NEW.job_id END,
+            CASE TG_OP WHEN 'INSERT' THEN NULL ELSE OLD.state END,
+            CASE TG_OP WHEN 'DELETE' THEN NULL ELSE NEW.state END,
+            CASE TG_OP WHEN 'DELETE' THEN NULL ELSE NEW.fence END,
+            CASE TG_OP WHEN 'INSERT' THEN NULL ELSE OLD.fence END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_queue AFTER INSERT OR UPDATE OR DELETE ON scriptorium.queue
+    FOR EACH ROW EXECUTE FUNCTION chaos.on_queue();
+
+CREATE FUNCTION chaos.note(kind text, job uuid, was text, now text, step text, run integer, call uuid)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO chaos.event (kind, job_id, was, now, fence, holder, step, run, call_id)
+    SELECT $1, $2, $3, $4, q.fence, c.who, $5, $6, $7
+    FROM (SELECT 1) one LEFT JOIN scriptorium.queue q ON q.job_id = $2 AND q.state = 1
+    LEFT JOIN chaos.claim c ON c.fence = q.fence
+$$;
+CREATE FUNCTION chaos.on_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM chaos.note('job', CASE TG_OP WHEN 'DELETE' THEN OLD.id ELSE NEW.id END,
+                       CASE TG_OP WHEN 'INSERT' THEN NULL ELSE OLD.status END,
+                       CASE TG_OP WHEN 'DELETE' THEN 'deleted' ELSE NEW.status END, NULL, NULL, NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_job AFTER INSERT OR UPDATE OR DELETE ON public.script_generation_jobs
+    FOR EACH ROW EXECUTE FUNCTION chaos.on_job();
+
+CREATE FUNCTION chaos.on_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM chaos.note('step', NEW.job_id, NULL, NEW.stop, NEW.step, NEW.run, NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_step AFTER INSERT ON scriptorium.step FOR EACH ROW EXECUTE FUNCTION chaos.on_step();
+
+CREATE FUNCTION chaos.on_call() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM chaos.note('call', NEW.job_id, NULL, NULL, NEW.step, NEW.run, NEW.id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_call AFTER INSERT ON scriptorium.call FOR EACH ROW EXECUTE FUNCTION chaos.on_call();
+`;
+
+export async function install(client) {
+  await client.query(schema);
+}
+
+// What must hold in every snapshot, whatever is going on. One statement, so one snapshot.
+const invariants = `
+SELECT 'a queue row without its users'' row' AS what, q.job_id FROM scriptorium.queue q
+  WHERE NOT EXISTS (SELECT FROM public.script_generation_jobs j WHERE j.id = q.job_id)
+UNION ALL
+SELECT 'a ' || j.status || ' row whose queue row says ' || coalesce(q.state::text, 'nothing'), j.id
+  FROM public.script_generation_jobs j LEFT JOIN scriptorium.queue q ON q.job_id = j.id
+  WHERE CASE j.status WHEN 'pending' THEN q.state IS NULL OR q.state = 1
+                      WHEN 'processing' THEN q.state IS DISTINCT FROM 1
+                      ELSE q.state IS NOT NULL END
+UNION ALL
+SELECT 'a running queue row without a fence', job_id FROM scriptorium.queue
+  WHERE state = 1 AND (fence = 0 OR worker IS NULL)
+UNION ALL
+SELECT 'a job thought to be somebody else''s', job_id FROM scriptorium.foreign_job`;
+
+/** Returns what is broken in this snapshot, as lines. */
+export async function look(world) {
+  return (await world.ask(invariants)).map((r) => `${r.what}: ${r.job_id}`);
+}
+
+/** Running rows whose worker's lease is gone or over for longer than `ms`. */
+export async function orphans(world, ms = 0) {
+  return world.ask(`SELECT q.job_id FROM scriptorium.queue q
+    LEFT JOIN scriptorium.worker w ON w.id = q.worker
+    WHERE q.state = 1 AND (w.id IS NULL OR w.expires < clock_timestamp() - $1 * interval '1 ms')`, [ms]);
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+// In: --jobs, --kills, --seconds, --nodes, --leaseMs, --speed (=N each), --long; SEED replays a run's
+// choices. Out: a chaos, judged; exit 0 when nothing was lost, doubled, or done by an attempt that was over.
+import { fileURLToPath } from 'node:url';
+import { random } from '../blackbox/harness.mjs';
+import * as audit from './audit.mjs';
+import { Clients } from './clients.mjs';
+import { Faults } from './faults.mjs';
+import { judge } from './judge.mjs';
+import { sleep, World } from './world.mjs';
+
+export const forms = {
+  short: { jobs: 400, kills: 20, seconds: 40, nodes: 4, slots: 12, leaseMs: 2000, speed: 4, meddling: 0.35 },
+  long: { jobs: 10000, kills: 20, seconds: 300, nodes: 4, slots: 32, leaseMs: 3000, speed: 10, meddling: 0.25 },
+};
+
+// A stream of its own for each player, so that one's pace does not change the other's choices.
+function streams(n) {
+  const seeds = random();
+  return Array.from({ length: n }, () => {
+    let state = Math.floor(seeds() * 2 ** 32) >>> 0;
+    return () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let z = state;
+      z = Math.imul(z ^ (z >>> 15), z | 1);
+      z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+      return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
+    };
+  });
+}
+
+/** Looks at every moment's snapshot while `going` is under way. */
+async function watch(world, going, problems) {
+  let over = false, looks = 0;
+  const done = going.finally(() => { over = true; });
+  done.catch(() => {});
+  while (!over) {
+    problems.push(...(await audit.look(world)).slice(0, 5));
+    looks++;
+    await sleep(400);
+  }
+  await done;
+  return looks;
+}
+
+async function quiet(world, timeout) {
+  const end = Date.now() + timeout;
+  for (;;) {
+    const [left] = await world.ask(`SELECT (SELECT count(*) FROM scriptorium.queue) AS queue,
+      (SELECT count(*) FROM scriptorium.call WHERE state = 0) AS open`);
+    if (left.queue === 0 && left.open === 0) return null;
+    if (Date.now() > end) {
+      for (const row of await world.ask('SELECT * FROM scriptorium.queue LIMIT 20')) console.log(JSON.stringify(row));
+      return `not quiet after ${timeout / 1000} s: ${left.queue} jobs waiting or running, ${left.open} calls open`;
+    }
+    await sleep(200);
+  }
+}
+
+function options() {
+  const form = { ...forms[process.argv.includes('--long') ? 'long' : 'short'] };
+  for (const arg of process.argv.slice(2)) {
+    const [, name, value] = /^--(\w+)=(\d+(?:\.\d+)?)$/.exec(arg) ?? [];
+    if (name) form[name] = Number(value);
+  }
+  return form;
+}
+
+/** Plays and judges one; returns what should not be so, as lines. */
+export async function chaos(form) {
+  const [clientDice, faultDice, worldDice] = streams(3);
+  const world = new World({ ...form, seed: 1 + Math.floor(worldDice() * 1e6) });
+  const problems = [];
+  const start = Date.now();
+  const story = [];
+  const log = (text) => {
+    story.push(`${((Date.now() - start) / 1000).toFixed(1)} ${text}`);
+    if (process.env.VERBOSE) console.log(`# ${story.at(-1)}`);
+  };
+  let figures = {};
+  try {
+    await world.up();
+    const client = await world.server.connect();
+    await audit.install(client);
+    await client.end();
+    await world.startNodes();
+    const clients = new Clients(world, clientDice, form.jobs);
+    const faults = new Faults(world, faultDice, log);
+    const length = form.seconds * 1000;
+    const looks = await watch(world, Promise.all([clients.play(length, form.meddling), faults.play(length, form.kills)]), problems);
+    log('healed');
+    const healedAt = Date.now();
+    const noise = await quiet(world, Math.max(60000, form.jobs * 30));
+    if (noise) problems.push(noise);
+    log('quiet');
+    for (const node of world.nodes) {
+      await node.ready(); // it may have started a moment ago
+      const life = await node.end('SIGTERM');
+      if (life.code !== 0) problems.push(`${life.name}: exit ${life.code} ${life.signal}\n${life.err.slice(-2000)}`);
+    }
+    const workers = await world.ask('SELECT name FROM scriptorium.worker WHERE expires > clock_timestamp()');
+    if (workers.length > 0) problems.push(`${workers.length} leases are left after all nodes have stopped`);
+    const verdict = await judge(world, clients);
+    problems.push(...verdict.problems, ...world.nodes.flatMap((n) => n.problems));
+    figures = { seconds: Math.round((Date.now() - start) / 1000), secondsToQuiet: Math.round((Date.now() - healedAt) / 1000),
+      looks, faults: faults.count, clients: clients.count, ...verdict.figures };
+    await clients.close();
+  } catch (error) {
+    problems.push(error.stack);
+  }
+  for (const [name, value] of Object.entries(figures)) console.log(`# ${name}: ${JSON.stringify(value)}`);
+  if (problems.length > 0) console.log(`# ${story.join('\n# ')}\n# logs: ${world.dir}`);
+  await world.close({ keep: problems.length > 0 });
+  return problems;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const problems = await chaos(options());
+  for (const problem of problems.slice(0, 40)) console.log(`  not so: ${problem}`);
+  console.log(`${problems.length > 0 ? 'not ' : ''}ok 1 - chaos: nothing lost, doubled or written too late`);
+  process.exit(problems.length > 0 ? 1 : 0);
+}

@@ -1,0 +1,108 @@
+// In: a world. Out: clients that write the users' table directly, as a product would: they insert,
+// cancel, delete, run again and hurry jobs, in any state, and remember what the server confirmed.
+import { randomUUID } from 'node:crypto';
+import { isAway, sleep } from './world.mjs';
+
+const USERS = 7;
+
+function params(next, n) {
+  if (next() < 0.02) return { topic: '', note: 'no topic: this one must fail' };
+  const seconds = next() < 0.75 ? 20 + Math.floor(next() * 40) : 150 + Math.floor(next() * 150);
+  return { topic: `Why thing ${n} hums`, targetDuration: seconds };
+}
+
+export class Clients {
+  constructor(world, next, total) {
+    Object.assign(this, { world, next, total });
+    this.jobs = []; // ids that were asked for, known to exist or not
+    this.broken = new Set(); // whose request is wrong
+    this.acknowledged = []; // [what, id], confirmed by the server
+    this.count = { insert: 0, cancel: 0, delete: 0, rerun: 0, priority: 0, touch: 0 };
+    this.users = Array.from({ length: USERS }, () => randomUUID());
+    this.pool = world.server.pool({}, 4);
+    this.pool.options.application_name = 'client';
+  }
+
+  pick(list) {
+    return list[Math.floor(this.next() * list.length)];
+  }
+
+  async try(sql, values) {
+    try {
+      return (await this.pool.query(sql, values)).rows;
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      await sleep(50);
+      return null; // perhaps done, perhaps not
+    }
+  }
+
+  // The same ids again until the server has confirmed them: nobody may lose an insert.
+  async insert(n) {
+    const rows = [];
+    for (let i = 0; i < n; i++) {
+      const id = randomUUID();
+      const request = params(this.next, this.jobs.length + i);
+      if (request.topic === '') this.broken.add(id);
+      rows.push([id, this.pick(this.users), 1 + Math.floor(this.next() * 10), JSON.stringify(request)]);
+    }
+    this.jobs.push(...rows.map((r) => r[0]));
+    const columns = [0, 1, 2, 3].map((c) => rows.map((r) => r[c]));
+    for (;;) {
+      const done = await this.try(`INSERT INTO script_generation_jobs (id, user_id, priority, generation_params)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::jsonb[]) ON CONFLICT DO NOTHING
+        RETURNING id`, columns);
+      if (done === null) continue;
+      for (const row of rows) this.acknowledged.push(['inserted', row[0]]);
+      this.count.insert += n;
+      return;
+    }
+  }
+
+  async change(what, sql, id) {
+    const rows = await this.try(sql, [id]);
+    if (rows?.length) {
+      this.count[what]++;
+      this.acknowledged.push([what, id]);
+    }
+  }
+
+  async one() {
+    const id = this.pick(this.jobs);
+    const dice = this.next();
+    if (dice < 0.45)
+      await this.change('cancel', `UPDATE script_generation_jobs SET status = 'cancelled'
+        WHERE id = $1 AND status IN ('pending', 'processing') RETURNING id`, id);
+    else if (dice < 0.5)
+      await this.change('cancel', "UPDATE script_generation_jobs SET status = 'cancelled' WHERE id = $1 RETURNING id", id);
+    else if (dice < 0.62)
+      await this.change('delete', 'DELETE FROM script_generation_jobs WHERE id = $1 RETURNING id', id);
+    else if (dice < 0.85)
+      await this.change('rerun', "UPDATE script_generation_jobs SET status = 'pending' WHERE id = $1 RETURNING id", id);
+    else if (dice < 0.93)
+      await this.change('priority', `UPDATE script_generation_jobs SET priority = 1 + (priority + 3) % 10
+        WHERE id = $1 RETURNING id`, id);
+    else
+      await this.change('touch', 'UPDATE script_generation_jobs SET workflow_id = NULL WHERE id = $1 RETURNING id', id);
+  }
+
+  /** Inserts all jobs within about `ms` and meddles with a part of them. */
+  async play(ms, meddling) {
+    const start = Date.now();
+    let meddled = 0;
+    while (this.jobs.length < this.total) {
+      const due = this.total * Math.min(1, (Date.now() - start) / ms) + 1;
+      if (this.jobs.length < due)
+        await this.insert(Math.min(this.total - this.jobs.length, 1 + Math.floor(this.next() * 8)));
+      while (meddled < this.jobs.length * meddling) {
+        meddled++;
+        await this.one();
+      }
+      await sleep(5 + this.next() * 20);
+    }
+  }
+
+  close() {
+    return this.pool.end().catch(() => {});
+  }
+}

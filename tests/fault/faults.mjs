@@ -1,0 +1,144 @@
+// In: a world and dice. Out: one fault after the other, each made good again before its time is over;
+// a count of each, by kind.
+import { sleep, until } from './world.mjs';
+
+const ms = (next, least, most) => Math.floor(least + next() * (most - least));
+
+async function killed(world, next, node) {
+  await node.end('SIGKILL');
+  await sleep(ms(next, 0, 1500));
+  await node.start();
+}
+
+async function asked(world, next, node) {
+  const life = await node.end('SIGTERM');
+  if (life.code !== 0 && life.code !== 1) // 1: the database did not answer at the end
+    node.problems.push(`${life.name}: exit ${life.code} ${life.signal} after SIGTERM:\n${life.err.slice(-2000)}`);
+  await sleep(ms(next, 0, 500));
+  await node.start();
+}
+
+async function frozen(world, next, node) {
+  node.freeze();
+  await world.blinded(node.name, sleep(world.leaseMs * (1.2 + next())));
+  node.wake();
+}
+
+async function winked(world, next, node) {
+  node.freeze();
+  await world.blinded(node.name, sleep(world.leaseMs * 0.4 * next()));
+  node.wake();
+}
+
+async function cut(world, next, node) {
+  node.proxy.cut();
+}
+
+async function swallowed(world, next, node) {
+  node.proxy.swallowAll();
+  await world.blinded(node.name, sleep(world.leaseMs * (0.2 + next() * 1.5)));
+  node.proxy.mend();
+}
+
+async function delayed(world, next, node) {
+  node.proxy.delayMs = ms(next, 20, 300);
+  await sleep(ms(next, 500, 3000));
+  node.proxy.delayMs = 0;
+}
+
+async function terminated(world, next) {
+  const all = next() < 0.3;
+  await world.ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name LIKE 'node%' ORDER BY md5(pid::text || $1) LIMIT $2`,
+    [String(next()), all ? 1000 : 3]);
+}
+
+async function away(world, mode, length) {
+  await world.server.stop(mode);
+  await sleep(length);
+  await world.server.up();
+}
+
+const restarts = (mode, least, most) => (world, next) =>
+  world.blinded(null, away(world, mode, ms(next, least, most)));
+
+const outage = (world, next) =>
+  world.blinded(null, away(world, next() < 0.5 ? 'fast' : 'immediate', world.leaseMs * 1.3));
+
+async function troubled(world, next) {
+  const fault = ['cut', 'rst', '500', '529', '529-stream', 'fin', 'error'][Math.floor(next() * 7)];
+  await fetch(`${world.sim.url}/sim/faults`, { method: 'POST',
+    body: JSON.stringify([{ nth: 1, times: ms(next, 1, 4), fault, after_tokens: 20 }]) });
+}
+
+// [name, weight, needs a node, what it does]
+const table = [
+  ['kill', 30, true, killed],
+  ['stop', 6, true, asked],
+  ['freeze past the lease', 10, true, frozen],
+  ['freeze', 4, true, winked],
+  ['cut', 14, true, cut],
+  ['swallow', 8, true, swallowed],
+  ['delay', 8, true, delayed],
+  ['terminate backends', 8, false, terminated],
+  ['restart fast', 4, false, restarts('fast', 0, 500)],
+  ['restart immediate', 5, false, restarts('immediate', 0, 500)],
+  ['outage', 2, false, outage],
+  ['provider', 6, false, troubled],
+];
+
+export class Faults {
+  constructor(world, next, log) {
+    Object.assign(this, { world, next, log });
+    this.count = Object.fromEntries(table.map(([name]) => [name, 0]));
+    this.busy = new Set(); // nodes that a fault has now
+    this.server = false; // the server's restarts come one at a time
+    this.under = new Set();
+  }
+
+  choose() {
+    const sum = table.reduce((n, t) => n + t[1], 0);
+    let at = this.next() * sum;
+    return table.find((t) => (at -= t[1]) < 0) ?? table[0];
+  }
+
+  /** Starts one fault, beside those that are going on. `name`: this one. */
+  strike(name) {
+    const [kind, , onNode, what] = name ? table.find((t) => t[0] === name) : this.choose();
+    const node = this.world.nodes[Math.floor(this.next() * this.world.nodes.length)];
+    const key = onNode ? node : 'server';
+    const dice = [this.next(), this.next(), this.next(), this.next()];
+    if (this.busy.has(key)) return false;
+    this.busy.add(key);
+    this.count[kind]++;
+    this.log(`${kind}${onNode ? ` node ${node.number}` : ''}`);
+    const going = what(this.world, () => dice.pop() ?? 0.5, node).finally(() => {
+      this.busy.delete(key);
+      this.under.delete(going);
+    });
+    this.under.add(going);
+    return true;
+  }
+
+  /** Until there were `kills` kills and `ms` are over. */
+  async play(length, kills) {
+    const start = Date.now();
+    const gap = length / (kills * 3.4); // kills are 30 of 105
+    while (Date.now() - start < length || this.count.kill < kills) {
+      const share = (Date.now() - start) / length;
+      if (this.count.kill < kills * share) this.strike('kill');
+      else this.strike();
+      await sleep(gap * (0.4 + 1.2 * this.next()));
+    }
+    await this.heal();
+  }
+
+  async heal() {
+    await Promise.all([...this.under]);
+    for (const node of this.world.nodes) {
+      node.proxy.mend();
+      if (node.stopped) node.wake();
+      await until(() => !node.process.closed, { timeout: 1000, what: () => `node ${node.number}` });
+    }
+  }
+}

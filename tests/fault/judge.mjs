@@ -1,0 +1,205 @@
+// In: the record of a chaos that is over, the tables, and what the provider says. Out: everything that
+// should not be so, as lines, and the figures.
+const EXACT = 1, ESTIMATED = 2, UNBILLED = 3;
+const MOVES = { // what a node may do to a status
+  pending: ['processing'], processing: ['processing', 'completed', 'failed', 'pending'],
+};
+
+const isNode = (who) => who.startsWith('node');
+
+class Case {
+  constructor() {
+    this.problems = [];
+    this.figures = {};
+  }
+
+  blame(what) {
+    if (this.problems.length < 200) this.problems.push(what);
+  }
+}
+
+/** Follows each job through the record; returns what its status must be at the end. */
+function followJobs(c, events, fences) {
+  const jobs = new Map();
+  const inTx = new Map(); // queue changes of a transaction, by job
+  for (const e of events)
+    if (e.kind === 'queue') inTx.set(`${e.tx} ${e.job_id}`, e);
+  let completions = 0, stale = 0;
+  for (const e of events) {
+    if (e.kind !== 'job') continue;
+    const job = jobs.get(e.job_id) ?? { status: null, completedByUs: 0, wanted: null };
+    jobs.set(e.job_id, job);
+    if (e.was !== job.status && !(e.was === null && job.status === 'deleted'))
+      c.blame(`job ${e.job_id}: the record jumps from ${job.status} to ${e.was} at ${e.n}`);
+    job.status = e.now;
+    if (!isNode(e.who)) { // a client: whatever it wants, goes
+      if (e.was !== e.now) {
+        job.wanted = e.now;
+        job.crossed = e.was;
+      }
+      continue;
+    }
+    const where = `job ${e.job_id}, event ${e.n}, ${e.was} -> ${e.now} by ${e.who}`;
+    if (!MOVES[e.was]?.includes(e.now)) c.blame(`a late write: ${where}`);
+    if (e.was === e.now) { // progress: by whoever holds the fence
+      if (e.holder !== e.who) c.blame(`progress of a stale attempt (the fence is ${e.holder}'s): ${where}`);
+      continue;
+    }
+    const queue = inTx.get(`${e.tx} ${e.job_id}`);
+    if (!queue) {
+      c.blame(`without a change of the queue row: ${where}`);
+      continue;
+    }
+    if (e.now === 'processing') {
+      if (e.holder !== e.who) c.blame(`claimed with ${e.holder}'s fence: ${where}`);
+      continue;
+    }
+    const holder = fences.get(queue.old_fence);
+    if (holder !== e.who && e.now === 'completed') c.blame(`completed by a stale attempt (${holder} held it): ${where}`);
+    if (holder !== e.who) stale++; // a rescue: back to pending, or given up
+    if (e.now === 'completed') {
+      completions++;
+      if (job.wanted !== 'pending') c.blame(`completed, but the client wanted ${job.wanted}: ${where}`);
+      job.wanted = 'completed';
+    } else if (e.now === 'failed') {
+      job.wanted = 'failed';
+      job.failed = true;
+    }
+  }
+  Object.assign(c.figures, { completions, rescued: stale });
+  return jobs;
+}
+
+function judgeEnd(c, jobs, rows, clients) {
+  const now = new Map(rows.map((r) => [r.id, r]));
+  for (const [what, id] of clients.acknowledged) {
+    if (!jobs.has(id)) c.blame(`lost: ${what} was confirmed, and the record knows no job ${id}`);
+  }
+  const counts = {};
+  for (const [id, job] of jobs) {
+    const row = now.get(id);
+    const is = row?.status ?? 'deleted';
+    counts[is] = (counts[is] ?? 0) + 1;
+    if (is !== job.status) c.blame(`job ${id} is ${is}, by the record ${job.status}`);
+    // pending is wanted until a node ends it; then `wanted` is how it ended.
+    if (is !== job.wanted) c.blame(`job ${id} is ${is} and should be ${job.wanted}`);
+    if (is === 'failed' && !clients.broken.has(id)) c.blame(`job ${id} failed: ${row.error_message}`);
+    if (is === 'completed' && clients.broken.has(id)) c.blame(`job ${id} was completed without a topic`);
+    if (is === 'completed' && !(row.length > 40)) c.blame(`job ${id} is completed without a script`);
+    now.delete(id);
+  }
+  for (const id of now.keys()) c.blame(`job ${id} is in the table and not in the record`);
+  c.figures.jobs = counts;
+}
+
+/** A checkpoint's step is not paid for again by whoever holds the job. */
+function judgeSteps(c, events) {
+  const saved = new Map();
+  let again = 0, late = 0;
+  for (const e of events) {
+    if (e.kind === 'job' && e.now === 'deleted') saved.delete(e.job_id);
+    if (e.kind === 'step') {
+      if (e.holder !== e.who) c.blame(`a stale attempt saved step ${e.step} of job ${e.job_id}: ${e.who}, the fence is ${e.holder}'s`);
+      if (!saved.has(e.job_id)) saved.set(e.job_id, new Map());
+      saved.get(e.job_id).set(`${e.run} ${e.step}`, e.now);
+    }
+    if (e.kind === 'call') {
+      if (e.holder !== e.who) late++;
+      else if (saved.get(e.job_id)?.has(`${e.run} ${e.step}`)) {
+        again++;
+        c.blame(`step ${e.step} of run ${e.run} of job ${e.job_id} was finished and is paid for again by ${e.who}, event ${e.n}`);
+      }
+    }
+  }
+  c.figures.callsOfStaleAttempts = late;
+  return again;
+}
+
+/** Whether the call's life could not write for a part of the call's time. */
+function wasBlind(call, blind) {
+  return blind.some((b) => (b.who === null || b.who === call.who) && b.from < call.closed_at && b.to > call.opened_at);
+}
+
+/** What nobody saw, nobody can estimate: calls in the dark are counted apart. */
+function compareEstimates(c, cut, blind) {
+  const seen = { calls: 0, ours: 0, truth: 0 }, dark = { calls: 0, ours: 0, truth: 0 };
+  const offs = [];
+  for (const [call, entry, where] of cut) {
+    const sum = wasBlind(call, blind) ? dark : seen;
+    sum.calls++;
+    sum.ours += call.output;
+    sum.truth += entry?.billed_output_tokens ?? 0;
+    if (sum === seen) offs.push([(entry?.billed_output_tokens ?? 0) - call.output, where]);
+  }
+  for (const sum of [seen, dark])
+    sum.off = sum.truth ? `${((sum.ours / sum.truth - 1) * 100).toFixed(1)} %` : 'nothing';
+  c.figures.estimates = { seen, dark };
+  if (seen.calls >= 40 && Math.abs(seen.ours - seen.truth) > 0.15 * seen.truth)
+    c.blame(`cut calls: ${seen.ours} tokens estimated, ${seen.truth} in truth; the worst:\n  ` + offs
+      .sort((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, 15).map((o) => o.join(' ')).join('\n  '));
+}
+
+function compareLedger(c, calls, truth, blind) {
+  const real = new Map(truth.filter((e) => e.call).map((e) => [e.call, e]));
+  const count = { exact: 0, cut: 0, endNotHeard: 0, notSent: 0, unbilled: 0 };
+  const estimated = [];
+  for (const call of calls) {
+    const entry = real.get(call.id);
+    const where = `call ${call.id} (${call.step} of ${call.job_id}, ${call.error}): ours ${call.state}, ` +
+      `${call.input}/${call.output}; truth ${entry ? `${entry.status}, ${entry.billed_input_tokens}/${entry.billed_output_tokens}, ` +
+      `completed ${entry.completed}` : 'none'}`;
+    real.delete(call.id);
+    if (call.state === EXACT) {
+      count.exact++;
+      if (!entry?.completed || entry.billed_input_tokens !== call.input || entry.billed_output_tokens !== call.output)
+        c.blame(`not equal to the token: ${where}`);
+    } else if (call.state === ESTIMATED) {
+      count[!entry ? 'notSent' : entry.completed ? 'endNotHeard' : 'cut']++;
+      estimated.push([call, entry, where]);
+    } else if (call.state === UNBILLED) {
+      count.unbilled++;
+      if (entry?.billed_output_tokens > 0) c.blame(`billed, but recorded as not: ${where}`);
+    } else {
+      c.blame(`still open: ${where}`);
+    }
+  }
+  for (const entry of real.values()) c.blame(`a call that the ledger does not know: ${JSON.stringify(entry)}`);
+  c.figures.calls = count;
+  compareEstimates(c, estimated, blind);
+}
+
+async function judgeRests(c, world) {
+  const rests = {
+    'queue rows': 'SELECT count(*) FROM scriptorium.queue',
+    'jobs thought to be somebody else\'s': 'SELECT count(*) FROM scriptorium.foreign_job',
+    'checkpoints of jobs that are gone': `SELECT count(*) FROM scriptorium.step s
+      WHERE NOT EXISTS (SELECT FROM script_generation_jobs j WHERE j.id = s.job_id)`,
+    'texts of jobs that are gone or completed': `SELECT count(*) FROM scriptorium.step_text s
+      WHERE NOT EXISTS (SELECT FROM script_generation_jobs j WHERE j.id = s.job_id AND j.status <> 'completed')`,
+    'runs of jobs that are gone': `SELECT count(*) FROM scriptorium.run r
+      WHERE NOT EXISTS (SELECT FROM script_generation_jobs j WHERE j.id = r.job_id)`,
+  };
+  await world.ask('SELECT scriptorium.drop_late_text()'); // which a sweep does now and then
+  for (const [what, sql] of Object.entries(rests)) {
+    const [{ count }] = await world.ask(sql);
+    if (Number(count) > 0) c.blame(`${count} ${what} are left`);
+  }
+}
+
+/** All is quiet: looks at everything. */
+export async function judge(world, clients) {
+  const c = new Case();
+  const events = await world.ask('SELECT * FROM chaos.event ORDER BY n');
+  const fences = new Map((await world.ask('SELECT * FROM chaos.claim')).map((r) => [r.fence, r.who]));
+  const rows = await world.ask(`SELECT id, status, error_message, length(generated_script) AS length
+    FROM script_generation_jobs`);
+  const calls = await world.ask(`SELECT c.id, c.job_id, c.step, c.state, c.input, c.output, c.error, c.opened_at,
+    c.closed_at, e.who FROM scriptorium.call c LEFT JOIN chaos.event e ON e.call_id = c.id`);
+  const jobs = followJobs(c, events, fences);
+  judgeEnd(c, jobs, rows, clients);
+  judgeSteps(c, events);
+  compareLedger(c, calls, await world.truth(), world.blind);
+  await judgeRests(c, world);
+  c.figures.events = events.length;
+  return c;
+}
