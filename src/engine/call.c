@@ -308,9 +308,8 @@ static void on_intent(void *ctx, const struct store_result *result)
     struct run *r = intent->run;
     struct engine *e = r->engine;
     bool ours = r->call.stage == STAGE_INTENT && uuid_equal(&r->call.id, &intent->id);
-    if (!ours) {
-        if (result->err == OK) /* given up meanwhile: it was never sent */
-            ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
+    if (!ours) { /* given up meanwhile: it was never sent, but may be there, whatever we heard */
+        ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
     } else if (engine_store_refused(result)) {
         call_abort(r);
         run_fail(r, true, result->message);
@@ -334,10 +333,9 @@ static void write_intent(void *ctx)
     struct engine *e = r->engine;
     struct call *c = &r->call;
     struct price price = {0};
-    int64_t wall = loop_wall(e->loop);
-    if (catalog_price(e->catalog, c->model->id, wall, c->estimated_input, &price) != OK)
+    if (catalog_price(e->catalog, c->model->id, loop_wall(e->loop), c->estimated_input, &price) !=
+        OK)
         price = (struct price){0}; /* a model without a price: estimates of cut calls are 0 */
-    c->id = uuid_new(wall);
     struct store_call row = {
         .id = c->id,
         .job = r->id,
@@ -361,6 +359,8 @@ static void write_intent(void *ctx)
 
 void call_admitted(struct run *r)
 {
+    /* Once per try: when the answer to the intent gets lost, it is sent again as the same row. */
+    r->call.id = uuid_new(loop_wall(r->engine->loop));
     write_intent(r);
 }
 
@@ -393,6 +393,8 @@ void call_abort(struct run *r)
     struct engine *e = r->engine;
     struct call *c = &r->call;
     enum call_stage stage = c->stage;
+    if (stage == STAGE_INTENT && timer_is_set(&c->timer)) /* failed, but it may be there */
+        ledger_close(e, &(struct store_call_end){.id = c->id, .state = CALL_UNBILLED});
     timer_stop(e->loop, &c->timer);
     if (stage == STAGE_PACING)
         pace_leave(r);

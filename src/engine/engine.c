@@ -24,7 +24,7 @@ static void set_defaults(struct engine_config *c)
     c->lease_us = or_default(c->lease_us, 15 * USEC_PER_SEC);
     c->poll_us = or_default(c->poll_us, USEC_PER_SEC);
     c->check_us = or_default(c->check_us, 500 * USEC_PER_MSEC);
-    c->sweep_us = or_default(c->sweep_us, 5 * USEC_PER_SEC);
+    c->sweep_us = or_default(c->sweep_us, USEC_PER_SEC);
     c->text_save_us = or_default(c->text_save_us, TOKENS_SAVE_TICK_US);
     c->grace_us = or_default(c->grace_us, 500 * USEC_PER_MSEC);
     if (c->seed == 0)
