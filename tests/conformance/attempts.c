@@ -284,6 +284,14 @@ static void an_exact_figure_replaces_an_estimate_but_not_the_other_way(void **st
     end.cost_udollar = 50;
     assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
     assert_int_equal(CALL0(f, store_stats)->stats->calls_estimated, 1);
+    end.usage.output = 20; /* the call's own worker had seen less, then more */
+    end.cost_udollar = 20;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    assert_int_equal(CALL0(f, store_stats)->stats->cost_udollar, 50);
+    end.usage.output = 55;
+    end.cost_udollar = 55;
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+    assert_int_equal(CALL0(f, store_stats)->stats->cost_udollar, 55);
     end.state = CALL_EXACT;
     end.usage.output = 60;
     end.cost_udollar = 60;

@@ -31,12 +31,13 @@ enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op)
     return query_run(q);
 }
 
-/* An exact figure replaces an estimate, never the other way round. */
+/* An exact figure replaces an estimate, never the other way round; of two estimates the larger one
+ * counts: a worker that was thought dead saw more of its call than it had saved. */
 static const char sql_call_close[] =
     "UPDATE scriptorium_call SET state = ?2, closed_at = ?3, input = ?4, output = ?5,"
     " cache_read = ?6, cache_write_5m = ?7, cache_write_1h = ?8, cost = ?9, served_model = ?10,"
     " request_id = ?11, error = ?12, http_status = ?13"
-    " WHERE id = ?1 AND (state = 0 OR (state = 2 AND ?2 = 1))";
+    " WHERE id = ?1 AND (state = 0 OR (state = 2 AND (?2 = 1 OR (?2 = 2 AND ?5 > output))))";
 
 enum err sqlite_end_call(struct sqlite_store *s, const struct store_call_end *end, int64_t now_us)
 {

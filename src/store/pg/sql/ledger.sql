@@ -16,7 +16,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- An exact figure replaces an estimate, never the other way round.
+-- An exact figure replaces an estimate, never the other way round; and of two estimates the larger
+-- one counts: a worker that was thought dead saw more of its call than it had saved.
 CREATE OR REPLACE FUNCTION scriptorium.end_call(
     of_call uuid, new_state integer, input bigint, output bigint, cache_read bigint,
     cache_write_5m bigint, cache_write_1h bigint, cost bigint, served_model text, request_id text,
@@ -30,7 +31,7 @@ BEGIN
     SET state = $2, closed_at = scriptorium.clock(), input = $3, output = $4, cache_read = $5,
         cache_write_5m = $6, cache_write_1h = $7, cost = $8, served_model = $9, request_id = $10,
         error = $11, http_status = coalesce($12, 0)
-    WHERE c.id = $1 AND (c.state = 0 OR (c.state = 2 AND $2 = 1));
+    WHERE c.id = $1 AND (c.state = 0 OR (c.state = 2 AND ($2 = 1 OR ($2 = 2 AND $4 > c.output))));
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.call_close(
