@@ -125,6 +125,27 @@ static void a_job_that_is_run_again_while_it_streams_is_completed_once(void **st
     bench_check_ledger(b);
 }
 
+static void a_job_that_is_claimed_again_has_one_attempt_here(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, LONG_REQUEST);
+    /* Neither a look nor a write tells that the first attempt is over. */
+    bench_start(b, 0,
+                &(struct bench_options){.speed = 15,
+                                        .config.check_us = 3600 * USEC_PER_SEC,
+                                        .config.text_save_us = 3600 * USEC_PER_SEC,
+                                        .config.poll_us = 20 * USEC_PER_MSEC});
+    bench_until(b, "SELECT count(*) FROM scriptorium_call");
+    b->flaky->fail = 1u << VERB_CHECK; /* the change hint asks for one */
+    bench_sql(b, "UPDATE script_generation_jobs SET status = 'pending'");
+    bench_until_told(b->w, ENGINE_JOB_CLAIMED, 2);
+    assert_int_equal(b->w->told[ENGINE_JOB_LOST], 1);
+    assert_int_equal(engine_running(b->w->engine), 1);
+    b->flaky->fail = 0;
+    bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
+    bench_check_ledger(b);
+}
+
 static void a_row_that_a_client_completes_stays_as_the_client_wrote_it(void **state)
 {
     struct bench *b = *state;
@@ -372,6 +393,7 @@ int main(void)
         TEST(a_cancelled_job_is_dropped_within_a_second),
         TEST(a_deleted_job_leaves_only_its_bill),
         TEST(a_job_that_is_run_again_while_it_streams_is_completed_once),
+        TEST(a_job_that_is_claimed_again_has_one_attempt_here),
         TEST(a_row_that_a_client_completes_stays_as_the_client_wrote_it),
         TEST(a_stopped_job_goes_on_where_it_was),
         TEST(the_grace_period_lets_a_stream_finish_its_step),

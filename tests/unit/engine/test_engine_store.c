@@ -179,7 +179,7 @@ static void stops_while_held(struct bench *b, enum store_verb verb)
     bench_insert(b, NULL);
     bench_insert(b, NULL);
     b->flaky->hold = BIT(verb);
-    bench_start(b, 0, &(struct bench_options){0});
+    bench_start(b, 0, &slow);
     int64_t end = clock_mono() + 20 * USEC_PER_SEC;
     while (b->flaky->held == 0 && clock_mono() < end)
         bench_pass(b, 5 * USEC_PER_MSEC);
@@ -238,7 +238,7 @@ static void trouble_stops(struct bench *b, enum store_verb verb)
     bench_insert(b, NULL);
     bench_insert(b, NULL);
     b->flaky->fail = BIT(verb);
-    bench_start(b, 0, &(struct bench_options){0})->stop_at = ENGINE_TROUBLE;
+    bench_start(b, 0, &slow)->stop_at = ENGINE_TROUBLE;
     bench_until_told(b->w, ENGINE_TROUBLE, 1);
     b->flaky->fail = 0;
     bench_until_told(b->w, ENGINE_STOPPED, 1);
@@ -283,11 +283,13 @@ static void trouble_with_a_finish_stops(void **state)
 static void a_store_that_takes_nothing_any_more_does_not_hold_up_the_end(void **state)
 {
     struct bench *b = *state;
-    bench_insert(b, LONG_REQUEST);
-    bench_insert(b, NULL);
-    bench_faults(b, "[{\"nth\":2,\"fault\":\"529\",\"times\":9}]");
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":3600}");
     bench_start(b, 0, &(struct bench_options){.speed = 15, .config.sole = true});
     bench_until(b, STREAMING);
+    bench_faults(b, "[{\"nth\":1,\"fault\":\"529\",\"times\":3}]");
+    bench_insert(b, NULL); /* waits to try again when the stop comes */
+    while (bench_requests(b) < 3)
+        bench_pass(b, 5 * USEC_PER_MSEC);
     b->flaky->fail = BIT(VERB_PROGRESS) | BIT(VERB_FINISH) | BIT(VERB_CALL_CLOSE) |
                      BIT(VERB_STEP_SAVE) | BIT(VERB_WORKER_CLOSE) | BIT(VERB_CALL_OPEN);
     bench_stop(b->w);
@@ -299,6 +301,21 @@ static void a_store_that_takes_nothing_any_more_does_not_hold_up_the_end(void **
     bench_stop(b->w);
     assert_int_equal(bench_number(b, COMPLETED), 2);
     bench_check_ledger(b);
+}
+
+/* It answers when the engine is gone: the memory waits for it. */
+static void a_store_that_answers_after_the_end_finds_nobody_harmed(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, NULL);
+    bench_insert(b, LONG_REQUEST);
+    b->flaky->hold = BIT(VERB_FINISH) | BIT(VERB_CHECK);
+    bench_start(b, 0, &slow);
+    while (b->flaky->asked[VERB_FINISH] == 0)
+        bench_pass(b, 20 * USEC_PER_MSEC);
+    bench_stop(b->w);
+    flaky_let_go(b->flaky);
+    bench_until(b, COMPLETED); /* it was taken after all */
 }
 
 /* ---- a real disk that is full ---- */
@@ -410,6 +427,7 @@ int main(void)
         TEST(trouble_with_a_step_stops),
         TEST(trouble_with_a_finish_stops),
         TEST(a_store_that_takes_nothing_any_more_does_not_hold_up_the_end),
+        TEST(a_store_that_answers_after_the_end_finds_nobody_harmed),
         TEST(a_full_disk_in_the_middle_costs_nothing_twice),
         TEST(a_refused_completion_fails_the_job_with_the_databases_words),
         TEST(refused_progress_does_not_end_the_job),
