@@ -17,6 +17,8 @@ struct batch {
 
 static void tell(struct batch *b, enum engine_batch_stage stage, const struct store_result *r)
 {
+    if (b->engine->orphan)
+        return; /* whom it was to be told has gone before the engine */
     struct engine_batch_result result = {
         .stage = stage, .err = OK, .message = "", .n = b->n, .jobs = b->jobs};
     if (r != NULL) {
@@ -116,9 +118,7 @@ static void on_claimed(void *ctx, const struct store_result *r)
     struct engine *e = b->engine;
     if (r->err == ERR_LOST)
         lease_renew_soon(e); /* finds out, and starts over */
-    if (e->orphan) {
-        batch_free(b); /* whom it was to be told has gone before the engine */
-    } else if (r->err == OK && !e->gave_up) {
+    if (r->err == OK && !e->gave_up) {
         start(b, r);
     } else {
         tell(b, BATCH_CLAIMED, r);

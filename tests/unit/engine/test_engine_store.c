@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "engine/batch.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 #define BIT(verb)  (1u << (verb))
@@ -318,6 +319,34 @@ static void a_store_that_answers_after_the_end_finds_nobody_harmed(void **state)
     bench_until(b, COMPLETED); /* it was taken after all */
 }
 
+static void count_settled(void *ctx, const struct engine_batch_result *r)
+{
+    int *stages = ctx;
+    stages[r->stage]++;
+}
+
+static void a_batch_is_told_nothing_after_the_end(void **state)
+{
+    struct bench *b = *state;
+    int stages[BATCH_STAGE_MAX] = {0};
+    /* Slots that are all taken leave the second job to the batch. */
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":14400}");
+    bench_start(b, 0, &(struct bench_options){.speed = 15, .config.slots = 1});
+    bench_until(b, STREAMING);
+    bench_insert(b, NULL);
+    b->flaky->hold = BIT(VERB_FINISH);
+    engine_run_batch(b->w->engine, &(struct engine_batch){
+                                       .label = "w", .cap = 3, .fn = count_settled, .ctx = stages});
+    while (b->flaky->asked[VERB_FINISH] == 0)
+        bench_pass(b, 20 * USEC_PER_MSEC);
+    assert_int_equal(stages[BATCH_STARTED], 1);
+    bench_stop(b->w);
+    b->flaky->error = ERR_IO;
+    flaky_fail_held(b->flaky);
+    bench_pass(b, 100 * USEC_PER_MSEC);
+    assert_int_equal(stages[BATCH_SETTLED], 0);
+}
+
 /* ---- a real disk that is full ---- */
 
 static void set_file_limit(rlim_t bytes)
@@ -428,6 +457,7 @@ int main(void)
         TEST(trouble_with_a_finish_stops),
         TEST(a_store_that_takes_nothing_any_more_does_not_hold_up_the_end),
         TEST(a_store_that_answers_after_the_end_finds_nobody_harmed),
+        TEST(a_batch_is_told_nothing_after_the_end),
         TEST(a_full_disk_in_the_middle_costs_nothing_twice),
         TEST(a_refused_completion_fails_the_job_with_the_databases_words),
         TEST(refused_progress_does_not_end_the_job),
