@@ -1,0 +1,80 @@
+// The function endpoint on PostgreSQL: the limit of a worker id holds over all nodes, and the server away
+// is a clear answer.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { folder, json, run, until } from './harness.mjs';
+import { daemon } from './serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+const PATH = '/functions/v1/process-script-jobs';
+let server;
+
+before(async () => { server = await postgres.start({ database: false }); });
+after(() => server?.remove());
+
+async function fresh(dir) {
+  const url = server.url({ database: await server.database() });
+  const done = run(dir, ['migrate', '--database', url]);
+  assert.equal(done.code, 0, done.err);
+  return url;
+}
+
+async function insert(url, n) {
+  const client = new postgres.pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query(`INSERT INTO script_generation_jobs (user_id, generation_params)
+    SELECT gen_random_uuid(), '{"topic": "Salt", "targetDuration": 60}' FROM generate_series(1, ${n}) RETURNING id`);
+  await client.end();
+  return rows.map((r) => r.id);
+}
+
+const node = (t, dir, url, speed) => daemon(t, dir, { args: ['--mode', 'triggered', '--database', url], speed });
+const call = (d, headers = {}) => d.post(PATH, { headers, body: '{}' });
+const later = { prefer: 'respond-async' };
+
+test('two nodes: one worker id has one limit, and no job goes to two calls', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const [a, b] = [await node(t, dir, url, '1'), await node(t, dir, url, '1')];
+  const ids = await insert(url, 60);
+  const same = await Promise.all(Array.from({ length: 40 }, (_, i) => call(i % 2 ? a : b, later).then((x) => x.json())));
+  assert.equal(same.reduce((n, x) => n + x.processed, 0), 3);
+  const others = await Promise.all(Array.from({ length: 19 }, (_, i) =>
+    call(i % 2 ? a : b, { ...later, 'x-worker-id': `w${i}` }).then((x) => x.json())));
+  const taken = [...same, ...others].flatMap((x) => x.jobs ?? []);
+  assert.deepEqual([...taken].sort(), [...ids].sort());
+  assert.deepEqual(await (await call(a)).json(), { message: 'No pending jobs', processed: 0 });
+});
+
+test('a batch, its history and its log', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const d = await node(t, dir, url, '100000');
+  await insert(url, 4);
+  const body = await (await call(d, { 'x-worker-id': 'w1' })).json();
+  assert.deepEqual([body.message, body.processed, body.succeeded, body.failed], ['Batch processing complete', 3, 3, 0]);
+  const listed = () => json(dir, ['invocations', '--database', url]).invocations;
+  await until(() => listed()[0]?.settled);
+  assert.deepEqual([listed()[0].worker_id, listed()[0].succeeded], ['w1', 3]);
+  const id = body.results[0].jobId;
+  const events = () => run(dir, ['logs', '--job', id, '--json', '--database', url]).out.trim().split('\n')
+    .filter(Boolean).map((l) => JSON.parse(l).event);
+  await until(() => events().at(-1) === 'completed');
+  assert.equal(events()[0], 'claimed');
+});
+
+test('the server away: 500 with the reason; back: it goes on', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const d = await node(t, dir, url, '100000');
+  await insert(url, 1);
+  await server.stop();
+  const answer = await call(d);
+  assert.equal(answer.status, 500);
+  assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  const body = await answer.json();
+  assert.equal(body.error, 'Database error');
+  assert.ok(body.details.length > 0);
+  await server.up();
+  await until(async () => (await call(d).then((x) => x.json())).succeeded === 1);
+});
