@@ -495,6 +495,44 @@ static void a_row_that_may_not_be_given_back_disturbs_no_other(void **state)
 
 /* ---- backup ---- */
 
+static void remove_copy(char *copy)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char *name = mem_printf("%s%s", copy, suffixes[i]);
+        (void)unlink(name);
+        free(name);
+    }
+    free(copy);
+}
+
+/* More than a backup takes at once, and a commit by another program between any two pieces. */
+static void a_backup_ends_while_others_write_on(void **state)
+{
+    struct fixture *f = fixture(state);
+    insert_large(f, 12);
+    char *copy = mem_printf("%s.copy", sqlite_plug_path(f->db));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sqlite3 *db = NULL;
+        int rc = sqlite3_open(sqlite_plug_path(f->db), &db);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_exec(db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=OFF", NULL, NULL,
+                              NULL);
+        sqlite3_busy_timeout(db, 5000);
+        while (rc == SQLITE_OK)
+            rc = sqlite3_exec(db, "UPDATE scriptorium_seq SET fence = fence + 1", NULL, NULL, NULL);
+        _exit(1);
+    }
+    const struct store_result *r = CALL(f, store_backup, copy);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(number_in_file(copy, "SELECT count(*) FROM script_generation_jobs"), 12);
+    remove_copy(copy);
+}
+
 static void a_backup_made_while_writing_is_consistent(void **state)
 {
     struct fixture *f = fixture(state);
@@ -516,13 +554,7 @@ static void a_backup_made_while_writing_is_consistent(void **state)
     assert_int_equal(number_in_file(copy, "SELECT count(*) FROM scriptorium_queue"), copied);
     assert_int_equal(CALL(f, store_backup, copy)->err, ERR_EXISTS);
     assert_int_equal(CALL(f, store_backup, "/no/such/place/copy.db")->err, ERR_NOT_FOUND);
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < 3; i++) {
-        char *name = mem_printf("%s%s", copy, suffixes[i]);
-        (void)unlink(name);
-        free(name);
-    }
-    free(copy);
+    remove_copy(copy);
 }
 
 /* ---- kill -9 ---- */
@@ -610,6 +642,7 @@ int main(void)
         CASE(a_running_job_with_a_bad_id_is_given_back_and_rescued),
         CASE(a_row_that_may_not_run_is_put_off_and_disturbs_no_other),
         CASE(a_row_that_may_not_be_given_back_disturbs_no_other),
+        CASE(a_backup_ends_while_others_write_on),
         CASE(a_backup_made_while_writing_is_consistent),
         AT_PLACE(a_killed_writer_leaves_a_consistent_file),
     };

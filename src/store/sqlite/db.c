@@ -343,23 +343,44 @@ enum err db_checkpoint(struct db *db)
     return OK;
 }
 
+/* The source is a connection of its own that stays at one moment: one that others write through, or
+ * that sees what they write, would start the copy over at each of their commits. */
 struct db_copy {
-    sqlite3 *target;
+    sqlite3 *source, *target;
     sqlite3_backup *backup;
-    char *path;
+    char *from, *to;
 };
+
+static int open_snapshot(const char *path, sqlite3 **ret_handle)
+{
+    int rc = sqlite3_open_v2(path, ret_handle, SQLITE_OPEN_READONLY, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(*ret_handle, BUSY_TIMEOUT_MS);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(*ret_handle, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL,
+                          NULL);
+    return rc;
+}
 
 enum err db_copy_start(struct db *db, const char *path, struct db_copy **ret_copy,
                        struct errmsg *msg)
 {
     struct db_copy *copy = mem_alloc(sizeof *copy);
-    copy->path = mem_strdup(path);
-    int rc = sqlite3_open_v2(path, &copy->target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-    if (rc == SQLITE_OK)
-        copy->backup = sqlite3_backup_init(copy->target, "main", db->handle, "main");
-    if (copy->backup == NULL) {
-        enum err e = err_of_code(copy->target, path,
-                                 rc != SQLITE_OK ? rc : sqlite3_errcode(copy->target), msg);
+    copy->from = mem_strdup(db->path);
+    copy->to = mem_strdup(path);
+    enum err e = OK;
+    int rc = open_snapshot(copy->from, &copy->source);
+    if (rc != SQLITE_OK)
+        e = err_of_code(copy->source, copy->from, rc, msg);
+    if (e == OK) {
+        rc = sqlite3_open_v2(path, &copy->target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+        if (rc == SQLITE_OK)
+            copy->backup = sqlite3_backup_init(copy->target, "main", copy->source, "main");
+        if (copy->backup == NULL)
+            e = err_of_code(copy->target, path,
+                            rc != SQLITE_OK ? rc : sqlite3_errcode(copy->target), msg);
+    }
+    if (e != OK) {
         db_copy_free(copy);
         return e;
     }
@@ -375,7 +396,7 @@ enum err db_copy_step(struct db_copy *copy, int pages, bool *ret_done, struct er
         return OK;
     }
     if (rc != SQLITE_DONE)
-        return err_of_code(copy->target, copy->path, rc, msg);
+        return err_of_code(copy->target, copy->to, rc, msg);
     *ret_done = true;
     return OK;
 }
@@ -387,6 +408,8 @@ void db_copy_free(struct db_copy *copy)
     if (copy->backup != NULL)
         sqlite3_backup_finish(copy->backup);
     sqlite3_close(copy->target);
-    free(copy->path);
+    sqlite3_close(copy->source);
+    free(copy->from);
+    free(copy->to);
     free(copy);
 }

@@ -61,7 +61,8 @@ size_t db_wal_pages(const struct db *db); /* in the log after the last commit of
 /* Moves what it can of the log into the file, without waiting for anybody. */
 enum err db_checkpoint(struct db *db) MUST_CHECK;
 
-/* An online copy, made in pieces so that others get their turn. */
+/* A copy of what is there now, made in pieces so that others get their turn; what they write
+ * meanwhile is not in it. */
 struct db_copy;
 enum err db_copy_start(struct db *db, const char *path, struct db_copy **ret_copy,
                        struct errmsg *msg) MUST_CHECK;
