@@ -493,6 +493,41 @@ static void a_row_that_may_not_be_given_back_disturbs_no_other(void **state)
     assert_int_equal(number(f, "SELECT count(*) FROM scriptorium_queue WHERE state = 1"), 1);
 }
 
+static void a_replaced_row_is_a_new_job(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_held held = {c.id, c.fence};
+    struct store_step step = {.key = "outline", .input_hash = "h", .output = "{}"};
+    assert_int_equal(CALL(f, store_step_save, &held, 1, &step, NULL)->lost[0], STORE_HELD);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+    assert_true(raw(f,
+                    "INSERT OR REPLACE INTO script_generation_jobs (id, user_id)"
+                    " VALUES ('%s', '01900000-0000-7000-8000-000000000001')",
+                    &id));
+    c = claim_one(f);
+    assert_int_equal(CALL(f, store_steps, &id, c.run)->n, 0); /* written anew */
+}
+
+static void the_users_indexes_may_go(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    assert_true(raw(f,
+                    "DROP INDEX script_generation_jobs_status;"
+                    " DROP INDEX script_generation_jobs_user;"
+                    " DROP INDEX script_generation_jobs_created",
+                    NULL));
+    assert_int_equal(CALL0(f, store_stats)->stats->count[JOB_PENDING], 1);
+    for (int i = 0; i < 4; i++) {
+        struct store_filter filter = {.status = i & 1 ? JOB_PENDING : JOB_STATUS_MAX, .limit = 5};
+        if (i & 2)
+            filter.user_id = user_id(1);
+        assert_int_equal(CALL(f, store_list, &filter)->n, 1);
+    }
+}
+
 /* ---- backup ---- */
 
 static void remove_copy(char *copy)
@@ -642,6 +677,8 @@ int main(void)
         CASE(a_running_job_with_a_bad_id_is_given_back_and_rescued),
         CASE(a_row_that_may_not_run_is_put_off_and_disturbs_no_other),
         CASE(a_row_that_may_not_be_given_back_disturbs_no_other),
+        CASE(a_replaced_row_is_a_new_job),
+        CASE(the_users_indexes_may_go),
         CASE(a_backup_ends_while_others_write_on),
         CASE(a_backup_made_while_writing_is_consistent),
         AT_PLACE(a_killed_writer_leaves_a_consistent_file),

@@ -262,7 +262,43 @@ static void the_priority_of_a_waiting_job_may_change(void **state)
     assert_true(uuid_equal(&c.id, &first));
 }
 
+static void a_waiting_job_moves_to_its_new_owner(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1), other = user_id(2);
+    char text[UUID_TEXT_SIZE], sql[160];
+    (void)snprintf(sql, sizeof sql,
+                   "UPDATE script_generation_jobs SET user_id = '%s' WHERE id = '%%s'",
+                   uuid_text(&other, text));
+    assert_true(raw(f, sql, &id));
+    add_job(f, 2);
+    const struct store_result *r = claim(f, 5, 1); /* one of a user: both are the second's now */
+    assert_int_equal(r->n, 1);
+    assert_true(uuid_equal(&r->claimed[0].id, &id));
+}
+
+static void a_row_with_a_new_id_is_a_new_job(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid waiting = add_job(f, 1), fresh = user_id(501), running = user_id(502);
+    char text[UUID_TEXT_SIZE], sql[160];
+    static const char change[] = "UPDATE script_generation_jobs SET id = '%s' WHERE id = '%%s'";
+    (void)snprintf(sql, sizeof sql, change, uuid_text(&fresh, text));
+    assert_true(raw(f, sql, &waiting));
+    assert_null(get_job(f, &waiting));
+    struct store_claimed c = claim_one(f);
+    assert_true(uuid_equal(&c.id, &fresh));
+    (void)snprintf(sql, sizeof sql, change, uuid_text(&running, text));
+    assert_true(raw(f, sql, &fresh));
+    assert_int_equal(check_one(f, &c), STORE_DELETED);
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->running + s->due + s->delayed, 0);
+    assert_int_equal(s->foreign, 1);
+}
+
 const struct CMUnitTest trigger_tests[] = {
+    CASE(a_waiting_job_moves_to_its_new_owner),
+    CASE(a_row_with_a_new_id_is_a_new_job),
     CASE(a_client_may_cancel_in_any_state),
     CASE(a_client_may_run_a_job_again_in_any_state),
     CASE(a_client_may_delete_in_any_state),

@@ -207,18 +207,17 @@ enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
     return e;
 }
 
-/* Newest first is the order of the rows in the table, and of equal keys in every index. All four
- * take the same parameters, used or not. */
-#define LIST(how, where)                                                                           \
-    "SELECT " SMALL_COLUMNS " FROM script_generation_jobs j " how JOINS                            \
+/* Newest first is the order of the rows in the table, and of equal keys in every index. The indexes
+ * are the users': none is named, for they may drop them. All four take the same parameters, used or
+ * not. */
+#define LIST(where)                                                                                \
+    "SELECT " SMALL_COLUMNS " FROM script_generation_jobs j" JOINS                                 \
     " WHERE j.rowid < ?1 AND ?2 IS ?2 AND ?3 IS ?3" where " ORDER BY j.rowid DESC LIMIT ?4"
 
 static const char *const sql_list[2][2] = {
     /* [by status][by user] */
-    {LIST("NOT INDEXED", ""),
-     LIST("INDEXED BY script_generation_jobs_user", " AND j.user_id = ?3")},
-    {LIST("INDEXED BY script_generation_jobs_status", " AND j.status = ?2"),
-     LIST("INDEXED BY script_generation_jobs_user", " AND j.status = ?2 AND j.user_id = ?3")},
+    {LIST(""), LIST(" AND j.user_id = ?3")},
+    {LIST(" AND j.status = ?2"), LIST(" AND +j.status = ?2 AND j.user_id = ?3")},
 };
 static const char sql_cursor[] = "SELECT rowid FROM script_generation_jobs WHERE id = ?";
 

@@ -6,11 +6,10 @@
 /* ---- counts ---- */
 
 static const char sql_count[] = "SELECT status, count(*) FROM script_generation_jobs"
-                                " INDEXED BY script_generation_jobs_status GROUP BY status";
+                                " GROUP BY status";
 static const char sql_recent[] =
     "SELECT status, count(*), coalesce(avg(processing_time_seconds), -1)"
-    " FROM script_generation_jobs INDEXED BY script_generation_jobs_created"
-    " WHERE created_at >= ? GROUP BY status";
+    " FROM script_generation_jobs WHERE created_at >= ? GROUP BY status";
 static const char sql_due[] = "SELECT count(*), coalesce(min(run_at), 0) FROM scriptorium_queue"
                               " INDEXED BY scriptorium_queue_due WHERE state = 0";
 static const char sql_later[] =

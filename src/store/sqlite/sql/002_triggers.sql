@@ -6,6 +6,7 @@
 CREATE TRIGGER scriptorium_insert_pending AFTER INSERT ON script_generation_jobs
 WHEN NEW.status = 'pending'
 BEGIN
+    DELETE FROM scriptorium_foreign WHERE job_id = NEW.id;
     INSERT OR REPLACE INTO scriptorium_queue (job_id, user_id, priority, tag, run_at)
     VALUES (
         NEW.id, NEW.user_id, coalesce(NEW.priority, 5),
@@ -22,6 +23,7 @@ CREATE TRIGGER scriptorium_insert_other AFTER INSERT ON script_generation_jobs
 WHEN NEW.status <> 'pending'
 BEGIN
     DELETE FROM scriptorium_queue WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_foreign WHERE job_id = NEW.id AND NEW.status <> 'processing';
     INSERT INTO scriptorium_foreign (job_id, since)
     SELECT NEW.id, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000
     WHERE NEW.status = 'processing'
@@ -76,11 +78,49 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM scriptorium_queue WHERE job_id = NEW.id);
 END;
 
-CREATE TRIGGER scriptorium_set_priority AFTER UPDATE OF priority ON script_generation_jobs
-WHEN NEW.priority IS NOT OLD.priority
+-- INSERT OR REPLACE takes the old row away without telling the triggers: what is left of it shows
+-- that there was one. The new row is another job, as after a deletion.
+CREATE TRIGGER scriptorium_insert_again AFTER INSERT ON script_generation_jobs
+WHEN EXISTS (SELECT 1 FROM scriptorium_step WHERE job_id = NEW.id)
+  OR EXISTS (SELECT 1 FROM scriptorium_text WHERE job_id = NEW.id)
+  OR EXISTS (SELECT 1 FROM scriptorium_run WHERE job_id = NEW.id)
+BEGIN
+    DELETE FROM scriptorium_run WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_text WHERE job_id = NEW.id;
+    DELETE FROM scriptorium_step WHERE job_id = NEW.id;
+END;
+
+-- With another id a row is another job, too.
+CREATE TRIGGER scriptorium_set_id AFTER UPDATE OF id ON script_generation_jobs
+WHEN NEW.id <> OLD.id
+BEGIN
+    DELETE FROM scriptorium_queue WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_foreign WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_run WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_text WHERE job_id = OLD.id;
+    DELETE FROM scriptorium_step WHERE job_id = OLD.id;
+    INSERT OR REPLACE INTO scriptorium_foreign (job_id, since)
+    SELECT NEW.id, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000
+    WHERE NEW.status = 'processing';
+    INSERT OR REPLACE INTO scriptorium_queue (job_id, user_id, priority, tag, run_at)
+    SELECT
+        NEW.id, NEW.user_id, coalesce(NEW.priority, 5),
+        max((SELECT virtual_time FROM scriptorium_fair WHERE priority = coalesce(NEW.priority, 5)),
+            coalesce((SELECT tag + 1000000
+                      FROM scriptorium_queue INDEXED BY scriptorium_queue_user
+                      WHERE user_id = NEW.user_id AND priority = coalesce(NEW.priority, 5)
+                        AND state <> 1
+                      ORDER BY tag DESC LIMIT 1), 0)),
+        CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000
+    WHERE NEW.status = 'pending';
+END;
+
+-- A waiting job got another priority, or another owner: a new place, the same due time.
+CREATE TRIGGER scriptorium_set_place AFTER UPDATE OF priority, user_id ON script_generation_jobs
+WHEN NEW.priority IS NOT OLD.priority OR NEW.user_id <> OLD.user_id
 BEGIN
     UPDATE scriptorium_queue
-    SET priority = coalesce(NEW.priority, 5),
+    SET priority = coalesce(NEW.priority, 5), user_id = NEW.user_id,
         tag = max(
             (SELECT virtual_time FROM scriptorium_fair WHERE priority = coalesce(NEW.priority, 5)),
             coalesce((SELECT q.tag + 1000000
