@@ -105,6 +105,10 @@ enum err sqlite_end_call(struct sqlite_store *s, const struct store_call_end *en
 /* Closes the open calls of workers whose lease is gone, as cut. */
 enum err sqlite_end_lost_calls(struct sqlite_store *s, int64_t now_us) MUST_CHECK;
 
+/* Around every write: the engine does not move the log meanwhile. */
+void sqlite_write_begin(struct sqlite_store *s);
+void sqlite_write_end(struct sqlite_store *s);
+
 /* Schema: reads the file's version; ERR_NEWER. Then brings it up to date. */
 enum err sqlite_schema_read(struct sqlite_store *s, struct errmsg *msg) MUST_CHECK;
 bool sqlite_schema_is_current(const struct sqlite_store *s);

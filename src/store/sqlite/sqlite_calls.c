@@ -2,10 +2,6 @@
  * was spent is recorded whoever spent it. */
 #include "store/sqlite/sqlite.h"
 
-/* A stream is read every 100 ms and saved 100 ms later: what a crash loses of it is between 100 and
- * 200 ms of text, half of this on average. */
-#define SAVE_INTERVAL_US ((int64_t)300000)
-
 static const char sql_call_open[] =
     "INSERT INTO scriptorium_call (id, job_id, user_id, worker, run, attempt, step, provider,"
     " model, estimated_input, price_input, price_output, opened_at)"

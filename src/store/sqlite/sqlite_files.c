@@ -110,21 +110,15 @@ enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *
     return OK;
 }
 
-enum err sqlite_files_open_writers(const char *path, bool share, int *ret_fd, struct errmsg *msg)
+enum err sqlite_files_open_writers(const char *path, int *ret_fd, struct errmsg *msg)
 {
-    int fd = -1;
-    enum err e = open_beside(path, ".writers", &fd, msg);
-    if (e != OK)
-        return e;
-    while (share && flock(fd, LOCK_SH) != 0) {
-        if (errno == EINTR)
-            continue;
-        e = fail(path, errno, msg);
-        close(fd);
-        return e;
-    }
-    *ret_fd = fd;
-    return OK;
+    return open_beside(path, ".writers", ret_fd, msg);
+}
+
+void sqlite_files_share_writers(int fd)
+{
+    while (flock(fd, LOCK_SH) != 0 && errno == EINTR)
+        ;
 }
 
 bool sqlite_files_lock_writers(int fd)

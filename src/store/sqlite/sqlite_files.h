@@ -14,11 +14,11 @@ enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists,
 /* <path>.lock, for the one engine; it holds its process id. ERR_BUSY names the holder. */
 enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *msg) MUST_CHECK;
 
-/* <path>.writers: shared by all who write and are not the engine (`share` waits for it), exclusive
- * to the engine while it moves the log. */
-enum err sqlite_files_open_writers(const char *path, bool share, int *ret_fd,
-                                   struct errmsg *msg) MUST_CHECK;
-bool sqlite_files_lock_writers(int fd); /* without waiting */
+/* <path>.writers: shared by all who are not the engine, while they write; exclusive to the engine
+ * while it moves the log. Who only reads takes nothing. */
+enum err sqlite_files_open_writers(const char *path, int *ret_fd, struct errmsg *msg) MUST_CHECK;
+void sqlite_files_share_writers(int fd); /* waits */
+bool sqlite_files_lock_writers(int fd);  /* without waiting */
 void sqlite_files_unlock_writers(int fd);
 
 #endif

@@ -49,7 +49,7 @@ static enum err open_files(struct sqlite_store *s, const struct store_sqlite_con
     if (e == OK && config->engine)
         e = sqlite_files_lock_engine(s->path, &s->lock_fd, msg);
     if (e == OK)
-        e = sqlite_files_open_writers(s->path, !config->engine, &s->writers_fd, msg);
+        e = sqlite_files_open_writers(s->path, &s->writers_fd, msg);
     if (e != OK)
         return e;
     return db_open(s->path, may_create, &s->db, msg);
@@ -58,10 +58,13 @@ static enum err open_files(struct sqlite_store *s, const struct store_sqlite_con
 static enum err open_schema(struct sqlite_store *s, bool may_migrate, struct errmsg *msg)
 {
     enum err e = sqlite_schema_read(s, msg);
-    if (e == OK)
-        e = db_prepare(s->db, msg);
+    if (e != OK)
+        return e;
+    sqlite_write_begin(s);
+    e = db_prepare(s->db, msg);
     if (e == OK && may_migrate && !sqlite_schema_is_current(s))
         e = sqlite_schema_migrate(s, msg);
+    sqlite_write_end(s);
     return e;
 }
 

@@ -118,6 +118,18 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
 
 /* ---- one transaction ---- */
 
+void sqlite_write_begin(struct sqlite_store *s)
+{
+    if (!s->engine)
+        sqlite_files_share_writers(s->writers_fd);
+}
+
+void sqlite_write_end(struct sqlite_store *s)
+{
+    if (!s->engine)
+        sqlite_files_unlock_writers(s->writers_fd);
+}
+
 static void fail_all(struct store_op *ops, enum err e, const char *message)
 {
     for (struct store_op *op = ops; op != NULL; op = op->next)
@@ -165,8 +177,12 @@ static void run_group(struct sqlite_store *s, struct store_op *ops)
     bool reads = true;
     for (struct store_op *op = ops; op != NULL; op = op->next)
         reads = reads && verbs[op->verb].reads;
+    if (!reads)
+        sqlite_write_begin(s);
     while (!try_group(s, ops, reads))
         ;
+    if (!reads)
+        sqlite_write_end(s);
 }
 
 static void run_migrate(struct sqlite_store *s, struct store_op *op)
@@ -177,7 +193,9 @@ static void run_migrate(struct sqlite_store *s, struct store_op *op)
         op->result.text = sqlite_schema_plan(s, &op->arena);
         return;
     }
+    sqlite_write_begin(s);
     op->result.err = sqlite_schema_migrate(s, &msg);
+    sqlite_write_end(s);
     if (op->result.err != OK)
         op->result.message = arena_strdup(&op->arena, msg.text);
 }
@@ -206,7 +224,8 @@ static struct store_op *cut_group(struct store_op **list)
 /* ---- the log and other writers ---- */
 
 /* SQLite before 3.51.3 can lose the log when two connections reset it at the same moment, so the
- * engine moves it into the file only while nobody else has the file open for writing. */
+ * engine moves it into the file only while nobody else writes. Those who only read never reset it.
+ */
 static void checkpoint(struct sqlite_store *s)
 {
     if (!s->engine || db_wal_pages(s->db) < s->checkpoint_at ||
