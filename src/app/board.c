@@ -32,16 +32,20 @@ struct board *board_new(void)
     return mem_alloc(sizeof(struct board));
 }
 
+static void entry_free(struct entry *e)
+{
+    free(e->job.message);
+    free(e->job.file);
+    free(e);
+}
+
 void board_free(struct board *b)
 {
     if (b == NULL)
         return;
     HASH_CLEAR(hh, b->by_id);
-    for (size_t i = 0; i < b->n; i++) {
-        free(b->order[i]->job.message);
-        free(b->order[i]->job.file);
-        free(b->order[i]);
-    }
+    for (size_t i = 0; i < b->n; i++)
+        entry_free(b->order[i]);
     free(b->order);
     free(b);
 }
@@ -61,6 +65,21 @@ struct board_job *board_job(struct board *b, const struct uuid *id)
     }
     b->order[b->n++] = e;
     return &e->job;
+}
+
+void board_remove(struct board *b, const struct uuid *id)
+{
+    struct entry *e = NULL;
+    HASH_FIND(hh, b->by_id, id->bytes, sizeof id->bytes, e);
+    if (e == NULL)
+        return;
+    HASH_DEL(b->by_id, e);
+    size_t at = 0;
+    while (b->order[at] != e)
+        at++;
+    memmove(&b->order[at], &b->order[at + 1], (b->n - at - 1) * sizeof(struct entry *));
+    b->n--;
+    entry_free(e);
 }
 
 size_t board_count(const struct board *b)

@@ -44,6 +44,7 @@ void board_free(struct board *b); /* takes NULL */
 
 /* Finds the job, or adds it as waiting. Borrowed; it stays where it is. */
 struct board_job *board_job(struct board *b, const struct uuid *id);
+void board_remove(struct board *b, const struct uuid *id); /* its entry is freed */
 size_t board_count(const struct board *b);
 struct board_job *board_at(const struct board *b, size_t i);
 size_t board_count_state(const struct board *b, enum board_state s);

@@ -170,7 +170,7 @@ static void on_event(void *ctx, const struct engine_event *ev)
 static void on_signal(void *ctx, int signo)
 {
     struct session *s = ctx;
-    if (s->signalled)
+    if (s->signalled || s->live == NULL) /* or all is done and is only summed up */
         _exit(128 + signo);
     s->signalled = true;
     live_note(s->live, "stopping: saving what is written; once more exits at once");

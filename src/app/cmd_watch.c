@@ -35,11 +35,14 @@ static void take_row(void *ctx, const struct store_result *r)
     }
 }
 
-static int ask(struct watch *w, const struct uuid *id)
+/* A job that was there and is not any more was deleted: it goes off the board. */
+static int ask(struct watch *w, const struct board_job *job, bool *ret_gone)
 {
     struct answer a = answer_new(&w->context, take_row, w);
-    store_get(w->context.store, id, answer_take, &a);
-    return answer_wait(&w->context, &a);
+    bool seen = !uuid_is_nil(&job->user_id);
+    store_get(w->context.store, &job->id, answer_take, &a);
+    *ret_gone = answer_await(&a) == ERR_NOT_FOUND && seen;
+    return *ret_gone ? EXIT_DONE : answer_wait(&w->context, &a);
 }
 
 /* All that wait or run; so many at most that the answer stays small. */
@@ -65,9 +68,15 @@ static int look(struct watch *w, size_t *ret_left)
     if (code == EXIT_DONE && !w->named)
         code = find(w, JOB_PENDING);
     /* The rows themselves: what has ended since is in none of those lists. */
-    for (size_t i = 0; code == EXIT_DONE && i < board_count(w->board); i++) {
-        if (!is_over(board_at(w->board, i)))
-            code = ask(w, &board_at(w->board, i)->id);
+    for (size_t i = 0; code == EXIT_DONE && i < board_count(w->board);) {
+        const struct board_job *job = board_at(w->board, i);
+        bool gone = false;
+        if (!is_over(job))
+            code = ask(w, job, &gone);
+        if (gone)
+            board_remove(w->board, &job->id);
+        else
+            i++;
     }
     *ret_left =
         board_count_state(w->board, BOARD_WAITING) + board_count_state(w->board, BOARD_RUNNING);
