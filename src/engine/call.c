@@ -56,16 +56,18 @@ static void add_cost(struct run *r, const struct store_call_end *row)
     r->cost_udollar += row->cost_udollar;
 }
 
-/* Nobody can know what a cut call produced: its prompt as told or estimated, and the text we saw.
- */
+/* Nobody can know what a cut call produced: its prompt as told or estimated; the text we saw, and
+ * what was between two reads or on its way. The provider's count stands where there was no text. */
 static struct usage cut_usage(struct run *r, const struct usage *told)
 {
+    const struct engine *e = r->engine;
     struct usage u = *told;
-    int64_t seen = ledger_output_tokens(r->engine, &r->call);
     if (usage_prompt(&u) == 0)
         u.input = r->call.estimated_input;
-    if (u.output < seen)
-        u.output = seen;
+    if (r->call.text.len > 0)
+        u.output =
+            tokens_after_cut(ledger_output_tokens(e, &r->call), ledger_output_rate(e, &r->call),
+                             TOKENS_READ_TICK_US + 2 * TOKENS_WAY_US);
     return u;
 }
 
@@ -133,12 +135,14 @@ static void back_off(struct run *r, int64_t retry_after_us)
     timer_set(e->loop, &r->call.timer, loop_now(e->loop) + delay, on_backoff_over, r);
 }
 
-/* The provider as a whole refuses: the job waits, nothing is burned, the operator is told. */
+/* The provider refuses: nothing is burned, the operator is told. Where it refuses us as a whole no
+ * job is claimed meanwhile, so that this one is due at once and goes on as soon as it can; where
+ * only its model is not there, the job waits and the others go on. */
 static void park(struct run *r, bool whole)
 {
     struct engine *e = r->engine;
     claim_park(e, r->call.error, whole);
-    run_release(r, loop_wall(e->loop) + ENGINE_PARK_US, r->call.error);
+    run_release(r, loop_wall(e->loop) + (whole ? 0 : ENGINE_PARK_US), r->call.error);
 }
 
 static void after_overload(struct run *r, const struct trouble *t)
@@ -198,8 +202,10 @@ static void after_failure(struct run *r, const struct trouble *t)
 static void failed(struct run *r, const struct provider_end *end)
 {
     struct call *c = &r->call;
-    /* An error answer costs nothing; a request that left without any answer may have. */
-    bool maybe_billed = end->billed || (end->sent && end->http_status == 0);
+    /* An error answer costs nothing; a request that left without any answer may have, and so may
+     * one whose answer broke before it said anything. */
+    bool silent = end->http_status == 0 || (end->http_status == 200 && end->class == CALL_RETRY);
+    bool maybe_billed = end->billed || (end->sent && silent);
     struct usage usage = {0};
     enum call_state state = CALL_UNBILLED;
     if (maybe_billed) {

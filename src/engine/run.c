@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "engine/impl.h"
 #include "job/check.h"
@@ -220,6 +221,9 @@ void run_answered(struct run *r, const struct script_answer *answer,
 
 static void complete(struct run *r)
 {
+    const char *notes = script_notes(r->script);
+    if (notes[0] != '\0')
+        log_info(r->name, "%s", notes);
     report_phase(r, PHASE_SAVING, r->chunks, r->chunks);
     finish_run(r, STORE_COMPLETE);
 }
@@ -320,6 +324,10 @@ static bool reuse_partial(struct run *r, const struct store_result *saved)
                                    .model = r->want.model,
                                    .started_us = now,
                                    .ended_us = now};
+    if (!script_keeps(r->script, &answer)) { /* broken too often: its last part is asked anew */
+        call_clear(r);
+        return false;
+    }
     run_answered(r, &answer, NULL);
     return true;
 }

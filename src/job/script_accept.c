@@ -19,7 +19,8 @@ enum verdict {
     VERDICT_CONTINUE,
     VERDICT_SKIP,      /* an optional step brought nothing: go on without it */
     VERDICT_ASK_AGAIN, /* empty, for the first time */
-    VERDICT_EMPTY,     /* and for the second */
+    VERDICT_EMPTY,
+    VERDICT_CUT, /* and for the second */
     VERDICT_REFUSED,
 };
 
@@ -44,6 +45,8 @@ static enum verdict judge(const struct script *s, const struct script_answer *a)
     if (a->stop == STOP_REFUSAL)
         return optional ? VERDICT_SKIP : VERDICT_REFUSED;
     bool more = wants_more(a->stop) && !json && s->part < SCRIPT_CONTINUES_MAX;
+    if (a->stop == STOP_CUT && !more && !json)
+        return VERDICT_CUT;
     if (!is_blank(a->text, a->len) || s->text_of_step.len > 0)
         return more ? VERDICT_CONTINUE : VERDICT_FINISHED;
     if (optional)
@@ -54,7 +57,7 @@ static enum verdict judge(const struct script *s, const struct script_answer *a)
 bool script_keeps(const struct script *s, const struct script_answer *answer)
 {
     enum verdict v = judge(s, answer);
-    return v != VERDICT_ASK_AGAIN && v != VERDICT_EMPTY && v != VERDICT_REFUSED;
+    return v != VERDICT_ASK_AGAIN && v != VERDICT_EMPTY && v != VERDICT_REFUSED && v != VERDICT_CUT;
 }
 
 /* ---- the ends of steps ---- */
@@ -262,6 +265,10 @@ void script_accept(struct script *s, const struct script_answer *answer)
     case VERDICT_EMPTY:
         script_fail(s, false, "the model answered %s twice without any text (stop reason %s)",
                     s->key, stop_reason_name(answer->stop));
+        break;
+    case VERDICT_CUT:
+        script_fail(s, false, "the connection broke %d times while %s was written", s->part + 1,
+                    s->key);
         break;
     case VERDICT_ASK_AGAIN:
         script_note(s, "%s came back empty (%s): asked again", s->key,
