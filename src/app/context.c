@@ -29,7 +29,10 @@ static enum err open_pg(struct context *c, struct errmsg *msg)
                                      .listen_url = set->listen_url,
                                      .pool = (int)set->pool,
                                      .schema = set->schema,
-                                     .engine_role = set->engine_role};
+                                     .engine_role = set->engine_role,
+                                     .input_hook = set->hook_input,
+                                     .completion_hook = set->hook_completed,
+                                     .ended_hook = set->hook_ended};
     c->shared = true;
     return store_pg_open(c->loop, &config, &c->store, msg);
 }
@@ -51,6 +54,12 @@ int context_open(struct context *c, struct invocation *inv, unsigned flags)
     if (!postgres && (path == NULL || path[0] == '\0'))
         return command_fail(inv, EXIT_USAGE,
                             "the database must be given as sqlite:PATH or postgres://...");
+    bool hooks = inv->set.hook_input != NULL || inv->set.hook_completed != NULL ||
+                 inv->set.hook_ended != NULL;
+    if (hooks && !postgres && (flags & CONTEXT_ENGINE) != 0)
+        return command_fail(inv, EXIT_USAGE,
+                            "hooks are functions in PostgreSQL; this database is SQLite: "
+                            "take them out of the configuration, or use webhooks");
     if (loop_new(&c->loop) != OK)
         return command_fail(inv, EXIT_WORK_FAILED, "the event loop cannot be started");
     struct errmsg msg = {""};

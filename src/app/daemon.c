@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
+#include "engine/outbox.h"
 
 #define SLOTS_DEFAULT   256
 #define BEAT_US         USEC_PER_SEC
@@ -31,6 +32,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     const struct daemon_config *config;
     struct engine *engine;
     struct journal *journal;
+    struct outbox *outbox;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -114,6 +116,7 @@ static void probe(void *ctx);
 static void ready(struct server_life *s)
 {
     engine_start(s->engine);
+    s->outbox = outbox_new(s->context.loop, s->context.store);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
 }
@@ -148,7 +151,7 @@ static void on_probe(void *ctx, const struct store_result *r)
 static void probe(void *ctx)
 {
     struct server_life *s = ctx;
-    store_setting_get(s->context.store, "ready", on_probe, s);
+    store_hooks_check(s->context.store, STORE_WATCH_HOOKS, on_probe, s);
 }
 
 /* ---- signs of life ---- */
@@ -324,6 +327,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
         code = s.code;
     }
     api_free(s.api);
+    outbox_free(s.outbox);
     engine_free(s.engine);
     journal_free(s.journal);
     workshop_close(&s.workshop);

@@ -19,7 +19,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"postgres", "anthropic", "auth", NULL};
+const char *const setting_groups[] = {"postgres", "hooks", "anthropic", "auth", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -59,6 +59,27 @@ const struct setting setting_table[SET_MAX] = {
                          .value = "ROLE",
                          .help = "whom migrate lets work the queue; default: who migrates",
                          FIELD(YAML_F_STRING, engine_role)},
+    [SET_HOOK_INPUT] = {.name = "hooks.input",
+                        .from = FROM_ENV | FROM_FILE,
+                        .env = {"SCRIPTORIUM_HOOK_INPUT"},
+                        .value = "FUNCTION",
+                        .help = "schema.name of an SQL function f(job_id uuid) returns jsonb, "
+                                "whose answer adds to the request",
+                        FIELD(YAML_F_STRING, hook_input)},
+    [SET_HOOK_COMPLETED] = {.name = "hooks.on_completed",
+                            .from = FROM_ENV | FROM_FILE,
+                            .env = {"SCRIPTORIUM_HOOK_ON_COMPLETED"},
+                            .value = "FUNCTION",
+                            .help = "f(job_id uuid) returns void, run in the transaction that "
+                                    "completes the job",
+                            FIELD(YAML_F_STRING, hook_completed)},
+    [SET_HOOK_ENDED] = {.name = "hooks.on_ended",
+                        .from = FROM_ENV | FROM_FILE,
+                        .env = {"SCRIPTORIUM_HOOK_ON_ENDED"},
+                        .value = "FUNCTION",
+                        .help = "f(job_id uuid, outcome text) returns void, run once after a run "
+                                "failed, was cancelled or deleted",
+                        FIELD(YAML_F_STRING, hook_ended)},
     [SET_CONFIG] = {.name = "config",
                     .from = FROM_OPTION | FROM_ENV,
                     .env = {"SCRIPTORIUM_CONFIG"},

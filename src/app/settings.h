@@ -17,6 +17,9 @@ enum setting_id {
     SET_POOL,
     SET_SCHEMA,
     SET_ENGINE_ROLE,
+    SET_HOOK_INPUT,
+    SET_HOOK_COMPLETED,
+    SET_HOOK_ENDED,
     SET_CONFIG,
     SET_LOG_LEVEL,
     SET_LOG_FORMAT,
@@ -84,6 +87,7 @@ enum { MODE_CONTINUOUS, MODE_TRIGGERED };
 struct settings {
     char *database, *config;
     char *listen_url, *schema, *engine_role; /* PostgreSQL */
+    char *hook_input, *hook_completed, *hook_ended;
     int64_t pool;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run;

@@ -8,12 +8,11 @@
 #include "base/mem.h"
 #include "engine/impl.h"
 
-#define REFUSALS_MAX 3 /* of a finished script */
-
 static void flush(void *ctx);
 
 struct batch {
     struct engine *engine;
+    bool alone; /* one run, beside the batch of the others */
     size_t n;
     struct run *runs[];
 };
@@ -53,33 +52,44 @@ static void drop(struct batch *batch)
         run_end(batch->runs[i]);
 }
 
+/* A hook of the users' runs with the completion: its locks are held for no other job. */
+static bool stands_alone(const struct run *r)
+{
+    return r->alone || (r->outcome == STORE_COMPLETE &&
+                        (store_hooks(r->engine->store) & STORE_HOOK_COMPLETED) != 0);
+}
+
 /* ---- an end that the database refuses: a user's trigger raises, a check fails ---- */
+
+static void send_alone(struct run *r);
 
 static void finish_again(void *ctx)
 {
     struct run *r = ctx;
+    if (stands_alone(r)) {
+        send_alone(r);
+        return;
+    }
     LL_APPEND2(r->engine->finishing, r, finish_next);
     flush_soon(r->engine);
 }
 
-/* The job is still ours, so it cannot just be left. A script that is refused three times becomes a
- * failure with the database's words, its steps are kept; that one is repeated until it is taken, or
- * until the row is somebody else's. */
+/* The job is still ours, so it cannot just be left. A completion that is refused is an attempt that
+ * failed, with the database's words; its steps are kept, so that the next one pays no call again.
+ * Other ends are repeated until they are taken, or until the row is somebody else's. */
 static void refused(struct run *r, const char *why)
 {
     struct engine *e = r->engine;
-    r->refusals++;
-    if (r->refusals == 1)
-        log_warn(r->name, "the database refuses the end of the job: %s", why);
+    log_warn(r->name, "the database refuses the end of the job: %s", why);
     if (e->stage >= ENGINE_STOPPING) {
         run_end(r); /* closing the worker, or the next start, gives it back */
         return;
     }
-    if (r->outcome == STORE_COMPLETE && r->refusals == REFUSALS_MAX) {
-        free(r->error);
-        r->error = mem_printf("the finished script was refused: %s", why);
-        r->outcome = STORE_FAIL;
+    if (r->outcome == STORE_COMPLETE) {
+        run_fail(r, false, why);
+        return;
     }
+    r->refusals++;
     int doublings = r->refusals < 9 ? r->refusals : 9; /* up to two minutes */
     timer_set(e->loop, &r->store_retry, loop_now(e->loop) + (ENGINE_STORE_RETRY_US << doublings),
               finish_again, r);
@@ -93,10 +103,12 @@ bool finish_drop_refused(struct run *r)
     return true;
 }
 
-static void settle(struct run *r, const struct store_result *result, enum store_lost how)
+static void settle(struct run *r, const struct store_result *result, size_t i)
 {
+    enum store_lost how = result->lost[i];
     if (how == STORE_REFUSED) {
-        refused(r, result->message);
+        refused(r,
+                result->why != NULL && result->why[i] != NULL ? result->why[i] : result->message);
     } else if (how != STORE_HELD) {
         run_lost(r, how);
     } else {
@@ -105,21 +117,43 @@ static void settle(struct run *r, const struct store_result *result, enum store_
     }
 }
 
+/* The whole request failed: if one of its items is to blame, each by itself shows which. */
+static void settle_failure(struct batch *batch, const struct store_result *result)
+{
+    struct engine *e = batch->engine;
+    bool refusal = engine_store_refused(result);
+    if (!refusal && !batch->alone) {
+        put_back(e, batch);
+        return;
+    }
+    for (size_t i = 0; i < batch->n; i++) {
+        struct run *r = batch->runs[i];
+        r->alone = r->alone || refusal;
+        if (refusal && batch->n == 1)
+            refused(r, result->message);
+        else if (refusal)
+            send_alone(r);
+        else
+            timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US,
+                      finish_again, r);
+    }
+}
+
 static void on_finished(void *ctx, const struct store_result *result)
 {
     struct batch *batch = ctx;
     struct engine *e = batch->engine;
-    e->finish_under_way = false;
-    bool all_refused = engine_store_refused(result);
-    bool failed = !all_refused && engine_store_failed(e, result);
+    if (!batch->alone)
+        e->finish_under_way = false;
+    bool failed = engine_store_refused(result) || engine_store_failed(e, result);
     if (failed && e->gave_up)
         drop(batch);
     else if (failed)
-        put_back(e, batch);
+        settle_failure(batch, result);
     else
         for (size_t i = 0; i < batch->n; i++)
-            settle(batch->runs[i], result, all_refused ? STORE_REFUSED : result->lost[i]);
-    if (!failed && e->finishing != NULL)
+            settle(batch->runs[i], result, i);
+    if (e->finishing != NULL && !timer_is_set(&e->finish_timer))
         flush_soon(e);
     free(batch);
     engine_op_done(e);
@@ -136,6 +170,20 @@ static void fill(struct run *r, struct store_finish *item)
         item->script = script_text(r->script);
         item->metadata = script_metadata(r->script, r->attempts + 1);
     }
+}
+
+/* Does not wait for the batch that is under way, nor makes others wait. */
+static void send_alone(struct run *r)
+{
+    struct batch *batch = mem_alloc(sizeof *batch + sizeof *batch->runs);
+    struct store_finish item;
+    batch->engine = r->engine;
+    batch->alone = true;
+    batch->n = 1;
+    batch->runs[0] = r;
+    fill(r, &item);
+    r->engine->ops++;
+    store_finish(r->engine->store, &item, 1, on_finished, batch);
 }
 
 static void flush(void *ctx)
@@ -175,6 +223,10 @@ void finish_run(struct run *r, enum store_outcome outcome)
     timer_stop(r->engine->loop, &r->store_retry);
     r->stage = RUN_FINISHING;
     r->outcome = outcome;
+    if (stands_alone(r)) {
+        send_alone(r);
+        return;
+    }
     LL_APPEND2(r->engine->finishing, r, finish_next);
     flush_soon(r->engine);
 }

@@ -74,7 +74,9 @@ struct run {
     int64_t waited_us, claimed_us; /* claimed_us: loop clock */
     int64_t deadline_us, max_cost_udollar;
     enum run_stage stage;
-    int ops; /* store requests that will still call back with this run */
+    int ops;      /* store requests that will still call back with this run */
+    bool alone;   /* its end is written by itself: one in its batch could not be committed */
+    char *params; /* kept until the input hook has answered; else NULL */
     struct loop_timer deadline;
     struct loop_timer store_retry; /* LOADING, SAVING, FINISHING: repeats what failed */
 
@@ -237,6 +239,11 @@ void call_admitted(struct run *r); /* by the pacer, with a ticket */
 void pace_enter(struct run *r);
 void pace_leave(struct run *r);
 void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
+
+/* input.c: what the users' hook adds to the parameters, then run_begin() */
+void input_load(struct run *r, const char *params);
+/* Parameters and what the hook added, JSON texts or NULL: the first step, or a failure. */
+void run_begin(struct run *r, const char *params, const char *overlay);
 
 /* report.c */
 void report_phase(struct run *r, enum phase phase, int chunk, int chunks);

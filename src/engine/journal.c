@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define FLUSH_US    (100 * USEC_PER_MSEC)
-#define RETRY_US    (2 * USEC_PER_SEC)
-#define PENDING_MAX ((size_t)STORE_BATCH_MAX * 10) /* while the store is away; then the oldest go  \
-                                                    */
+#define FLUSH_US (100 * USEC_PER_MSEC)
+#define RETRY_US (2 * USEC_PER_SEC)
+#define PENDING_MAX                                                                                \
+    ((size_t)STORE_BATCH_MAX * 10) /* while the store is away; then the oldest go                  \
+                                    */
 #define DETAILS_MAX 2000
 
 struct pending {

@@ -59,6 +59,7 @@ static void free_run(struct run *r)
     script_free(r->script);
     buf_free(&r->call.text);
     free(r->error);
+    free(r->params);
     free(r);
 }
 
@@ -371,12 +372,19 @@ static void on_deadline(void *ctx)
     run_fail(r, true, deadline_passed);
 }
 
-static enum err prepare(struct run *r, const char *params_text, struct errmsg *msg)
+static enum err prepare(struct run *r, const char *text, const char *overlay_text,
+                        struct errmsg *msg)
 {
     struct engine *e = r->engine;
     struct params params = {0};
-    enum err err = params_normalise(params_text, params_text == NULL ? 0 : strlen(params_text),
-                                    NULL, &limits, &params, msg);
+    json_t *overlay = NULL;
+    enum err err = OK;
+    if (overlay_text != NULL)
+        err = json_parse(overlay_text, strlen(overlay_text), STORE_TEXT_MAX, &overlay, msg);
+    if (err != OK)
+        return err;
+    err = params_normalise(text, text == NULL ? 0 : strlen(text), overlay, &limits, &params, msg);
+    json_decref(overlay);
     if (err != OK)
         return err;
     r->max_cost_udollar = params.max_cost_udollar;
@@ -394,6 +402,20 @@ static void drop_last_attempt(struct engine *e, const struct uuid *job)
         if (uuid_equal(&r->id, job) && r->stage != RUN_FINISHING)
             run_lost(r, STORE_REPLACED);
     }
+}
+
+void run_begin(struct run *r, const char *params, const char *overlay)
+{
+    struct engine *e = r->engine;
+    struct errmsg msg = {0};
+    if (prepare(r, params, overlay, &msg) != OK) {
+        run_fail(r, true, msg.text);
+        return;
+    }
+    if (r->deadline_us > 0)
+        timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - loop_wall(e->loop)),
+                  on_deadline, r);
+    load_steps(r);
 }
 
 void run_start(struct engine *e, const struct store_claimed *job)
@@ -425,14 +447,8 @@ void run_start_in(struct engine *e, const struct store_claimed *job, struct batc
     DL_APPEND(e->runs, r);
     e->n_runs++;
     run_tell(r, ENGINE_JOB_CLAIMED, NULL);
-
-    struct errmsg msg = {0};
-    if (prepare(r, job->params, &msg) != OK) {
-        run_fail(r, true, msg.text);
-        return;
-    }
-    if (r->deadline_us > 0)
-        timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - loop_wall(e->loop)),
-                  on_deadline, r);
-    load_steps(r);
+    if ((store_hooks(e->store) & STORE_HOOK_INPUT) != 0)
+        input_load(r, job->params);
+    else
+        run_begin(r, job->params, NULL);
 }

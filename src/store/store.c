@@ -42,6 +42,16 @@ void store_op_fail(struct store_op *op, enum err e, const char *fmt, ...)
     op->result.message = arena_strdup(&op->arena, text);
 }
 
+void store_op_refused(struct store_op *op, size_t i, const char *why)
+{
+    if (op->why == NULL)
+        op->why = arena_array(&op->arena, op->n, sizeof *op->why);
+    op->why[i] = arena_strdup(&op->arena, why);
+    op->result.why = op->why;
+    if (op->result.message == NULL)
+        op->result.message = op->why[i];
+}
+
 void store_op_done(struct store *s, struct store_op *op)
 {
     (void)s;
@@ -320,6 +330,36 @@ void store_step_save(struct store *s, const struct store_held *held, int run,
         op->in.save.end = arena_alloc(&op->arena, sizeof *end);
         copy_end(op, op->in.save.end, end);
     }
+    submit(s, op);
+}
+
+/* ---- hooks ---- */
+
+unsigned store_hooks(const struct store *s)
+{
+    return s->hooks;
+}
+
+void store_hooks_check(struct store *s, enum store_watch watch, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_HOOKS_CHECK, fn, ctx);
+    op->in.watch = watch;
+    submit(s, op);
+}
+
+void store_input(struct store *s, const struct store_held *held, int run, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_INPUT, fn, ctx);
+    op->n = 1;
+    op->in.input.held = *held;
+    op->in.input.run = run;
+    submit(s, op);
+}
+
+void store_run_ended(struct store *s, size_t max, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_RUN_ENDED, fn, ctx);
+    op->in.max = max;
     submit(s, op);
 }
 

@@ -201,6 +201,24 @@ void store_step_save(struct store *s, const struct store_held *held, int run,
                      const struct store_step *step, const struct store_call_end *end, store_fn fn,
                      void *ctx);
 
+/* ---- hooks: the users' own functions, where the store can run such ---- */
+
+enum { STORE_HOOK_INPUT = 1, STORE_HOOK_COMPLETED = 2, STORE_HOOK_ENDED = 4 };
+/* Those that the store was opened with. */
+unsigned store_hooks(const struct store *s);
+
+/* Who is to hear of the ends of jobs from now on; they are noted as they happen. */
+enum store_watch { STORE_WATCH_KEEP, STORE_WATCH_HOOKS, STORE_WATCH_ALL };
+/* For the start: ERR_INVALID says which hook is missing or of another signature. KEEP: and nothing
+ * else; HOOKS: ends are noted for the hook alone; ALL: for webhooks too. -> nothing. */
+void store_hooks_check(struct store *s, enum store_watch watch, store_fn fn, void *ctx);
+/* What the input hook adds to the parameters of this run: it runs once, and its answer is kept in
+ * the same transaction. -> text, JSON object, NULL = nothing; lost[0]; STORE_REFUSED: why[0]. */
+void store_input(struct store *s, const struct store_held *held, int run, store_fn fn, void *ctx);
+/* Runs the hook for runs that failed, were cancelled or deleted, once each. -> count, and failed:
+ * those that raised and will be tried again. */
+void store_run_ended(struct store *s, size_t max, store_fn fn, void *ctx);
+
 /* ---- the end of an attempt ---- */
 
 enum store_outcome { STORE_COMPLETE, STORE_RETRY, STORE_FAIL, STORE_RELEASE, STORE_OUTCOME_MAX };
@@ -213,7 +231,8 @@ struct store_finish {
     int64_t run_at_us;             /* wall; STORE_RETRY, STORE_RELEASE: due then */
 };
 /* Each item stands alone: one that the database refuses is STORE_REFUSED and does not disturb the
- * others. -> lost, in order. */
+ * others. With a completion hook give a completion by itself: the hook runs in its transaction.
+ * -> lost, why, in order. */
 void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
                   void *ctx);
 
@@ -302,6 +321,8 @@ struct store_result {
     const struct store_job *jobs;
     const struct store_claimed *claimed;
     const enum store_lost *lost;
+    const char *const *why; /* finish, input: of each item, or NULL; NULL where none was refused */
+    bool for_good;          /* input: the hook said that trying again is of no use */
     const struct store_step *steps;
     const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
                                                          input hash; NULL when there is none */

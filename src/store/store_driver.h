@@ -28,6 +28,9 @@ enum store_verb {
     VERB_CALL_CLOSE,
     VERB_STEP_SAVE,
     VERB_FINISH,
+    VERB_HOOKS_CHECK,
+    VERB_INPUT,
+    VERB_RUN_ENDED,
     VERB_STATS,
     VERB_WORKERS,
     VERB_MIGRATE,
@@ -49,6 +52,7 @@ struct store_op {
     bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
+    const char **why;   /* of each item, once one was refused */
     union {
         struct store_new_job *insert;
         struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
@@ -64,6 +68,12 @@ struct store_op {
         } steps;
         struct store_call call;
         struct store_call_end call_end;
+        enum store_watch watch;
+        size_t max; /* run_ended */
+        struct {
+            struct store_held held;
+            int run;
+        } input;
         struct {
             struct store_held held;
             int run;
@@ -107,10 +117,13 @@ struct store_driver {
 struct store {
     const struct store_driver *driver;
     struct loop *loop;
+    unsigned hooks; /* STORE_HOOK_... */
     loop_fn change_fn;
     void *change_ctx;
 };
 
+/* Item i was refused. */
+void store_op_refused(struct store_op *op, size_t i, const char *why);
 /* Sets the result's error; the first one stays. */
 void store_op_fail(struct store_op *op, enum err e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -367,6 +367,9 @@ static void a_refused_item_does_not_disturb_its_batch(void **state)
     assert_int_equal(r->lost[1], STORE_REFUSED);
     assert_int_equal(r->lost[2], STORE_HELD);
     assert_true(strlen(r->message) > 0);
+    assert_null(r->why[0]);
+    assert_string_equal(r->why[1], r->message);
+    assert_null(r->why[2]);
     assert_int_equal(get_job(f, &c[0].id)->status, JOB_COMPLETED);
     assert_int_equal(get_job(f, &c[1].id)->status, JOB_PROCESSING);
     assert_int_equal(get_job(f, &c[2].id)->status, JOB_COMPLETED);

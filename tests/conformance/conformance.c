@@ -111,6 +111,16 @@ static void copy_texts(struct arena *a, struct store_result *r)
     r->claimed = claimed;
 }
 
+static const char *const *copy_whys(struct arena *a, const char *const *why, size_t n)
+{
+    const char **copies = NULL;
+    if (why != NULL)
+        copies = arena_array(a, n, sizeof *copies);
+    for (size_t i = 0; copies != NULL && i < n; i++)
+        copies[i] = arena_strdup(a, why[i]);
+    return copies;
+}
+
 void answer_take(void *ctx, const struct store_result *r)
 {
     struct answer *answer = ctx;
@@ -124,6 +134,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
+    c->why = copy_whys(a, r->why, r->n);
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);

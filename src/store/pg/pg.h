@@ -41,6 +41,7 @@ struct pg_task {
     int64_t seq;      /* in the order of asking */
     int tries;        /* that found a row or the server busy */
     bool repeated;    /* its connection has died once */
+    int conflicts;    /* completions that lost against another transaction */
     bool claim_again; /* this claim asks for what an earlier one got */
     size_t *left;     /* of a batch: items to be sent again; NULL = all */
     size_t n_left;
@@ -67,7 +68,8 @@ struct pg_migration;
 struct pg_store {
     struct store base; /* first: a struct store is cast to this */
     struct pg_url *url, *listen_url;
-    char *name, *schema, *engine_role, *hook, *options;
+    char *name, *schema, *engine_role, *options;
+    char *input_hook, *hook, *ended_hook; /* hook: of completions */
     int64_t wait_us, statement_us;
     struct rng rng;
     bool closing;
@@ -113,6 +115,7 @@ void pg_hint(struct pg_store *s);                           /* the change hint, 
 
 /* ---- pg_verbs.c, pg_attempts.c ---- */
 const struct pg_verb *pg_verb_of(enum store_verb verb);
+enum pg_lane_name pg_verb_lane(const struct pg_store *s, const struct store_op *op);
 /* The statement and its parameters for what is left of the op. */
 const char *pg_verb_put(struct pg_task *t, struct pg_params *p);
 /* Reads a result. True: some items found their row busy, send those again. */

@@ -2,7 +2,17 @@
  * SQL functions, and what became of each item. */
 #include "store/pg/pg_verbs.h"
 
-enum { LOST_BUSY = STORE_LOST_MAX }; /* the functions' own: a client holds the row; send it again */
+#include <string.h>
+
+/* A completion that lost against another transaction is sent again so often before it counts as
+ * refused: its hook may write what others write. */
+#define CONFLICTS_MAX 4
+
+static bool is_passing(const char *state)
+{
+    return state != NULL && (strncmp(state, "40", 2) == 0 || strncmp(state, "08", 2) == 0 ||
+                             strncmp(state, "53", 2) == 0);
+}
 
 /* (lost int, [columns,] message text): into the places of the items that were sent. */
 static bool take_lost(struct pg_task *t, struct pg_reader *r, int between)
@@ -18,6 +28,7 @@ static bool take_lost(struct pg_task *t, struct pg_reader *r, int between)
         return false;
     }
     size_t *left = arena_array(&op->arena, n, sizeof *left);
+    bool conflict = false;
     for (size_t i = 0; i < n; i++) {
         pg_reader_row(r, (int)i);
         int64_t lost = pg_get_int(r);
@@ -29,11 +40,15 @@ static bool take_lost(struct pg_task *t, struct pg_reader *r, int between)
             t->lost[pg_item_at(t, i)] = (enum store_lost)lost;
         if (lost != STORE_REFUSED || between < 0)
             continue;
-        for (int k = 0; k < between; k++)
-            pg_skip(r);
-        if (op->result.message == NULL)
-            op->result.message = pg_get_text(r);
+        const char *state = between > 0 ? pg_get_text(r) : NULL, *why = pg_get_text(r);
+        if (is_passing(state) && t->conflicts < CONFLICTS_MAX) {
+            left[busy++] = pg_item_at(t, i);
+            conflict = true;
+        } else {
+            store_op_refused(op, pg_item_at(t, i), why != NULL ? why : "");
+        }
     }
+    t->conflicts += conflict;
     t->left = left;
     t->n_left = busy;
     return busy > 0;

@@ -87,7 +87,9 @@ static void close_all(struct pg_store *s)
     free(s->name);
     free(s->schema);
     free(s->engine_role);
+    free(s->input_hook);
     free(s->hook);
+    free(s->ended_hook);
     free(s->options);
     free(s);
 }
@@ -145,7 +147,12 @@ enum err store_pg_open(struct loop *loop, const struct store_pg_config *config,
     s->name = copy_or(config->application_name, "scriptorium");
     s->schema = copy_or(config->schema, "public");
     s->engine_role = mem_strdup(config->engine_role);
+    s->input_hook = mem_strdup(config->input_hook);
     s->hook = mem_strdup(config->completion_hook);
+    s->ended_hook = mem_strdup(config->ended_hook);
+    s->base.hooks = (s->input_hook != NULL ? STORE_HOOK_INPUT : 0) |
+                    (s->hook != NULL ? STORE_HOOK_COMPLETED : 0) |
+                    (s->ended_hook != NULL ? STORE_HOOK_ENDED : 0);
     s->wait_us = config->wait_us > 0 ? config->wait_us : WAIT_US;
     s->statement_us = config->statement_us > 0 ? config->statement_us : STATEMENT_US;
     s->options = make_options(s->statement_us);

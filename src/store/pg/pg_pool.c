@@ -163,7 +163,7 @@ static void resume(void *ctx)
         struct pg_task *t = list;
         list = t->next;
         t->until_us = now + s->wait_us;
-        lane_add(&s->lanes[pg_verb_of(t->op->verb)->lane], t);
+        lane_add(&s->lanes[pg_verb_lane(s, t->op)], t);
     }
     s->paused = list;
     if (list != NULL)
@@ -222,7 +222,7 @@ static bool repeat(struct pg_task *t, const struct pg_failure *f)
         return false;
     t->repeated = true;
     t->until_us = loop_now(s->base.loop) + s->wait_us;
-    lane_put_back(&s->lanes[verb->lane], t);
+    lane_put_back(&s->lanes[pg_verb_lane(s, t->op)], t);
     return true;
 }
 
@@ -320,7 +320,7 @@ void pg_pool_submit(struct pg_store *s, struct store_op *op)
     t->seq = s->next_seq++;
     t->until_us = loop_now(s->base.loop) + s->wait_us;
     s->n_tasks++;
-    lane_add(&s->lanes[pg_verb_of(op->verb)->lane], t);
+    lane_add(&s->lanes[pg_verb_lane(s, op)], t);
     pump(s);
 }
 

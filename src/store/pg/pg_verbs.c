@@ -432,6 +432,12 @@ static const struct pg_verb verbs[VERB_MAX] = {
                         1, pg_attempt_put_save, pg_attempt_take_save},
     [VERB_FINISH] = {LANE_WRITE, true, true, F "finish($1, $2, $3, $4, $5, $6, $7, $8)", 3,
                      pg_attempt_put_finish, pg_attempt_take_finish},
+    [VERB_HOOKS_CHECK] = {LANE_ANY, false, true, F "hooks_check($1, $2, $3, $4::boolean)", 1,
+                          pg_hooks_put_check, take_nothing},
+    [VERB_INPUT] = {LANE_ANY, false, true, F "input($1, $2, $3, $4)", 4, pg_hooks_put_input,
+                    pg_hooks_take_input},
+    [VERB_RUN_ENDED] = {LANE_ANY, false, true, F "run_ended($1, $2)", 2, pg_hooks_put_ended,
+                        pg_hooks_take_ended},
     [VERB_STATS] = {LANE_ANY, false, true, F "stats()", 28, put_none, take_stats},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
@@ -452,6 +458,15 @@ static const struct pg_verb verbs[VERB_MAX] = {
 const struct pg_verb *pg_verb_of(enum store_verb verb)
 {
     return &verbs[verb];
+}
+
+/* A hook of the users' may take its time: the text of all other jobs does not wait behind it. */
+enum pg_lane_name pg_verb_lane(const struct pg_store *s, const struct store_op *op)
+{
+    if (op->verb == VERB_FINISH && s->hook != NULL && op->n == 1 &&
+        op->in.finish[0].outcome == STORE_COMPLETE)
+        return LANE_ANY;
+    return verbs[op->verb].lane;
 }
 
 const char *pg_verb_put(struct pg_task *t, struct pg_params *p)

@@ -5,6 +5,8 @@
 
 #include "store/pg/pg.h"
 
+enum { LOST_BUSY = STORE_LOST_MAX }; /* the functions' own: a client holds the row; send it again */
+
 /* ---- items of batched verbs ---- */
 
 static inline size_t pg_item_count(const struct pg_task *t)
@@ -42,5 +44,13 @@ void pg_attempt_put_finish(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_finish(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_call_open(struct pg_params *p, struct pg_task *t);
 void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
+
+/* ---- pg_hooks.c ---- */
+
+void pg_hooks_put_check(struct pg_params *p, struct pg_task *t);
+void pg_hooks_put_input(struct pg_params *p, struct pg_task *t);
+bool pg_hooks_take_input(struct pg_task *t, struct pg_reader *r);
+void pg_hooks_put_ended(struct pg_params *p, struct pg_task *t);
+bool pg_hooks_take_ended(struct pg_task *t, struct pg_reader *r);
 
 #endif

@@ -16,9 +16,11 @@ struct store_pg_config {
     const char *application_name; /* NULL = "scriptorium"; one in the URL wins */
     const char *schema;           /* of the users' table, for migrate; NULL = public */
     const char *engine_role;      /* who the engine logs in as, for migrate; NULL = who migrates */
-    const char *completion_hook;  /* function that runs with each completion; NULL = none */
-    int64_t wait_us;              /* how long a verb waits for a connection; 0 = 3 s */
-    int64_t statement_us;         /* how long a statement may take; 0 = 30 s */
+    const char *input_hook;       /* the users' functions by schema and name; NULL = none */
+    const char *completion_hook;
+    const char *ended_hook;
+    int64_t wait_us;      /* how long a verb waits for a connection; 0 = 3 s */
+    int64_t statement_us; /* how long a statement may take; 0 = 30 s */
 };
 
 /* Connects when the first verb needs it, never waits. ERR_INVALID: the URL or a limit is wrong.

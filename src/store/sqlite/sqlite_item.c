@@ -50,11 +50,17 @@ static enum err one_carefully(struct sqlite_store *s, struct store_op *op, sqlit
                               size_t i, enum store_lost *ret_lost)
 {
     bool refused = false;
+    const char *first = op->result.message;
+    op->result.message = NULL;
     enum err e = sqlite_item_begin(s);
     if (e == OK)
         e = sqlite_item_end(s, op, fn(s, op, i, ret_lost), &refused);
-    if (refused)
+    if (refused) {
         *ret_lost = STORE_REFUSED;
+        store_op_refused(op, i, op->result.message);
+    }
+    if (first != NULL)
+        op->result.message = first;
     return e;
 }
 

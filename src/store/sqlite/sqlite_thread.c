@@ -81,6 +81,9 @@ static const struct {
     [VERB_CALL_CLOSE] = {sqlite_call_close, false, false},
     [VERB_STEP_SAVE] = {sqlite_step_save, false, false},
     [VERB_FINISH] = {sqlite_finish, false, true},
+    [VERB_HOOKS_CHECK] = {sqlite_hooks_check, false, false},
+    [VERB_INPUT] = {sqlite_input, true, false},
+    [VERB_RUN_ENDED] = {sqlite_run_ended, true, false},
     [VERB_STATS] = {sqlite_stats, true, false},
     [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
@@ -104,6 +107,7 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
     int64_t written = db_total_changes(db);
     db_clear(db);
     op->result = (struct store_result){0};
+    op->why = NULL;
     op->changed = false;
     enum err e = verbs[op->verb].fn(s, op);
     /* Clean: it succeeded, or a verb said no before it wrote anything. */

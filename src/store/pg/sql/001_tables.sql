@@ -163,19 +163,25 @@ CREATE TABLE scriptorium.finished (
     finished_at timestamptz NOT NULL
 );
 
--- Ends of jobs that somebody outside is to be told of, once per run; written only while the setting
--- 'outbox' is on.
+-- Ends of runs that somebody is to be told of; written while the settings 'outbox.webhook' and
+-- 'outbox.ended' are on. kind: 0 a webhook, for each end; 1 the users' hook, once per run. state: 0
+-- to be told, 1 told, 2 given up.
 CREATE TABLE scriptorium.outbox (
     n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    kind smallint NOT NULL,
+    state smallint NOT NULL DEFAULT 0,
     job_id uuid NOT NULL,
     run integer NOT NULL,
     user_id uuid,
     outcome text NOT NULL, -- completed, failed, cancelled, deleted
     ended_at timestamptz NOT NULL,
-    due_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL, -- while it is being told: when others may try
     attempts integer NOT NULL DEFAULT 0,
+    http_status integer,
     done_at timestamptz,
-    error text,
-    UNIQUE (job_id, run)
+    error text
 );
-CREATE INDEX outbox_due ON scriptorium.outbox (due_at) WHERE done_at IS NULL;
+CREATE INDEX outbox_due ON scriptorium.outbox (kind, due_at) WHERE state = 0;
+CREATE UNIQUE INDEX outbox_once ON scriptorium.outbox (job_id, run) WHERE kind = 1;
+CREATE INDEX outbox_done ON scriptorium.outbox (done_at) WHERE state <> 0;

@@ -55,7 +55,7 @@ BEGIN
         processing_time_seconds = scriptorium.seconds(g.claimed_at, now)
     FROM gone g, unnest(ids, errors) AS i (id, error)
     WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
-    IF scriptorium.is_on('outbox') THEN
+    IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
         FROM {{jobs}} j WHERE j.id = ANY (ids);
         PERFORM scriptorium.note_ended(ids, users,
@@ -88,7 +88,7 @@ BEGIN
     FROM gone g, unnest(ids, scripts, metadata) AS i (id, script, metadata)
     WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
     DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids);
-    IF scriptorium.is_on('outbox') THEN
+    IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
         FROM {{jobs}} j WHERE j.id = ANY (ids);
         PERFORM scriptorium.note_ended(ids, users,
@@ -131,7 +131,7 @@ BEGIN
     INSERT INTO scriptorium.finished (fence, job_id, outcome, finished_at)
     SELECT i.fence, i.job, i.outcome, now FROM unnest(jobs, fences, outcomes) AS i (job, fence, outcome);
     IF hook IS NOT NULL AND 0 = ANY (outcomes) THEN
-        EXECUTE format('SELECT %s($1)', hook::regproc) USING jobs[1];
+        PERFORM scriptorium.call_hook(hook, 'uuid', 'void', jobs[1], NULL);
     END IF;
 END $$;
 
@@ -210,8 +210,8 @@ BEGIN
             RETURN QUERY SELECT b.* FROM scriptorium.finish_batch(
                 jobs[i:i], fences[i:i], outcomes[i:i], scripts[i:i], metadata[i:i], errors[i:i],
                 run_at_us[i:i], hook) b;
-        EXCEPTION WHEN OTHERS THEN
-            IF scriptorium.is_ours(SQLSTATE) AND hook IS NULL THEN
+        EXCEPTION WHEN QUERY_CANCELED OR ASSERT_FAILURE OR OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) AND (hook IS NULL OR outcomes[i] <> 0) THEN
                 RAISE;
             END IF;
             RETURN QUERY SELECT 4, SQLSTATE::text, SQLERRM::text;

@@ -280,7 +280,8 @@ BEGIN
     SELECT s.step, s.input_hash, s.content, s.stop, s.model, s.input, s.output, s.cache_read,
            s.cache_write_5m, s.cache_write_1h, s.cost, scriptorium.us(s.started_at),
            scriptorium.us(s.ended_at)
-    FROM scriptorium.step s WHERE s.job_id = job AND s.run = of_run ORDER BY s.n;
+    FROM scriptorium.step s
+    WHERE s.job_id = job AND s.run = of_run AND s.step <> 'input' ORDER BY s.n;
 END $$;
 
 -- The text of the step that wrote last.
