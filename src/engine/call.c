@@ -135,14 +135,19 @@ static void back_off(struct run *r, int64_t retry_after_us)
     timer_set(e->loop, &r->call.timer, loop_now(e->loop) + delay, on_backoff_over, r);
 }
 
-/* The provider refuses: nothing is burned, the operator is told. Where it refuses us as a whole no
- * job is claimed meanwhile, so that this one is due at once and goes on as soon as it can; where
- * only its model is not there, the job waits and the others go on. */
+/* Where the provider refuses us as a whole no job is claimed meanwhile, so that one is due at once
+ * and goes on as soon as it can; where only its model is not there, it waits and others go on. */
+int64_t call_park_wait(const struct engine *e)
+{
+    return pacer_parked(e->pacer, NULL) != NULL ? 0 : ENGINE_PARK_US;
+}
+
+/* The provider refuses: nothing is burned, the operator is told. */
 static void park(struct run *r, bool whole)
 {
     struct engine *e = r->engine;
     claim_park(e, r->call.error, whole);
-    run_release(r, loop_wall(e->loop) + (whole ? 0 : ENGINE_PARK_US), r->call.error);
+    run_release(r, loop_wall(e->loop) + call_park_wait(e), r->call.error);
 }
 
 static void after_overload(struct run *r, const struct trouble *t)

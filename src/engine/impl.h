@@ -233,7 +233,8 @@ void call_start(struct run *r); /* makes the call that r->want describes */
 void call_abort(struct run *r); /* ends it, records what it cost; the text stays to be saved */
 void call_clear(struct run *r); /* after the call's text is a checkpoint */
 
-void call_admitted(struct run *r); /* by the pacer, with a ticket */
+void call_admitted(struct run *r);              /* by the pacer, with a ticket */
+int64_t call_park_wait(const struct engine *e); /* until a job that a parking hands back is due */
 
 /* pace.c */
 void pace_enter(struct run *r);

@@ -49,7 +49,7 @@ static void ask(struct run *r, struct round *round)
     }
     if (pacer_parked(e->pacer, c->model->rate_class) != NULL) {
         pace_leave(r);
-        run_release(r, loop_wall(e->loop) + ENGINE_PARK_US, "the model provider is parked");
+        run_release(r, loop_wall(e->loop) + call_park_wait(e), "the model provider is parked");
         return;
     }
     if (again != INT64_MAX && again - now > RETRY_HOLD_MAX_US) {

@@ -11,6 +11,7 @@
 #define BIT(verb)  (1u << (verb))
 
 #define LATER      "SELECT count(*) FROM scriptorium_queue WHERE state = 2"
+#define WAITING    "SELECT count(*) FROM scriptorium_queue WHERE state = 0"
 #define BURNED     "SELECT sum(retry_count) FROM script_generation_jobs"
 
 static void a_spend_limit_hands_everything_back_and_nothing_is_claimed(void **state)
@@ -30,7 +31,8 @@ static void a_spend_limit_hands_everything_back_and_nothing_is_claimed(void **st
     assert_int_equal(b->w->told[ENGINE_JOB_CLAIMED], 3);
     assert_int_equal(bench_requests(b), requests);
     bench_stop(b->w);
-    assert_int_equal(bench_number(b, LATER), 3);
+    assert_int_equal(bench_number(b, LATER), 0); /* the next start may go on at once */
+    assert_int_equal(bench_number(b, WAITING), 4);
     assert_int_equal(bench_number(b, BURNED), 0);
     bench_check_ledger(b);
 }
