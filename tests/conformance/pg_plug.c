@@ -13,7 +13,7 @@
 #define TEMPLATE "scriptorium_template"
 
 struct database {
-    char *name, *url;
+    char *name, *url, *listen_url;
     PGconn *client;
     int64_t now_us; /* 0: the real time */
 };
@@ -23,6 +23,13 @@ static char *url_of(const char *name)
     const char *server = getenv("PG_URL");
     assert_non_null(server);
     return mem_printf("%s/%s", server, name);
+}
+
+/* With PG_POOLER the store goes through a pooler, and only its listener to the server itself. */
+static char *pooler_url_of(const char *name)
+{
+    const char *pooler = getenv("PG_POOLER");
+    return pooler != NULL ? mem_printf("%s/%s", pooler, name) : url_of(name);
 }
 
 static PGconn *connect_to(const char *name)
@@ -119,7 +126,8 @@ void *pg_plug_make(void)
     make_template();
     struct database *db = mem_alloc(sizeof *db);
     db->name = mem_printf("t%d", ++n);
-    db->url = url_of(db->name);
+    db->url = pooler_url_of(db->name);
+    db->listen_url = url_of(db->name);
     admin("CREATE", db->name, "TEMPLATE " TEMPLATE);
     return db;
 }
@@ -149,6 +157,7 @@ void pg_plug_drop(void *ctx)
     admin("DROP", db->name, "WITH (FORCE)");
     free(db->name);
     free(db->url);
+    free(db->listen_url);
     free(db);
 }
 
@@ -169,6 +178,7 @@ static struct store *open_store(void *ctx, struct loop *loop, bool engine)
     struct database *db = ctx;
     const char *pool = getenv("PG_POOL"); /* 1: everything down one connection */
     struct store_pg_config config = {.url = db->url,
+                                     .listen_url = db->listen_url,
                                      .application_name = engine ? "engine" : "cli",
                                      .pool = pool != NULL ? atoi(pool) : 0};
     struct store *store = NULL;

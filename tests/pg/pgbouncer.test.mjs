@@ -1,0 +1,132 @@
+// Behind the real PgBouncer in transaction mode: no statement keeps a name, no session a state. The
+// conformance suite goes through it, and so do the jobs of two nodes that listen past it.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { folder, program, run, simulator, until } from '../blackbox/harness.mjs';
+import { daemon } from '../blackbox/serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+const bouncer = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((file) => fs.existsSync(file));
+const suite = path.join(path.dirname(program), 'tests/conformance/conformance_pg');
+let server, pooler;
+
+async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+class Pooler {
+  async up() {
+    this.port = await freePort();
+    this.dir = path.join(server.dir, 'pgbouncer');
+    fs.mkdirSync(this.dir, { mode: 0o777 });
+    fs.chmodSync(this.dir, 0o777);
+    // Three server connections per database: fewer than clients, so that sessions are really shared.
+    fs.writeFileSync(path.join(this.dir, 'ini'), `[databases]
+* = host=127.0.0.1 port=${server.port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${this.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 300
+server_check_delay = 0
+logfile = ${this.dir}/log
+`);
+    // It refuses to be root, as PostgreSQL does.
+    const id = (what) => Number(execFileSync('id', [what, 'postgres'], { encoding: 'utf8' }));
+    const who = process.getuid() === 0 ? { uid: id('-u'), gid: id('-g') } : {};
+    this.child = spawn(bouncer, ['-q', path.join(this.dir, 'ini')], { stdio: 'ignore', ...who });
+    this.gone = once(this.child, 'exit');
+    await until(() => new Promise((done) => {
+      const socket = net.connect(this.port, '127.0.0.1', () => { socket.destroy(); done(true); });
+      socket.on('error', () => done(false));
+    }), { timeout: 10000, what: () => `PgBouncer: ${this.log()}` });
+    return this;
+  }
+
+  log() {
+    return fs.existsSync(`${this.dir}/log`) ? fs.readFileSync(`${this.dir}/log`, 'utf8') : '';
+  }
+
+  url(database = 'test') {
+    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+  }
+
+  async down() {
+    this.child.kill('SIGTERM');
+    await this.gone;
+  }
+}
+
+before(async () => {
+  assert.ok(bouncer, 'the package pgbouncer is missing: tools/deps.sh install check');
+  server = await postgres.start();
+  pooler = await new Pooler().up();
+});
+after(async () => {
+  await pooler?.down();
+  await server?.remove();
+});
+
+test('the conformance suite passes through it', { timeout: 300000, skip: !fs.existsSync(suite) && 'not built' },
+  async () => {
+    const base = (port) => `postgres://postgres@127.0.0.1:${port}`;
+    const env = { ...process.env, CMOCKA_MESSAGE_OUTPUT: 'STDOUT',
+      PG_URL: base(server.port), PG_POOLER: base(pooler.port) };
+    const { stdout } = await promisify(execFile)(suite, [], { env, maxBuffer: 1 << 26 })
+      .catch((error) => { throw new Error(`${error.stdout.slice(-4000)}\n${error.stderr.slice(-4000)}`); });
+    assert.ok(stdout.match(/^\[ +OK \]/gm).length > 60, stdout.slice(-2000));
+  });
+
+test('two nodes work off jobs through it, and hear of them past it', { timeout: 120000 }, async (t) => {
+  const dir = folder(t);
+  assert.equal(run(dir, ['migrate', '--database', server.url()]).code, 0);
+  const sim = await simulator(t, dir, ['--speed', '50']);
+  const env = { ...sim.env, SCRIPTORIUM_LISTEN_URL: server.url(), SCRIPTORIUM_LEASE: '3s', SCRIPTORIUM_POOL: '4' };
+  const nodes = await Promise.all([0, 1].map(() => daemon(t, dir, {
+    args: ['--database', pooler.url(), '--concurrency', '20'], env })));
+  const client = await server.connect();
+  t.after(() => client.end());
+  await client.query(`INSERT INTO script_generation_jobs (user_id, generation_params)
+    SELECT gen_random_uuid(), '{"topic": "Why bridges hum", "targetDuration": 60}' FROM generate_series(1, 60)`);
+  const left = async () => (await client.query(
+    "SELECT count(*) AS n FROM script_generation_jobs WHERE status <> 'completed'")).rows[0].n;
+  await until(async () => (await left()) === 0, { timeout: 60000, every: 50, what: () => nodes[0].process.err });
+  assert.ok(nodes.every((n) => n.logs().some((l) => /^completed/.test(l.message))), 'both had a part in it');
+
+  // With nothing to do, a new job is heard of at once: the poll alone would take up to a second.
+  const waits = [];
+  for (let i = 0; i < 10; i++) {
+    const { rows: [{ id }] } = await client.query(`INSERT INTO script_generation_jobs (user_id, generation_params)
+      VALUES (gen_random_uuid(), '{"topic": "Why bridges hum", "targetDuration": 20}') RETURNING id`);
+    await until(async () => (await left()) === 0, { every: 20 });
+    const { rows: [{ wait }] } = await client.query(`SELECT extract(epoch FROM started_at - created_at)::float8 AS wait
+      FROM script_generation_jobs WHERE id = $1`, [id]);
+    waits.push(wait * 1000);
+  }
+  waits.sort((a, b) => a - b);
+  assert.ok(waits[5] < 100, `picked up after ${waits.map((w) => w.toFixed(1)).join(', ')} ms`);
+
+  for (const node of nodes) {
+    node.process.kill('SIGTERM');
+    await node.process.ended;
+    assert.equal(node.process.code, 0, node.process.err);
+    const troubles = node.logs().filter((l) => l.level === 'error' || l.level === 'warn');
+    assert.deepEqual(troubles, []);
+  }
+  assert.doesNotMatch(pooler.log(), /unsupported pkt|prepared statement/);
+  assert.doesNotMatch(server.log(), /prepared statement/);
+});
