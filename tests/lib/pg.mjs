@@ -155,6 +155,17 @@ export class Server {
     }
 }
 
+/** A real standby of that server: a copy that follows it, on a port of its own. */
+export async function standbyOf(server) {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-pg-'));
+    fs.chmodSync(dir, 0o777);
+    const [file, args] = command('pg_basebackup', [
+        '-D', path.join(dir, 'data'), '-R', '-X', 'stream', '-c', 'fast', '-N', '-d', server.url({ database: 'postgres' }),
+    ]);
+    execFileSync(file, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: dir });
+    return new Server(dir, await freePort(), server.settings).up();
+}
+
 /** options: settings (of postgresql.conf), port, auth (initdb's -A, "trust"), database: make "test". */
 export async function start({ settings = {}, port, auth = 'trust', database = true } = {}) {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-pg-'));

@@ -1,0 +1,195 @@
+// What the server can refuse, at the start and later: one clear line each, repeated where waiting helps,
+// an end where only a person can help, and nothing lost.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { folder, run, simulator, start as launch, until } from '../blackbox/harness.mjs';
+import { daemon, KEY } from '../blackbox/serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+let server;
+before(async () => { server = await postgres.start(); });
+after(() => server?.remove());
+
+const serve = ['serve', '--listen', '127.0.0.1:0', '--json', '--database'];
+const env = { SCRIPTORIUM_SERVICE_KEY: KEY, SCRIPTORIUM_LEASE: '2s' };
+
+async function migrated() {
+  const database = await server.database();
+  const url = server.url({ database });
+  const done = run(os.tmpdir(), ['migrate', '--database', url]);
+  assert.equal(done.code, 0, done.err);
+  return { database, url };
+}
+
+/** The one line that a command ends with; the password is never in it. */
+function refusal(t, url) {
+  const done = run(folder(t), [...serve, url], { env, timeout: 30000 });
+  assert.equal(done.code, 1, done.err);
+  const lines = done.err.split('\n').filter((l) => l.startsWith('{')).map((l) => JSON.parse(l)).filter((l) => l.level === 'error');
+  assert.equal(lines.length, 1, done.err);
+  assert.doesNotMatch(done.err, /a-secret/);
+  return lines[0].message;
+}
+
+const insert = (client, n = 1, seconds = 20) => client.query(`INSERT INTO script_generation_jobs
+  (user_id, generation_params) SELECT gen_random_uuid(), $2 FROM generate_series(1, $1)`,
+  [n, { topic: 'Why bridges hum', targetDuration: seconds }]);
+
+async function completes(client, n, timeout = 60000) {
+  await until(async () => (await client.query(
+    "SELECT count(*) AS n FROM script_generation_jobs WHERE status = 'completed'")).rows[0].n === n,
+    { timeout, every: 50, what: () => `${n} completed jobs` });
+}
+
+test('the server is down at the start: said once per try, and worked when it is up', async (t) => {
+  const { database, url } = await migrated();
+  await server.stop();
+  const node = launch(t, folder(t), [...serve, url, '--speed', '1000'], { env });
+  await node.says(/the database is away, trying again in 1 s: [^"]*cannot be reached/);
+  await node.says(/trying again in 2 s/);
+  await server.up();
+  await node.says(/"message":"ready"/);
+  const client = await server.connect({ database });
+  await insert(client, 3);
+  await completes(client, 3);
+  await client.end();
+});
+
+test('an unknown host, a wrong port and a missing database', async (t) => {
+  const node = launch(t, folder(t), [...serve, 'postgres://nobody@no-such-host.invalid/test'], { env });
+  const [line] = await node.says(/the database is away[^"]*/);
+  assert.match(line, /no-such-host\.invalid/);
+  assert.match(refusal(t, server.url({ database: 'not_there' })), /not_there.*create it/);
+});
+
+test('a wrong password, none, and a role that may not log in', async (t) => {
+  const locked = await postgres.start({ auth: 'trust', database: false });
+  t.after(() => locked.remove());
+  const client = await locked.connect({ database: 'postgres' });
+  await client.query("CREATE ROLE app LOGIN PASSWORD 'right'; CREATE ROLE nobody NOLOGIN");
+  fs.writeFileSync(path.join(locked.data, 'pg_hba.conf'),
+    'host all postgres 127.0.0.1/32 trust\nhost all app 127.0.0.1/32 scram-sha-256\nhost all nobody 127.0.0.1/32 trust\n' +
+    'hostssl all tls 127.0.0.1/32 trust\n');
+  await client.query('SELECT pg_reload_conf()');
+  await until(async () => { // the reload is not at once
+    try {
+      await (await locked.connect({ database: 'postgres', user: 'app', password: 'no' })).end();
+      return false;
+    } catch (error) {
+      return error.code === '28P01';
+    }
+  });
+  const url = (user, password) => locked.url({ database: 'postgres', user, password });
+  assert.match(refusal(t, url('app', 'a-secret')), /the password is wrong.*correct it in the database URL/);
+  assert.match(refusal(t, url('app')), /wants a password.*add it to the database URL/);
+  assert.match(refusal(t, url('nobody')), /does not let us in/);
+  assert.match(refusal(t, url('tls') + '?sslmode=disable'), /wants TLS; add sslmode=require/);
+  await client.end();
+});
+
+test('a role without the privilege: the line names the way to the grants', async (t) => {
+  const { database } = await migrated();
+  const client = await server.connect({ database });
+  await client.query('CREATE ROLE poor LOGIN');
+  t.after(() => client.end());
+  assert.match(refusal(t, server.url({ database, user: 'poor' })), /lacks a privilege.*migrate --dry-run/);
+});
+
+test('a server that is read-only: a standby is not written to', async (t) => {
+  const { database } = await migrated();
+  const client = await server.connect({ database: 'postgres' });
+  await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = on`);
+  await client.end();
+  const node = launch(t, folder(t), [...serve, server.url({ database })], { env });
+  await node.says(/read-only, perhaps a standby[^"]*name the primary/);
+});
+
+test('a real standby: refused with the advice, and taken as soon as it is promoted', { timeout: 120000 }, async (t) => {
+  const { database } = await migrated();
+  const standby = await postgres.standbyOf(server);
+  t.after(() => standby.remove());
+  const node = launch(t, folder(t), [...serve, standby.url({ database }), '--speed', '1000'], { env });
+  await node.says(/read-only, perhaps a standby \(it is in recovery\)[^"]*name the primary/);
+  const admin = await standby.connect({ database });
+  await admin.query('SELECT pg_promote()');
+  await node.says(/"message":"ready"/, { timeout: 60000 });
+  await insert(admin, 2);
+  await completes(admin, 2);
+  await admin.end();
+});
+
+test('a killed backend costs a reconnection and no job', { timeout: 120000 }, async (t) => {
+  const { database, url } = await migrated();
+  const dir = folder(t);
+  const provider = await simulator(t, dir, ['--speed', '10']);
+  const node = await daemon(t, dir, { args: ['--database', url], env: { ...provider.env, ...env } });
+  const client = await server.connect({ database });
+  await insert(client, 20, 60);
+  for (let i = 0; i < 10; i++) {
+    await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name LIKE 'scriptorium%' AND datname = $1`, [database]);
+    await new Promise((wake) => setTimeout(wake, 100));
+  }
+  await completes(client, 20);
+  const calls = await client.query('SELECT state, count(*) AS n FROM scriptorium.call GROUP BY state');
+  assert.deepEqual(calls.rows, [{ state: 1, n: 20 }]); // each paid for once, and to the token
+  await client.end();
+  node.process.kill('SIGTERM');
+  await node.process.ended;
+  assert.equal(node.process.code, 0, node.process.err);
+});
+
+const mayMount = process.getuid() === 0 && (() => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir], { stdio: 'ignore' });
+    execFileSync('umount', [dir]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    fs.rmdirSync(dir);
+  }
+})();
+
+test('the server\'s disk is full: said, and gone on with when there is room', { timeout: 180000,
+  skip: !mayMount && 'needs the right to mount' }, async (t) => {
+  const small = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-small-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,mode=700,uid=postgres', 'tmpfs', small]);
+  t.after(() => {
+    execFileSync('umount', ['-l', small]);
+    fs.rmdirSync(small);
+  });
+  const { database, url } = await migrated();
+  const client = await server.connect({ database });
+  await client.query(`CREATE TABLESPACE small_${database} LOCATION '${small}'`);
+  for (const table of ['scriptorium.step', 'scriptorium.step_text', 'scriptorium.call', 'public.script_generation_jobs'])
+    await client.query(`ALTER TABLE ${table} SET TABLESPACE small_${database}`);
+  const dir = folder(t);
+  const provider = await simulator(t, dir, ['--speed', '10']);
+  await insert(client, 10, 120);
+  const filler = path.join(small, 'filler');
+  try {
+    execFileSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], { stdio: 'ignore' });
+  } catch {
+    // that it is full is what was wanted
+  }
+  const node = await daemon(t, dir, { args: ['--database', url], env: { ...provider.env, ...env } });
+  await insert(client, 10, 120).catch(() => {}); // may be refused as well
+  await node.process.says(/the server's disk is full.*free some space there/);
+  fs.unlinkSync(filler);
+  const { rows: [{ n }] } = await client.query('SELECT count(*) AS n FROM script_generation_jobs');
+  await completes(client, n, 120000);
+  const again = await client.query(`SELECT job_id, step FROM scriptorium.call WHERE state = 1
+    GROUP BY job_id, step HAVING count(*) > 1`);
+  assert.deepEqual(again.rows, [], 'nothing was paid for twice');
+  node.process.kill('SIGTERM');
+  await node.process.ended;
+  assert.equal(node.process.code, 0, node.process.err);
+  await client.query(`ALTER TABLE public.script_generation_jobs SET TABLESPACE pg_default`);
+  await client.end();
+});
