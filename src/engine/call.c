@@ -56,18 +56,15 @@ static void add_cost(struct run *r, const struct store_call_end *row)
     r->cost_udollar += row->cost_udollar;
 }
 
-/* Nobody can know what a cut call produced: its prompt as told or estimated; the text we saw, and
- * what was between two reads or on its way. The provider's count stands where there was no text. */
+/* Nobody can know what a cut call produced: its prompt as told or estimated, and the text we saw.
+ * The provider's count stands where there was no text. */
 static struct usage cut_usage(struct run *r, const struct usage *told)
 {
-    const struct engine *e = r->engine;
     struct usage u = *told;
     if (usage_prompt(&u) == 0)
         u.input = r->call.estimated_input;
     if (r->call.text.len > 0)
-        u.output =
-            tokens_after_cut(ledger_output_tokens(e, &r->call), ledger_output_rate(e, &r->call),
-                             TOKENS_READ_TICK_US + 2 * TOKENS_WAY_US);
+        u.output = ledger_output_tokens(r->engine, &r->call);
     return u;
 }
 
@@ -415,6 +412,8 @@ void call_abort(struct run *r)
         provider_abort(c->provider, &told);
         c->provider = NULL;
         struct usage usage = cut_usage(r, &told);
+        usage.output = tokens_after_cut(usage.output, ledger_output_rate(e, c),
+                                        TOKENS_READ_TICK_US + 2 * TOKENS_WAY_US);
         keep_text(c->served_model, sizeof c->served_model, c->model->id);
         struct store_call_end row =
             describe_end(r, CALL_ESTIMATED, &usage, 0, "cut by us: stopped, cancelled or lost");

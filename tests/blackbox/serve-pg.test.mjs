@@ -57,7 +57,7 @@ test('three processes share one address and the work; one that is killed is repl
     '--concurrency', '2'], env: { SCRIPTORIUM_LEASE: '2s' } });
   await d.process.says(/3 processes are ready/);
   await enqueue(d, 12);
-  const workers = () => new Set(d.logs().filter((l) => /^claimed/.test(l.message)).map((l) => l.worker));
+  const workers = () => new Set(d.logs().filter((l) => /Claimed job/.test(l.message)).map((l) => l.worker));
   await until(() => workers().size >= 2);
   const victim = Number([...workers()][0].split(':').at(-1));
   assert.match(readFileSync(`/proc/${victim}/cmdline`, 'latin1'), /^scriptorium serve/);
