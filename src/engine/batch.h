@@ -39,6 +39,6 @@ struct engine_batch {
 
 /* May call fn before it returns, and never after engine_free(). The jobs are the engine's: nothing
  * that becomes of the caller changes what becomes of them. */
-void engine_run_batch(struct engine *e, const struct engine_batch *batch);
+void engine_run_batch(struct engine *e, const struct engine_batch *want);
 
 #endif

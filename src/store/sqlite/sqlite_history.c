@@ -141,15 +141,16 @@ enum err sqlite_log(struct sqlite_store *s, struct store_op *op)
     struct query *q = log_query(s, &op->in.log_filter);
     size_t n = 0;
     while (query_next(q)) {
-        lines[n++] = (struct store_line){.n = query_get_int(q, 0),
-                                         .at_us = query_get_int(q, 1),
-                                         .job = query_get_id(q, 2),
-                                         .invocation = query_get_id(q, 3),
-                                         .level = query_copy_text(q, 4, a),
-                                         .event = query_copy_text(q, 5, a),
-                                         .message = query_copy_text(q, 6, a),
-                                         .details = query_copy_text(q, 7, a),
-                                         .worker = query_copy_text(q, 8, a)};
+        struct store_line *line = &lines[n++];
+        line->n = query_get_int(q, 0);
+        line->at_us = query_get_int(q, 1);
+        line->job = query_get_id(q, 2);
+        line->invocation = query_get_id(q, 3);
+        line->level = query_copy_text(q, 4, a);
+        line->event = query_copy_text(q, 5, a);
+        line->message = query_copy_text(q, 6, a);
+        line->details = query_copy_text(q, 7, a);
+        line->worker = query_copy_text(q, 8, a);
     }
     op->result.lines = lines;
     op->result.n = n;
