@@ -10,9 +10,10 @@ static void ask(void *ctx);
 
 static void refused(struct run *r, const struct store_result *result)
 {
-    char *error = mem_printf("hooks.input: %s", result->why != NULL ? result->why[0] : "refused");
+    const char *why = result->why != NULL ? result->why[0] : "refused";
+    char *error = mem_printf("hooks.input: %s", why);
     /* The hook's own words alone where it meant them for people. */
-    run_fail(r, result->for_good, result->for_good ? result->why[0] : error);
+    run_fail(r, result->for_good, result->for_good ? why : error);
     free(error);
 }
 
