@@ -100,7 +100,7 @@ def stage_replay(tally):
 
 
 def stage_fuzz(tally):
-    seconds = os.environ.get("FUZZ_SECONDS", "4")
+    seconds = os.environ.get("FUZZ_SECONDS", "2")
     options = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
     if not setup(tally, FUZZ, options, {"CC": "ccache clang"}) or \
             not must(tally, "building", ["ninja", "-C", FUZZ, "--quiet", "fuzzers"]):
