@@ -31,12 +31,17 @@ int64_t ledger_output_rate(const struct engine *e, const struct call *call)
     return ledger_output_tokens(e, call) * USEC_PER_SEC / us;
 }
 
-int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want)
+static int64_t input_tokens_untaught(const struct script_call *want)
 {
     int64_t n = tokens_estimate(want->user, strlen(want->user));
     if (want->system != NULL)
         n += tokens_estimate(want->system, strlen(want->system));
-    return (int64_t)((double)n * e->input_ratio);
+    return n;
+}
+
+int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want)
+{
+    return (int64_t)((double)input_tokens_untaught(want) * e->input_ratio);
 }
 
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want)
@@ -58,9 +63,11 @@ void ledger_learn(struct engine *e, const struct run *r, const struct usage *usa
     const struct call *c = &r->call;
     if (usage->output > 50)
         learn(&e->bytes_per_token, (double)c->text.len / (double)usage->output);
-    if (c->estimated_input > 0 && usage_prompt(usage) > 0)
-        e->input_ratio *=
-            1 + LEARN_WEIGHT * ((double)usage_prompt(usage) / (double)c->estimated_input - 1);
+    /* Against the estimate before any learning: against one that was made with an older ratio, the
+     * calls of many slots would each correct it once more, and it would swing ever wider. */
+    int64_t untaught = input_tokens_untaught(&r->want);
+    if (untaught > 0 && usage_prompt(usage) > 0)
+        learn(&e->input_ratio, (double)usage_prompt(usage) / (double)untaught);
     learn(&e->expected_output[r->want.phase], (double)usage->output);
 }
 

@@ -90,7 +90,8 @@ export async function chaos(form) {
     const looks = await watch(world, Promise.all([clients.play(length, form.meddling), faults.play(length, form.kills)]), problems);
     log('healed');
     const healedAt = Date.now();
-    const noise = await quiet(world, Math.max(60000, form.jobs * 30));
+    // A job whose process died several times in its calls waits up to a minute or so, on purpose.
+    const noise = await quiet(world, Math.max(150000, form.jobs * 30));
     if (noise) problems.push(noise);
     log('quiet');
     for (const node of world.nodes) {

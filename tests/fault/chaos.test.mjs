@@ -4,6 +4,6 @@ import { test } from 'node:test';
 import { chaos, forms } from './chaos.mjs';
 
 test('nodes, network and database fail while clients meddle: nothing is lost, doubled or written too late',
-  { timeout: 300000 }, async () => {
+  { timeout: 350000 }, async () => {
     assert.deepEqual(await chaos(forms.short), []);
   });

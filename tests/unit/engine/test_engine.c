@@ -46,6 +46,21 @@ static void ten_jobs_share_three_slots(void **state)
     bench_check_ledger(b);
 }
 
+/* Forty calls at once, three times: what the first forty teach is not learned forty times over. */
+static void estimates_of_prompts_settle_however_many_calls_teach_them(void **state)
+{
+    struct bench *b = *state;
+    bench_start(b, 0, &(struct bench_options){.config.slots = 40});
+    for (int wave = 1; wave <= 3; wave++) {
+        for (int i = 0; i < 40; i++)
+            bench_insert(b, NULL);
+        bench_until_told(b->w, ENGINE_JOB_COMPLETED, wave * 40);
+    }
+    assert_int_equal(bench_number(b, "SELECT count(*) FROM scriptorium_call WHERE state = 1 AND"
+                                     " abs(estimated_input - input) * 2 > input"),
+                     0);
+}
+
 static void a_job_that_comes_while_idle_is_taken_without_a_poll(void **state)
 {
     struct bench *b = *state;
@@ -388,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_job_becomes_a_script),
         TEST(ten_jobs_share_three_slots),
+        TEST(estimates_of_prompts_settle_however_many_calls_teach_them),
         TEST(a_job_that_comes_while_idle_is_taken_without_a_poll),
         TEST(idle_tells_when_the_next_job_is_due),
         TEST(a_cancelled_job_is_dropped_within_a_second),
