@@ -13,7 +13,7 @@ before(async () => {
     db = await server.connect();
     await migrate(db);
     by = await worker(db);
-    await db.query("SELECT scriptorium.setting_set('outbox', 'on')");
+    await db.query("SELECT scriptorium.setting_set('outbox.webhook', 'on')");
 });
 after(() => server.remove());
 
