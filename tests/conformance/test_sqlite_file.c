@@ -353,6 +353,27 @@ static void the_log_is_moved_only_while_nobody_else_writes(void **state)
     assert_true(file_size(path) > 30 << 20);
 }
 
+static void who_reads_does_not_wait_for_who_writes(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(sqlite_plug_path(f->db), &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    struct answer *write = answer_new(f);
+    store_setting_set(f->store, "paused", "yes", answer_take, write); /* waits for the other */
+    assert_int_equal(CALL(f, store_get, &id)->n, 1);
+    assert_int_equal(CALL(f, store_steps, &id, 1)->n, 0);
+    assert_null(CALL(f, store_setting_get, "paused")->text);
+    assert_int_equal(CALL0(f, store_stats)->stats->count[JOB_PENDING], 1);
+    assert_int_equal(CALL0(f, store_workers)->n, 1);
+    assert_false(write->done);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(answer_wait(f, write)->err, OK);
+    assert_string_equal(CALL(f, store_setting_get, "paused")->text, "yes");
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
 static void note_change(void *ctx)
 {
     ++*(int *)ctx;
@@ -676,6 +697,7 @@ int main(void)
         CASE(the_second_engine_is_refused_and_told_who_is_there),
         CASE(commands_see_and_feed_a_running_engine),
         CASE(the_log_is_moved_only_while_nobody_else_writes),
+        CASE(who_reads_does_not_wait_for_who_writes),
         CASE(another_process_is_noticed),
         CASE(an_id_that_is_no_uuid_is_refused),
         CASE(a_job_with_a_bad_id_fails_and_the_others_go_on),

@@ -130,20 +130,40 @@ static void configure(void)
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-enum err db_open(const char *path, bool create, struct db **ret_db, struct errmsg *msg)
+static enum err open_with(const char *path, int flags, struct db **ret_db, struct errmsg *msg)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, configure);
     struct db *db = mem_alloc(sizeof *db);
     db->path = mem_strdup(path);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    int rc = sqlite3_open_v2(path, &db->handle, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
+    flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int rc = sqlite3_open_v2(path, &db->handle, flags, NULL);
     enum err e = rc == SQLITE_OK ? OK : err_of_code(db->handle, path, rc, msg);
     if (e == OK) {
         sqlite3_extended_result_codes(db->handle, 1);
         sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
         e = exec_or_tell(db, "SELECT count(*) FROM sqlite_schema", msg);
     }
+    if (e != OK) {
+        db_close(db, false);
+        return e;
+    }
+    *ret_db = db;
+    return OK;
+}
+
+enum err db_open(const char *path, bool create, struct db **ret_db, struct errmsg *msg)
+{
+    return open_with(path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), ret_db, msg);
+}
+
+enum err db_open_reader(const char *path, struct db **ret_db, struct errmsg *msg)
+{
+    struct db *db;
+    enum err e = open_with(path, SQLITE_OPEN_READONLY, &db, msg);
+    if (e != OK)
+        return e;
+    e = exec_or_tell(db, "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192", msg);
     if (e != OK) {
         db_close(db, false);
         return e;

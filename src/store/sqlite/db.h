@@ -16,6 +16,8 @@ struct query; /* a prepared statement, kept by the db and used again */
 
 /* Opens and reads the file, but writes nothing to it. ERR_CORRUPT, ERR_PERMISSION, ERR_BUSY ... */
 enum err db_open(const char *path, bool create, struct db **ret_db, struct errmsg *msg) MUST_CHECK;
+/* A further connection to a file that is open already, for reading alone. */
+enum err db_open_reader(const char *path, struct db **ret_db, struct errmsg *msg) MUST_CHECK;
 /* Before the first write: WAL mode, synchronous=FULL. */
 enum err db_prepare(struct db *db, struct errmsg *msg) MUST_CHECK;
 /* checkpoint: the last one to close may move the log into the file. Takes NULL. */

@@ -10,7 +10,10 @@
 #include "store/store_driver.h"
 
 struct sqlite_mailbox; /* finished ops on their way to the loop */
+struct sqlite_reader;  /* a thread that reads beside the one that writes */
 struct sqlite_backup;
+
+enum sqlite_reads { SQLITE_READS_QUICK, SQLITE_READS_LONG, SQLITE_READS_MAX };
 
 struct sqlite_store {
     struct store base; /* first: a struct store is cast to this */
@@ -21,7 +24,9 @@ struct sqlite_store {
     int lock_fd, writers_fd;     /* -1 = none */
     int64_t schema;              /* version of the file */
 
+    struct sqlite_reader *readers[SQLITE_READS_MAX]; /* the engine's; NULL: the one thread reads */
     pthread_t thread;
+    bool running;
     pthread_mutex_t mutex; /* of the next four */
     pthread_cond_t wake;
     struct store_op *queue, **queue_end;
@@ -122,8 +127,21 @@ char *sqlite_schema_plan(const struct sqlite_store *s, struct arena *a);
 void sqlite_backup_start(struct sqlite_store *s, struct store_op *op);
 struct store_op *sqlite_backup_step(struct sqlite_store *s, bool cancel); /* the op when it ends */
 
-/* Thread: starts it, or ends it after what is queued. */
-enum err sqlite_thread_start(struct sqlite_store *s) MUST_CHECK;
+/* The way back to the loop, from any thread. `changed`: the change hint is wanted. */
+struct sqlite_mailbox *sqlite_mailbox_new(struct sqlite_store *s);
+void sqlite_mailbox_put(struct sqlite_mailbox *m, struct store_op *ops, bool changed);
+void sqlite_mailbox_close(struct sqlite_mailbox *m); /* gives back what is in it, then frees it */
+
+/* Readers: each op given in comes back through the mailbox; stop ends after what is queued. */
+enum err sqlite_reader_start(const struct sqlite_store *s, struct sqlite_reader **ret_reader,
+                             struct errmsg *msg) MUST_CHECK;
+void sqlite_reader_submit(struct sqlite_reader *r, struct store_op *op);
+void sqlite_reader_stop(struct sqlite_reader *r); /* takes NULL */
+/* One transaction of ops that only read, on the view's db. */
+void sqlite_run_reads(struct sqlite_store *view, struct store_op *ops);
+
+/* Threads: starts them, or ends them after what is queued. */
+enum err sqlite_thread_start(struct sqlite_store *s, struct errmsg *msg) MUST_CHECK;
 void sqlite_thread_stop(struct sqlite_store *s); /* all ops are given back when it returns */
 void sqlite_thread_submit(struct store *base, struct store_op *op);
 void sqlite_thread_watch(struct store *base, bool on);

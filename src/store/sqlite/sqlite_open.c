@@ -82,7 +82,7 @@ enum err store_sqlite_open(struct loop *loop, const struct store_sqlite_config *
     if (e == OK)
         e = open_schema(s, config->engine || config->create, msg);
     if (e == OK)
-        e = sqlite_thread_start(s);
+        e = sqlite_thread_start(s, msg);
     if (e != OK) {
         close_all(s);
         return e;

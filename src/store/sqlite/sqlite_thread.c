@@ -1,6 +1,6 @@
-/* In: ops from the loop. Out: the same ops with their results, back on the loop. One thread owns
+/* In: ops from the loop. Out: the same ops with their results, back on the loop. One thread writes
  * the database; what has queued up while it worked becomes one transaction, so that many requests
- * share one wait for the disk. */
+ * share one wait for the disk. Who only reads goes to the engine's readers, beside it. */
 #include "store/sqlite/sqlite.h"
 
 #include <stdlib.h>
@@ -12,47 +12,6 @@
 #define GROUP_MAX        512 /* ops in one transaction */
 #define POLL_US          (200 * USEC_PER_MSEC)
 #define CHECKPOINT_PAGES 8192 /* 32 MiB of log */
-
-/* ---- the way back ---- */
-
-struct sqlite_mailbox {
-    struct loop_task task;
-    struct sqlite_store *store;
-    pthread_mutex_t mutex;
-    struct store_op *done, **done_end;
-    bool changed;
-};
-
-static void deliver(void *ctx)
-{
-    struct sqlite_mailbox *m = ctx;
-    pthread_mutex_lock(&m->mutex);
-    struct store_op *op = m->done;
-    bool changed = m->changed;
-    m->done = NULL;
-    m->done_end = &m->done;
-    m->changed = false;
-    pthread_mutex_unlock(&m->mutex);
-    while (op != NULL) {
-        struct store_op *next = op->next;
-        store_op_done(&m->store->base, op);
-        op = next;
-    }
-    if (changed)
-        store_changed(&m->store->base);
-}
-
-static void give_back(struct sqlite_store *s, struct store_op *ops, bool changed)
-{
-    struct sqlite_mailbox *m = s->mailbox;
-    pthread_mutex_lock(&m->mutex);
-    *m->done_end = ops;
-    while (*m->done_end != NULL)
-        m->done_end = &(*m->done_end)->next;
-    m->changed |= changed;
-    pthread_mutex_unlock(&m->mutex);
-    loop_post(s->base.loop, &m->task);
-}
 
 /* ---- one op ---- */
 
@@ -189,6 +148,12 @@ static void run_group(struct sqlite_store *s, struct store_op *ops)
         sqlite_write_end(s);
 }
 
+void sqlite_run_reads(struct sqlite_store *view, struct store_op *ops)
+{
+    while (!try_group(view, ops, true))
+        ;
+}
+
 static void run_migrate(struct sqlite_store *s, struct store_op *op)
 {
     struct errmsg msg = {0};
@@ -248,7 +213,7 @@ static void poll_others(struct sqlite_store *s)
         int64_t version = query_get_int(q, 0);
         query_end(q);
         if (s->data_version != 0 && version != s->data_version)
-            give_back(s, NULL, true);
+            sqlite_mailbox_put(s->mailbox, NULL, true);
         s->data_version = version;
     }
     db_clear(s->db);
@@ -275,7 +240,7 @@ static void work(struct sqlite_store *s, struct store_op *list)
         bool changed = false;
         for (struct store_op *op = group; op != NULL; op = op->next)
             changed = changed || (op->changed && op->result.err == OK);
-        give_back(s, group, changed);
+        sqlite_mailbox_put(s->mailbox, group, changed);
     }
     checkpoint(s);
 }
@@ -310,7 +275,7 @@ static void *thread_main(void *ctx)
         if (s->backup != NULL) {
             struct store_op *ended = sqlite_backup_step(s, stop);
             if (ended != NULL)
-                give_back(s, ended, false);
+                sqlite_mailbox_put(s->mailbox, ended, false);
         }
         if (clock_mono() >= poll_at) {
             poll_others(s);
@@ -320,13 +285,31 @@ static void *thread_main(void *ctx)
     return NULL;
 }
 
-enum err sqlite_thread_start(struct sqlite_store *s)
+/* By key: a few pages. What may look at many rows does not stand in their way. */
+static bool is_quick(enum store_verb verb)
 {
-    struct sqlite_mailbox *m = mem_alloc(sizeof *m);
-    *m = (struct sqlite_mailbox){.store = s, .done_end = &m->done};
-    m->task = (struct loop_task){.fn = deliver, .ctx = m};
-    pthread_mutex_init(&m->mutex, NULL);
-    s->mailbox = m;
+    return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_CHECK || verb == VERB_SETTING_GET;
+}
+
+static struct sqlite_reader *reader_for(const struct sqlite_store *s, enum store_verb verb)
+{
+    if (!verbs[verb].reads)
+        return NULL;
+    return s->readers[is_quick(verb) ? SQLITE_READS_QUICK : SQLITE_READS_LONG];
+}
+
+static enum err start_readers(struct sqlite_store *s, struct errmsg *msg)
+{
+    enum err e = OK;
+    /* Whoever is not the engine asks one thing and goes; an old schema answers nothing yet. */
+    for (size_t i = 0; i < SQLITE_READS_MAX && e == OK && s->engine; i++)
+        e = sqlite_reader_start(s, &s->readers[i], msg);
+    return e;
+}
+
+enum err sqlite_thread_start(struct sqlite_store *s, struct errmsg *msg)
+{
+    s->mailbox = sqlite_mailbox_new(s);
     s->queue_end = &s->queue;
     s->checkpoint_at = CHECKPOINT_PAGES;
     pthread_mutex_init(&s->mutex, NULL);
@@ -335,7 +318,13 @@ enum err sqlite_thread_start(struct sqlite_store *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->wake, &attr);
     pthread_condattr_destroy(&attr);
-    return pthread_create(&s->thread, NULL, thread_main, s) == 0 ? OK : ERR_IO;
+    enum err e = start_readers(s, msg);
+    if (e == OK && pthread_create(&s->thread, NULL, thread_main, s) != 0)
+        e = err_set(msg, ERR_IO, "%s: no thread can be started to write with", s->path);
+    s->running = e == OK;
+    if (e != OK)
+        sqlite_thread_stop(s);
+    return e;
 }
 
 void sqlite_thread_stop(struct sqlite_store *s)
@@ -344,14 +333,11 @@ void sqlite_thread_stop(struct sqlite_store *s)
     s->stop = true;
     pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->mutex);
-    pthread_join(s->thread, NULL);
-    /* A callback may still ask for something: submit() answers it that the store is closed. */
-    loop_cancel(s->base.loop, &s->mailbox->task);
-    while (s->mailbox->done != NULL)
-        deliver(s->mailbox);
-    loop_cancel(s->base.loop, &s->mailbox->task);
-    pthread_mutex_destroy(&s->mailbox->mutex);
-    free(s->mailbox);
+    if (s->running)
+        pthread_join(s->thread, NULL);
+    for (size_t i = 0; i < SQLITE_READS_MAX; i++)
+        sqlite_reader_stop(s->readers[i]);
+    sqlite_mailbox_close(s->mailbox);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->mutex);
 }
@@ -359,9 +345,12 @@ void sqlite_thread_stop(struct sqlite_store *s)
 void sqlite_thread_submit(struct store *base, struct store_op *op)
 {
     struct sqlite_store *s = (struct sqlite_store *)base;
+    struct sqlite_reader *reader = reader_for(s, op->verb);
     pthread_mutex_lock(&s->mutex);
     bool closed = s->stop;
-    if (!closed) {
+    if (!closed && reader != NULL) {
+        sqlite_reader_submit(reader, op);
+    } else if (!closed) {
         *s->queue_end = op;
         s->queue_end = &op->next;
         pthread_cond_signal(&s->wake);
@@ -369,7 +358,7 @@ void sqlite_thread_submit(struct store *base, struct store_op *op)
     pthread_mutex_unlock(&s->mutex);
     if (closed) {
         store_op_fail(op, ERR_CLOSED, "%s: the store is closed", s->path);
-        give_back(s, op, false);
+        sqlite_mailbox_put(s->mailbox, op, false);
     }
 }
 
