@@ -2,9 +2,13 @@
  * ours too: libcurl only ever holds calls that may run, and learns a new host's address once. */
 #include "io/http_client.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "base/clock.h"
@@ -36,9 +40,14 @@ struct http_call {
     struct gate_host *host; /* NULL when no name has to be resolved */
     int64_t connect_us, header_us, idle_us;
     int64_t last_byte_us;
-    struct loop_timer deadline;
+    struct loop_timer deadline, total;
+    const struct address_guard *guard;
+    char *host_name; /* with a guard */
+    size_t header_bytes, max_header_bytes, body_bytes, max_body_bytes;
+    enum err cut; /* why we made libcurl stop: ERR_PERMISSION, ERR_TOO_BIG */
     struct http_call *prev, *next;
     char error[CURL_ERROR_SIZE];
+    char refusal[96]; /* what `cut` says to people */
 };
 
 struct http_client {
@@ -63,6 +72,7 @@ static void stop(struct http_call *call)
 {
     struct http_client *client = call->client;
     timer_stop(client->loop, &call->deadline);
+    timer_stop(client->loop, &call->total);
     if (call->state == CALL_WAITING)
         DL_DELETE(client->waiting, call);
     else
@@ -92,6 +102,7 @@ static void release(struct http_call *call)
     curl_easy_cleanup(call->t.easy);
     curl_slist_free_all(call->headers);
     free(call->body);
+    free(call->host_name);
     free(call);
 }
 
@@ -144,8 +155,18 @@ static void on_done(void *ctx, struct curl_transfer *t, CURLcode code)
         err = ERR_CLOSED;
     if (err == ERR_INVALID && call->phase != HTTP_CONNECTING)
         err = ERR_PROTOCOL;
+    /* With several addresses one may be refused and another one answer. */
+    if (err != OK && call->cut != OK) {
+        finish(call, call->cut, call->refusal);
+        return;
+    }
     const char *detail = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
     finish(call, err, err == OK ? "" : detail);
+}
+
+static void on_total(void *ctx)
+{
+    finish(ctx, ERR_TIMEOUT, "not done within the time allowed");
 }
 
 static void on_deadline(void *ctx)
@@ -166,14 +187,47 @@ static void on_deadline(void *ctx)
 
 /* ---- libcurl's callbacks ---- */
 
+static bool may_connect(struct http_call *call, const struct sockaddr *address)
+{
+    if (address_guard_permits(call->guard, call->host_name, address))
+        return true;
+    call->cut = ERR_PERMISSION;
+    (void)snprintf(call->refusal, sizeof call->refusal, "the address is not public (%s)",
+                   address_kind_name(address_kind_of(address)));
+    return false;
+}
+
+/* With a guard, instead of libcurl's own socket(): what it is given here is what it connects to. */
+static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_call *call = ctx;
+    if (purpose != CURLSOCKTYPE_IPCXN || call->state == CALL_OVER || !may_connect(call, &a->addr))
+        return CURL_SOCKET_BAD;
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+/* A kept connection may be another call's, without a guard. */
+static bool may_use(struct http_call *call, const char *ip, int port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    if (inet_pton(AF_INET, ip, &in.sin_addr) == 1)
+        return may_connect(call, (const struct sockaddr *)(const void *)&in);
+    if (inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1)
+        return may_connect(call, (const struct sockaddr *)(const void *)&in6);
+    return may_connect(call, &(const struct sockaddr){.sa_family = AF_UNSPEC});
+}
+
 /* The connection stands and the request is about to leave. A second time means that libcurl would
  * send it again because a kept connection died: whether that pays twice is our caller's question.
  */
 static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
     struct http_call *call = ctx;
-    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    (void)local_ip, (void)local_port;
     if (call->state == CALL_OVER || call->phase != HTTP_CONNECTING)
+        return CURL_PREREQFUNC_ABORT;
+    if (call->guard != NULL && !may_use(call, ip, port))
         return CURL_PREREQFUNC_ABORT;
     struct loop *loop = call->client->loop;
     call->phase = HTTP_SENT;
@@ -210,11 +264,23 @@ static bool received(struct http_call *call, size_t n)
     return true;
 }
 
+/* Adds n to what came; false, and the call is cut, past the maximum. */
+static bool fits(struct http_call *call, size_t *came, size_t n, size_t max, const char *what)
+{
+    *came += n;
+    if (max == 0 || *came <= max)
+        return true;
+    call->cut = ERR_TOO_BIG;
+    (void)snprintf(call->refusal, sizeof call->refusal, "more than %zu bytes of %s", max, what);
+    return false;
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
     (void)size;
-    if (!received(call, n))
+    if (!received(call, n) ||
+        !fits(call, &call->header_bytes, n, call->max_header_bytes, "headers"))
         return 0;
     bool blank = n > 0 && (line[0] == '\r' || line[0] == '\n');
     if (blank && call->phase != HTTP_HEADERS) /* trailers have a blank line too */
@@ -226,7 +292,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
     (void)size;
-    if (!received(call, n))
+    if (!received(call, n) || !fits(call, &call->body_bytes, n, call->max_body_bytes, "body"))
         return 0;
     call->t.streaming = true;
     call->last_byte_us = loop_now(call->client->loop);
@@ -269,6 +335,10 @@ static void set_callbacks(struct http_call *call)
     (void)curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
+    if (call->guard != NULL) {
+        (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+        (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
+    }
 }
 
 static enum err set_method(struct http_call *call, const struct http_request *r)
@@ -321,6 +391,7 @@ static enum err set_url(struct http_call *call, const char *url)
         curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
         goto out;
     call->host = gate_host(&call->client->gate, host, port);
+    call->host_name = call->guard != NULL ? mem_strdup(host) : NULL;
     (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
     err = OK;
 out:
@@ -342,6 +413,9 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->connect_us = r->connect_timeout_us > 0 ? r->connect_timeout_us : CONNECT_TIMEOUT_DEFAULT;
     call->header_us = r->header_timeout_us > 0 ? r->header_timeout_us : HEADER_TIMEOUT_DEFAULT;
     call->idle_us = r->idle_timeout_us;
+    call->guard = r->guard;
+    call->max_header_bytes = r->max_header_bytes;
+    call->max_body_bytes = r->max_body_bytes;
     call->t.easy = curl_easy_init();
     if (call->t.easy == NULL)
         call->refused = ERR_IO;
@@ -352,6 +426,9 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
         set_callbacks(call);
     }
     DL_APPEND(client->waiting, call);
+    if (r->total_timeout_us > 0)
+        timer_set(client->loop, &call->total, loop_now(client->loop) + r->total_timeout_us,
+                  on_total, call);
     pump_soon(client);
     return call;
 }

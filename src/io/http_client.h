@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "io/address.h"
 #include "io/loop.h"
 
 struct http_client;
@@ -33,10 +34,19 @@ struct http_request {
     int64_t connect_timeout_us; /* 0 = 10 s */
     int64_t header_timeout_us;  /* from send to the end of the headers; 0 = 60 s */
     int64_t idle_timeout_us;    /* between two body bytes; 0 = none */
+    int64_t total_timeout_us;   /* from http_start() to the end; 0 = none */
+    size_t max_header_bytes;    /* of the answer; 0 = libcurl's limit (300 KB) */
+    size_t max_body_bytes;      /* of the answer; 0 = no limit */
     int64_t read_tick_us;       /* > 0: after a read the socket rests until a multiple of this that
                                    is half to one and a half ticks away, so that one system call
                                    takes several events; a bulk body is not slowed down */
+    /* For URLs that somebody else gave: only where the guard permits; NULL = anywhere. Judged is
+     * the address of each connection, new or kept, so that no name can point elsewhere meanwhile.
+     * Borrowed for the call's life. */
+    const struct address_guard *guard;
 };
+
+/* Redirects are never followed, and no proxy is used, whatever the environment says. */
 
 /* A kept connection that dies before the answer is ERR_CLOSED with HTTP_SENT and is not repeated
  * silently. The body is given out as it came: no content encoding is asked for. */
@@ -51,7 +61,8 @@ enum http_phase {
 
 struct http_end {
     enum err err; /* OK, ERR_INVALID (the request), ERR_CONNECT, ERR_TIMEOUT, ERR_CLOSED,
-                     ERR_PROTOCOL, ERR_IO */
+                     ERR_PROTOCOL, ERR_IO, ERR_PERMISSION (the guard; HTTP_CONNECTING),
+                     ERR_TOO_BIG (the answer passed a maximum) */
     enum http_phase phase;
     const char *detail; /* for people: what failed, without the request's headers; borrowed */
 };
