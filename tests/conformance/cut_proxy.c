@@ -23,7 +23,7 @@ struct cut_proxy {
 struct relay {
     int listener, control;
     uint16_t to_port;
-    bool swallow;
+    bool swallow, lose;      /* everything; the next piece */
     int pairs[PAIRS_MAX][2]; /* client, server; -1 = free */
 };
 
@@ -60,12 +60,18 @@ static void accept_one(struct relay *r)
 }
 
 /* False: one side has ended. */
-static bool pass_on(int from, int to, bool swallow)
+static bool pass_on(struct relay *r, int from, int to, bool answer)
 {
     char bytes[65536];
     ssize_t n = read(from, bytes, sizeof bytes);
     if (n <= 0)
         return false;
+    bool swallow = answer && (r->swallow || r->lose);
+    if (r->lose && answer) {
+        r->lose = false;
+        if (write(r->control, "L", 1) != 1)
+            _exit(1);
+    }
     for (ssize_t done = 0; done < n && !swallow;) {
         ssize_t w = write(to, bytes + done, (size_t)(n - done));
         if (w <= 0)
@@ -81,6 +87,7 @@ static void obey(struct relay *r)
     if (read(r->control, &order, 1) != 1)
         _exit(0);
     r->swallow = order == 's';
+    r->lose = order == 'l';
     for (int i = 0; i < PAIRS_MAX && order == 'c'; i++) {
         if (r->pairs[i][0] != -1)
             hang_up(r->pairs[i]);
@@ -107,8 +114,8 @@ static void relay(struct relay *r)
         for (int i = 0; i < PAIRS_MAX; i++) {
             int *pair = r->pairs[i];
             bool ok = pair[0] == -1 ||
-                      ((fds[2 + 2 * i].revents == 0 || pass_on(pair[0], pair[1], false)) &&
-                       (fds[3 + 2 * i].revents == 0 || pass_on(pair[1], pair[0], r->swallow)));
+                      ((fds[2 + 2 * i].revents == 0 || pass_on(r, pair[0], pair[1], false)) &&
+                       (fds[3 + 2 * i].revents == 0 || pass_on(r, pair[1], pair[0], true)));
             if (!ok)
                 hang_up(pair);
         }
@@ -152,6 +159,18 @@ static void order(struct cut_proxy *p, char what)
 void cut_proxy_swallow(struct cut_proxy *p)
 {
     order(p, 's');
+}
+
+void cut_proxy_lose_one(struct cut_proxy *p)
+{
+    order(p, 'l');
+}
+
+void cut_proxy_wait_lost(struct cut_proxy *p)
+{
+    char what;
+    if (read(p->control, &what, 1) != 1)
+        abort();
 }
 
 void cut_proxy_cut(struct cut_proxy *p)

@@ -264,6 +264,47 @@ static void a_finish_whose_answer_is_lost_is_repeated_and_counts_once(void **sta
     lossy_stop(f, &l);
 }
 
+/* No network does this, but something between us and the server may: then each answer is taken for
+ * that of the question before. */
+static void an_answer_to_another_question_is_not_believed(void **state)
+{
+    struct fixture *f = fixture(state);
+    for (int i = 0; i < 3; i++)
+        add_job(f, i);
+    struct lossy l = lossy_start(f);
+    struct store_claimed first = claim_one(f);
+    cut_proxy_lose_one(l.proxy);
+    struct store_claim want = {.worker = f->worker, .max = 1};
+    struct store_held held = {first.id, first.fence};
+    struct answer *claimed = answer_new(f), *checked = answer_new(f);
+    store_claim(f->store, &want, answer_take, claimed);
+    loop_turn(f->loop, 0); /* sends it */
+    cut_proxy_wait_lost(l.proxy);
+    store_check(f->store, &held, 1, answer_take, checked);
+    const struct store_result *r = answer_wait(f, claimed);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 1); /* the job that the server had given us, not one more */
+    assert_false(uuid_equal(&r->claimed[0].id, &first.id));
+    r = answer_wait(f, checked);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->lost[0], STORE_HELD);
+    wait_for_count(f, "SELECT count(*) FROM scriptorium.queue WHERE state = 1", 2);
+    lossy_stop(f, &l);
+}
+
+static void functions_of_another_version_are_named(void **state)
+{
+    struct fixture *f = fixture(state);
+    assert_true(pg_plug_sql(f->db, "DROP FUNCTION scriptorium.workers();"
+                                   "CREATE FUNCTION scriptorium.workers() RETURNS integer"
+                                   " LANGUAGE sql AS 'SELECT 1'"));
+    const struct store_result *r = CALL0(f, store_workers);
+    assert_int_equal(r->err, ERR_PROTOCOL);
+    assert_non_null(strstr(r->message, "1 columns does not fit workers() (5 columns)"));
+    assert_non_null(strstr(r->message, "scriptorium migrate"));
+    assert_int_equal(CALL0(f, store_stats)->err, OK);
+}
+
 static const struct store_result *say(struct fixture *f, const struct store_claimed *c,
                                       const struct uuid *call, size_t offset, const char *text)
 {
@@ -508,6 +549,8 @@ int main(void)
         CASE(a_store_is_closed_while_the_server_is_down),
         CASE(jobs_of_a_claim_whose_answer_is_lost_come_all_the_same),
         CASE(a_lost_claim_that_comes_late_takes_nothing),
+        CASE(an_answer_to_another_question_is_not_believed),
+        CASE(functions_of_another_version_are_named),
         CASE(a_finish_whose_answer_is_lost_is_repeated_and_counts_once),
         CASE(text_that_is_sent_twice_is_stored_once),
         CASE(a_row_that_a_client_holds_is_busy_and_nothing_waits_behind_it),

@@ -37,20 +37,25 @@ export class Proxy {
     if (this.hole) this.swallow(link);
   }
 
-  // In order: a link that is late stays late until all that waits is through.
+  // A network may be late, but a stream's bytes keep their order: one timer for all that wait.
   pass(link, from, to, bytes) {
     if (link.swallowed) return;
-    const lag = this.delayMs;
-    if (lag === 0 && !(from.late > 0)) {
+    from.late ??= [];
+    if (this.delayMs === 0 && from.late.length === 0) {
       to.write(bytes);
       return;
     }
-    from.late = (from.late ?? 0) + 1;
-    from.lastAt = Math.max(from.lastAt ?? 0, Date.now() + lag);
-    setTimeout(() => {
-      from.late--;
-      if (!to.destroyed) to.write(bytes);
-    }, from.lastAt - Date.now());
+    const at = Math.max(from.late.at(-1)?.at ?? 0, Date.now() + this.delayMs);
+    from.late.push({ at, bytes });
+    if (from.late.length === 1) this.deliver(link, from, to);
+  }
+
+  deliver(link, from, to) {
+    while (from.late.length > 0 && from.late[0].at <= Date.now()) {
+      const { bytes } = from.late.shift();
+      if (!link.swallowed && !to.destroyed) to.write(bytes);
+    }
+    if (from.late.length > 0) setTimeout(() => this.deliver(link, from, to), from.late[0].at - Date.now());
   }
 
   /** All connections end at once, with a reset. */

@@ -35,6 +35,8 @@ export class Node {
       fs.writeFileSync(path.join(world.dir, `${life.name}.log`), life.err);
       if (!life.wanted || /AddressSanitizer|runtime error:|LeakSanitizer/.test(life.err))
         this.problems.push(`${life.name} ended by itself (${life.code ?? life.signal}):\n${life.err.slice(-3000)}`);
+      const odd = /^.*does not fit.*$/m.exec(life.err);
+      if (odd) this.problems.push(`${life.name} took an answer for another's: ${odd[0]}`);
     });
   }
 

@@ -36,14 +36,15 @@ struct pg_task {
     struct store_op *op;
     struct pg_store *store;
     struct pg_request request;
-    int64_t until_us; /* waits for a connection until then */
-    int64_t again_us; /* pauses until then */
-    int64_t seq;      /* in the order of asking */
-    int tries;        /* that found a row or the server busy */
-    bool repeated;    /* its connection has died once */
-    int conflicts;    /* completions that lost against another transaction */
-    bool claim_again; /* this claim asks for what an earlier one got */
-    size_t *left;     /* of a batch: items to be sent again; NULL = all */
+    struct pg_conn *conn; /* that it was sent down */
+    int64_t until_us;     /* waits for a connection until then */
+    int64_t again_us;     /* pauses until then */
+    int64_t seq;          /* in the order of asking */
+    int tries;            /* that found a row or the server busy */
+    bool repeated;        /* its connection has died once */
+    int conflicts;        /* completions that lost against another transaction */
+    bool claim_again;     /* this claim asks for what an earlier one got */
+    size_t *left;         /* of a batch: items to be sent again; NULL = all */
     size_t n_left;
     enum store_lost *lost; /* of the whole batch */
 };

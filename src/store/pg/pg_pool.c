@@ -226,10 +226,33 @@ static bool repeat(struct pg_task *t, const struct pg_failure *f)
     return true;
 }
 
+/* An answer that does not fit its question is perhaps another's: none that follows on its
+ * connection can be trusted. A new connection is asked the same; if that does not fit either, the
+ * server's functions are others than ours. */
+static void out_of_step(struct pg_task *t)
+{
+    struct pg_conn *conn = t->conn;
+    struct pg_failure f = {.err = ERR_CONNECT, .drop = true};
+    (void)err_set(&f.msg, f.err, "%s", t->op->result.message);
+    if (t->op->verb == VERB_CLAIM)
+        learn_of_claim(t, &f);
+    bool again = repeat(t, &f);
+    if (again)
+        t->op->result = (struct store_result){0};
+    pg_conn_fail(conn, &f);
+    if (!again)
+        finish(t);
+}
+
 static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_task *t = ctx;
     struct pg_store *s = t->store;
+    bool left = res != NULL && pg_verb_take(t, res);
+    if (t->op->result.err == ERR_PROTOCOL) {
+        out_of_step(t);
+        return;
+    }
     if (t->op->verb == VERB_CLAIM)
         learn_of_claim(t, res == NULL ? f : NULL);
     if (res == NULL && f->again)
@@ -238,7 +261,7 @@ static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f
         fail(t, f);
     else if (res == NULL)
         watch_waiting(s);
-    else if (pg_verb_take(t, res))
+    else if (left)
         busy(t, NULL);
     else if (t->claim_again && t->op->result.err == OK && t->op->result.n == 0)
         lane_put_back(&s->lanes[LANE_LEASE], t); /* nothing was lost: now the claim itself */
@@ -261,6 +284,7 @@ static void send(struct pg_task *t, struct pg_member *m)
     }
     t->request = (struct pg_request){
         .timeout_us = s->statement_us + ANSWER_EXTRA_US, .done = on_result, .ctx = t};
+    t->conn = m->conn;
     pg_conn_send(m->conn, &t->request, sql, &s->params);
 }
 

@@ -1,6 +1,8 @@
 /* In: ops, rows. Out: one SQL function's call for each op, and results from its rows. */
 #include "store/pg/pg_verbs.h"
 
+#include <string.h>
+
 /* ---- clients ---- */
 
 static void put_insert(struct pg_params *p, struct pg_task *t)
@@ -488,6 +490,26 @@ const char *pg_verb_put(struct pg_task *t, struct pg_params *p)
     return verb->sql;
 }
 
+/* "claim" of "SELECT * FROM scriptorium.claim($1)". */
+static int function_name(const char *sql, const char **ret_name)
+{
+    static const char schema[] = "scriptorium.";
+    *ret_name = strstr(sql, schema) + strlen(schema);
+    return (int)strcspn(*ret_name, "(");
+}
+
+static void fail_shape(struct pg_task *t, const PGresult *res, int columns)
+{
+    const char *name;
+    int n = function_name(pg_verb_of(t->op->verb)->sql, &name);
+    store_op_fail(
+        t->op, ERR_PROTOCOL,
+        "%s: an answer of %d rows and %d columns does not fit %.*s() (%d columns); should "
+        "it stay so, the database has functions of another version: run `scriptorium "
+        "migrate`",
+        t->store->url->label, PQntuples(res), PQnfields(res), n, name, columns);
+}
+
 bool pg_verb_take(struct pg_task *t, const PGresult *res)
 {
     const struct pg_verb *verb = &verbs[t->op->verb];
@@ -495,9 +517,7 @@ bool pg_verb_take(struct pg_task *t, const PGresult *res)
     struct pg_reader r = pg_reader_new(res, &t->op->arena, columns);
     bool busy = verb->take(t, &r);
     if (r.err == ERR_PROTOCOL)
-        store_op_fail(t->op, r.err,
-                      "%s: its functions are not those of this program; run `scriptorium migrate`",
-                      t->store->url->label);
+        fail_shape(t, res, columns);
     else if (r.err != OK)
         store_op_fail(t->op, r.err, "a text in the database is larger than %u bytes",
                       STORE_TEXT_MAX);
