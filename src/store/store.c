@@ -278,6 +278,17 @@ void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, 
     submit(s, op);
 }
 
+void store_follow(struct store *s, const struct store_follow *items, size_t n, store_fn fn,
+                  void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_FOLLOW, fn, ctx);
+    op->in.follow = copy_items(op, items, n, sizeof *items);
+    for (size_t i = 0; i < op->n; i++)
+        op->in.follow[i].step_hash =
+            copy(op, op->in.follow[i].step_hash, STORE_KEY_MAX, "the input hash");
+    submit(s, op);
+}
+
 /* ---- the ledger ---- */
 
 void store_call_open(struct store *s, const struct store_call *call, store_fn fn, void *ctx)

@@ -166,10 +166,38 @@ struct store_step {
     struct usage usage;
     int64_t cost_udollar;
     int64_t started_us, ended_us;
+    int64_t place; /* out, of store_follow(): later steps of a job have higher ones */
 };
 /* The checkpoints of a job's run, oldest first, and the text of the step that was cut.
  * -> steps, partial. */
 void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx);
+
+/* ---- looking on: what jobs have come to since somebody last looked ---- */
+
+struct store_follow {
+    struct uuid job;
+    /* What is known of it; zero: nothing. */
+    int run;
+    int64_t place;         /* of the last step that is known, and its input hash */
+    const char *step_hash; /* NULL without one */
+    struct uuid call;      /* whose text is known, and how much of it */
+    size_t offset;
+};
+struct store_followed {
+    bool found;           /* false: there is no such job, all else is zero */
+    struct store_job job; /* without position, cost and texts */
+    bool whole;           /* the known steps are no longer what they were: these are all */
+    const struct store_step *steps;
+    size_t n_steps;
+    /* What the running step, or one that was cut, has written from `text_offset` on: that is the
+     * known offset while the call is the known one, else 0. NULL without any. */
+    const char *text_step, *text_hash, *text;
+    struct uuid text_call;
+    size_t text_offset, text_len;
+};
+/* All as of one moment. -> followed, in order. */
+void store_follow(struct store *s, const struct store_follow *items, size_t n, store_fn fn,
+                  void *ctx);
 
 /* ---- the ledger: money outlives fences, jobs and crashes ---- */
 
@@ -326,6 +354,7 @@ struct store_result {
     const struct store_step *steps;
     const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
                                                          input hash; NULL when there is none */
+    const struct store_followed *followed;
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
     const struct store_invocation *invocations;

@@ -24,6 +24,7 @@ enum store_verb {
     VERB_CHECK,
     VERB_PROGRESS,
     VERB_STEPS,
+    VERB_FOLLOW,
     VERB_CALL_OPEN,
     VERB_CALL_CLOSE,
     VERB_STEP_SAVE,
@@ -66,6 +67,7 @@ struct store_op {
             struct uuid job;
             int run;
         } steps;
+        struct store_follow *follow;
         struct store_call call;
         struct store_call_end call_end;
         enum store_watch watch;

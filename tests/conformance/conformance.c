@@ -44,7 +44,7 @@ int fixture_teardown(void **state)
 
 /* ---- answers ---- */
 
-static const void *copy_array(struct arena *a, const void *from, size_t n, size_t size)
+static void *copy_array(struct arena *a, const void *from, size_t n, size_t size)
 {
     if (from == NULL)
         return NULL;
@@ -78,6 +78,19 @@ static void copy_history(struct arena *a, struct store_result *r)
     r->lines = lines;
 }
 
+static struct store_step *copy_steps(struct arena *a, const struct store_step *from, size_t n)
+{
+    struct store_step *steps = copy_array(a, from, n, sizeof *from);
+    for (size_t i = 0; steps != NULL && i < n; i++) {
+        steps[i].key = arena_strdup(a, steps[i].key);
+        steps[i].input_hash = arena_strdup(a, steps[i].input_hash);
+        steps[i].output = arena_strdup(a, steps[i].output);
+        steps[i].stop = arena_strdup(a, steps[i].stop);
+        steps[i].model = arena_strdup(a, steps[i].model);
+    }
+    return steps;
+}
+
 static void copy_texts(struct arena *a, struct store_result *r)
 {
     struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs) == NULL
@@ -92,16 +105,7 @@ static void copy_texts(struct arena *a, struct store_result *r)
         jobs[i].metadata = arena_strdup(a, jobs[i].metadata);
     }
     r->jobs = jobs;
-    struct store_step *steps = r->steps == NULL ? NULL : arena_array(a, r->n, sizeof *steps);
-    for (size_t i = 0; steps != NULL && i < r->n; i++) {
-        steps[i] = r->steps[i];
-        steps[i].key = arena_strdup(a, steps[i].key);
-        steps[i].input_hash = arena_strdup(a, steps[i].input_hash);
-        steps[i].output = arena_strdup(a, steps[i].output);
-        steps[i].stop = arena_strdup(a, steps[i].stop);
-        steps[i].model = arena_strdup(a, steps[i].model);
-    }
-    r->steps = steps;
+    r->steps = copy_steps(a, r->steps, r->n);
     struct store_claimed *claimed =
         r->claimed == NULL ? NULL : arena_array(a, r->n, sizeof *claimed);
     for (size_t i = 0; claimed != NULL && i < r->n; i++) {
@@ -109,6 +113,21 @@ static void copy_texts(struct arena *a, struct store_result *r)
         claimed[i].params = arena_strdup(a, claimed[i].params);
     }
     r->claimed = claimed;
+}
+
+static const struct store_followed *copy_followed(struct arena *a,
+                                                  const struct store_followed *from, size_t n)
+{
+    struct store_followed *to = copy_array(a, from, n, sizeof *from);
+    for (size_t i = 0; to != NULL && i < n; i++) {
+        to[i].job.current_step = arena_strdup(a, to[i].job.current_step);
+        to[i].job.error_message = arena_strdup(a, to[i].job.error_message);
+        to[i].steps = copy_steps(a, to[i].steps, to[i].n_steps);
+        to[i].text_step = arena_strdup(a, to[i].text_step);
+        to[i].text_hash = arena_strdup(a, to[i].text_hash);
+        to[i].text = arena_strdup(a, to[i].text);
+    }
+    return to;
 }
 
 static const char *const *copy_whys(struct arena *a, const char *const *why, size_t n)
@@ -136,6 +155,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
     c->why = copy_whys(a, r->why, r->n);
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
+    c->followed = copy_followed(a, r->followed, r->n);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);
     c->partial_hash = arena_strdup(a, r->partial_hash);
@@ -321,7 +341,7 @@ int conformance_run(const struct conformance_plug *plug)
         {"jobs", jobs_tests, jobs_tests_n},          {"triggers", trigger_tests, trigger_tests_n},
         {"claims", claim_tests, claim_tests_n},      {"attempts", attempt_tests, attempt_tests_n},
         {"workers", worker_tests, worker_tests_n},   {"random", random_tests, random_tests_n},
-        {"history", history_tests, history_tests_n},
+        {"history", history_tests, history_tests_n}, {"follow", follow_tests, follow_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

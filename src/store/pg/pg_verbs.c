@@ -55,7 +55,7 @@ static void put_filter(struct pg_params *p, struct pg_task *t)
 }
 
 /* The column may hold what our CHECK forbids when the table is somebody else's. */
-static enum job_status read_status(struct pg_reader *r)
+enum job_status pg_get_status(struct pg_reader *r)
 {
     enum job_status status = JOB_FAILED;
     const char *name = pg_get_text(r);
@@ -69,7 +69,7 @@ static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
     j->id = pg_get_uuid(r);
     j->user_id = pg_get_uuid(r);
     j->workflow_id = pg_get_uuid(r);
-    j->status = read_status(r);
+    j->status = pg_get_status(r);
     j->progress = (int)pg_get_int(r);
     j->current_chunk = (int)pg_get_int(r);
     j->total_chunks = (int)pg_get_int(r);
@@ -422,6 +422,8 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
                     " FROM scriptorium.partial_text($1)",
                     STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
+    [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
+                     pg_follow_put, pg_follow_take},
     [VERB_CALL_OPEN] = {LANE_WRITE, false, true,
                         F "call_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 1,
                         pg_attempt_put_call_open, take_nothing},

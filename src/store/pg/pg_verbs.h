@@ -30,6 +30,10 @@ static inline size_t pg_item_at(const struct pg_task *t, size_t i)
         pg_array_end(p);                                                                           \
     } while (0)
 
+/* ---- pg_verbs.c ---- */
+
+enum job_status pg_get_status(struct pg_reader *r); /* a name that is none: failed */
+
 /* ---- pg_attempts.c ---- */
 
 void pg_attempt_put_check(struct pg_params *p, struct pg_task *t);
@@ -44,6 +48,12 @@ void pg_attempt_put_finish(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_finish(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_call_open(struct pg_params *p, struct pg_task *t);
 void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
+
+/* ---- pg_follow.c ---- */
+
+#define PG_FOLLOW_COLUMNS 36
+void pg_follow_put(struct pg_params *p, struct pg_task *t);
+bool pg_follow_take(struct pg_task *t, struct pg_reader *r);
 
 /* ---- pg_hooks.c ---- */
 

@@ -58,6 +58,7 @@ enum err sqlite_claim(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_check(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_progress(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_steps(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_follow(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_call_close(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_step_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
@@ -73,6 +74,10 @@ enum err sqlite_invocation_save(struct sqlite_store *s, struct store_op *op) MUS
 enum err sqlite_invocations(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_log_add(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_log(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+
+/* A job's row, without position, cost and texts (sqlite_jobs.c). */
+enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena *a,
+                    struct store_job *ret_job, bool *ret_found) MUST_CHECK;
 
 /* Claims with a label (sqlite_label.c). Room for more of its jobs; may be 0. */
 enum err sqlite_label_room(struct sqlite_store *s, const struct store_claim *claim,

@@ -207,6 +207,22 @@ enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
     return e;
 }
 
+static const char sql_job_row[] =
+    "SELECT " SMALL_COLUMNS " FROM script_generation_jobs j" JOINS " WHERE j.id = ?";
+
+enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena *a,
+                    struct store_job *ret_job, bool *ret_found)
+{
+    struct query *q = db_query(s->db, sql_job_row);
+    query_id(q, id);
+    *ret_found = query_next(q);
+    if (*ret_found) {
+        read_small(q, ret_job, a);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 /* Newest first is the order of the rows in the table, and of equal keys in every index. The indexes
  * are the users': none is named, for they may drop them. All four take the same parameters, used or
  * not. */

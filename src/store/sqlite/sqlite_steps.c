@@ -61,8 +61,8 @@ static const char sql_row_progress[] =
     " current_chunk = ?, total_chunks = ?, updated_at = ? WHERE id = ?";
 /* Text that does not go on where the saved text ends is left out: better short than with a hole. */
 static const char sql_text_add[] =
-    "INSERT INTO scriptorium_text (job_id, step, input_hash, at, text)"
-    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?4 = 0 OR ?4 ="
+    "INSERT INTO scriptorium_text (job_id, step, input_hash, at, text, call)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?4 = 0 OR ?4 ="
     " (SELECT t.at + length(CAST(t.text AS BLOB)) FROM scriptorium_text t WHERE t.job_id = ?1"
     " AND t.step = ?2 AND t.input_hash = ?3 ORDER BY t.n DESC LIMIT 1)";
 static const char sql_call_count[] =
@@ -107,6 +107,7 @@ static enum err add_text(struct sqlite_store *s, const struct store_progress *p)
     query_text(q, p->text_hash);
     query_int(q, (int64_t)p->text_offset);
     query_bytes(q, p->text, p->text_len);
+    query_id(q, &p->call);
     return query_run(q);
 }
 

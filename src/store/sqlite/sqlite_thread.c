@@ -36,6 +36,7 @@ static const struct {
     [VERB_CHECK] = {sqlite_check, true, false},
     [VERB_PROGRESS] = {sqlite_progress, false, true},
     [VERB_STEPS] = {sqlite_steps, true, false},
+    [VERB_FOLLOW] = {sqlite_follow, true, false},
     [VERB_CALL_OPEN] = {sqlite_call_open, false, false},
     [VERB_CALL_CLOSE] = {sqlite_call_close, false, false},
     [VERB_STEP_SAVE] = {sqlite_step_save, false, false},
@@ -288,7 +289,8 @@ static void *thread_main(void *ctx)
 /* By key: a few pages. What may look at many rows does not stand in their way. */
 static bool is_quick(enum store_verb verb)
 {
-    return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_CHECK || verb == VERB_SETTING_GET;
+    return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_FOLLOW || verb == VERB_CHECK ||
+           verb == VERB_SETTING_GET;
 }
 
 static struct sqlite_reader *reader_for(const struct sqlite_store *s, enum store_verb verb)
