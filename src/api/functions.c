@@ -107,10 +107,10 @@ static void answer_error(struct call *c, const char *details)
     buf_free(&out);
 }
 
-static void answer_nothing(struct call *c, const char *message)
+static void answer_nothing(struct call *c, const char *message, const char *more)
 {
     struct buf out = BUF_INIT(256);
-    buf_putf(&out, "{\"message\":\"%s\",\"processed\":0}", message);
+    buf_putf(&out, "{\"message\":\"%s\",\"processed\":0%s}", message, more);
     answer(c, 200, &out);
     buf_free(&out);
 }
@@ -173,12 +173,16 @@ static void claimed(struct call *c, const struct engine_batch_result *r)
         put_line(c, LOG_INFO, NULL, "📋 Found %zu pending job(s) to process concurrently", r->n);
         if (c->async)
             answer_accepted(c, r);
+    } else if (r->paused) {
+        put_line(c, LOG_INFO, NULL, "Nothing is claimed: paused");
+        answer_nothing(c, r->due_left ? "All jobs already being processed" : "No pending jobs",
+                       ",\"paused\":true");
     } else if (r->due_left) {
         put_line(c, LOG_INFO, NULL, "All jobs already being processed");
-        answer_nothing(c, "All jobs already being processed");
+        answer_nothing(c, "All jobs already being processed", "");
     } else {
         put_line(c, LOG_INFO, NULL, "✅ No pending script jobs found");
-        answer_nothing(c, "No pending jobs");
+        answer_nothing(c, "No pending jobs", "");
     }
     save(c);
     if (r->n == 0)

@@ -30,5 +30,8 @@ void handle_process_script_jobs(struct api_request *rq);
 /* invocations.c, logs.c */
 void handle_invocations(struct api_request *rq);
 void handle_logs(struct api_request *rq);
+/* control.c */
+void handle_pause(struct api_request *rq);
+void handle_resume(struct api_request *rq);
 
 #endif

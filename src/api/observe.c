@@ -91,6 +91,7 @@ static void put_store(struct buf *out, const struct store_stats *s, int64_t wall
     buf_putf(out, "scriptorium_queue{state=\"delayed\"} %" PRId64 "\n", s->delayed);
     buf_putf(out, "scriptorium_queue{state=\"running\"} %" PRId64 "\n", s->running);
     buf_putf(out, "scriptorium_queue{state=\"foreign\"} %" PRId64 "\n", s->foreign);
+    put_value(out, "paused", "gauge", "Nothing is claimed until somebody resumes.", s->paused);
     int64_t age_us = s->oldest_due_us > 0 ? wall_us - s->oldest_due_us : 0;
     put_head(out, "oldest_due_seconds", "gauge", "How long the oldest due job has waited.");
     buf_putf(out, "scriptorium_oldest_due_seconds %.3f\n", age_us > 0 ? (double)age_us / 1e6 : 0.0);

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 char *dollars_text(int64_t udollar, char *out)
 {
     uint64_t n = udollar < 0 ? -(uint64_t)udollar : (uint64_t)udollar;
@@ -40,8 +42,13 @@ void stats_put_json(struct buf *out, const struct store_stats *s)
     buf_putf(out,
              "\"calls\":%" PRId64 ",\"calls_estimated\":%" PRId64 ",\"tokens\":{\"input\":%" PRId64
              ",\"output\":%" PRId64 ",\"cache_read\":%" PRId64 ",\"cache_write\":%" PRId64
-             "},\"cost_usd\":%s}",
+             "},\"cost_usd\":%s,\"paused\":%s,\"paused_since\":",
              s->calls, s->calls_estimated, s->usage.input, s->usage.output, s->usage.cache_read,
              s->usage.cache_write_5m + s->usage.cache_write_1h,
-             dollars_text(s->cost_udollar, dollars));
+             dollars_text(s->cost_udollar, dollars), s->paused ? "true" : "false");
+    char since[CLOCK_ISO_SIZE];
+    if (s->paused_since_us > 0)
+        buf_putf(out, "\"%s\"}", clock_iso(s->paused_since_us, since));
+    else
+        buf_puts(out, "null}");
 }

@@ -18,6 +18,8 @@ int cmd_invocations(struct invocation *inv);
 int cmd_logs(struct invocation *inv);
 int cmd_migrate(struct invocation *inv);
 int cmd_backup(struct invocation *inv);
+int cmd_pause(struct invocation *inv);
+int cmd_resume(struct invocation *inv);
 int cmd_simulate(struct invocation *inv);
 int cmd_help(struct invocation *inv);
 int cmd_man(struct invocation *inv);

@@ -21,6 +21,8 @@
 #define WORKER_CONCURRENCY 3 /* what one worker does at once unless told otherwise */
 #define IDLE_LOOK_US       USEC_PER_SEC
 
+static const char paused_note[] = "paused: what runs goes on, nothing else begins";
+
 struct session { /* one `run`, from its first job to its last */
     struct context context;
     struct workshop workshop;
@@ -122,9 +124,13 @@ static void add_running_cost(const struct session *s, struct board_job *job,
         job->cost_udollar += price_usage(&s->price, &running);
 }
 
-static void on_idle(struct session *s, int64_t next_due_us)
+static void on_idle(struct session *s, int64_t next_due_us, bool paused)
 {
     char seconds[FMT_SIZE], note[2 * FMT_SIZE + 32];
+    if (paused) {
+        on_trouble(s, "paused: the jobs wait for `scriptorium resume`");
+        return;
+    }
     if (next_due_us == 0) {
         finish(s);
         return;
@@ -140,7 +146,11 @@ static void on_event(void *ctx, const struct engine_event *ev)
     struct session *s = ctx;
     switch (ev->kind) {
     case ENGINE_IDLE:
-        on_idle(s, ev->next_due_us);
+        on_idle(s, ev->next_due_us, ev->paused);
+        return;
+    case ENGINE_PAUSED:
+    case ENGINE_RESUMED:
+        live_note(s->live, ev->kind == ENGINE_PAUSED ? paused_note : NULL);
         return;
     case ENGINE_TROUBLE:
         on_trouble(s, ev->message);

@@ -30,6 +30,8 @@ static void print_stats(const struct store_stats *s)
         (void)printf("%-12s %10s %12s %14s\n", job_status_name((enum job_status)i),
                      fmt_count(s->count[i], a), fmt_count(s->recent[i], b), average);
     }
+    if (s->paused)
+        (void)printf("\npaused: nothing is claimed until `scriptorium resume`");
     (void)printf("\nqueue: %" PRId64 " due, %" PRId64 " due later, %" PRId64 " running", s->due,
                  s->delayed, s->running);
     if (s->foreign > 0)

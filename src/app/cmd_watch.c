@@ -59,11 +59,27 @@ static bool is_over(const struct board_job *job)
     return job->state >= BOARD_DONE;
 }
 
+static void take_paused(void *ctx, const struct store_result *r)
+{
+    struct watch *w = ctx;
+    int64_t since;
+    live_note(w->live, store_is_paused(r->text, &since)
+                           ? "paused: nothing begins until `scriptorium resume`"
+                           : NULL);
+}
+
+static int look_whether_paused(struct watch *w)
+{
+    struct answer a = answer_new(&w->context, take_paused, w);
+    store_setting_get(w->context.store, "paused", answer_take, &a);
+    return answer_wait(&w->context, &a);
+}
+
 /* One look at everything; *ret_left: how many have not ended. */
 static int look(struct watch *w, size_t *ret_left)
 {
-    int code = EXIT_DONE;
-    if (!w->named)
+    int code = look_whether_paused(w);
+    if (code == EXIT_DONE && !w->named)
         code = find(w, JOB_PROCESSING);
     if (code == EXIT_DONE && !w->named)
         code = find(w, JOB_PENDING);

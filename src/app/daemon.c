@@ -100,6 +100,10 @@ static void on_event(void *ctx, const struct engine_event *ev)
     api_engine_event(s->api, ev);
     if (ev->kind == ENGINE_TROUBLE) {
         log_error(NULL, "%s", ev->message); /* jobs wait meanwhile; the engine tries again */
+    } else if (ev->kind == ENGINE_PAUSED) {
+        log_info(NULL, "paused: nothing is claimed until `scriptorium resume`");
+    } else if (ev->kind == ENGINE_RESUMED) {
+        log_info(NULL, "resumed");
     } else if (ev->kind == ENGINE_STOPPED) {
         s->engine_over = true;
         s->end_by_us = loop_now(s->context.loop) + LAST_ANSWERS_US;

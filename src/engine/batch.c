@@ -24,6 +24,7 @@ static void tell(struct batch *b, enum engine_batch_stage stage, const struct st
     if (r != NULL) {
         result.err = r->err;
         result.message = r->message;
+        result.paused = r->paused;
         result.due_left = r->due_left;
     }
     b->want.fn(b->want.ctx, &result);

@@ -24,6 +24,7 @@ struct engine_batch_result { /* borrowed for the call */
     enum engine_batch_stage stage;
     enum err err;        /* of the claim */
     const char *message; /* when err is not OK; else "" */
+    bool paused;         /* nothing was claimed, because all are paused */
     bool due_left;       /* nothing was claimed, but something is due */
     size_t n;
     const struct engine_batch_job *jobs;

@@ -47,7 +47,17 @@ static void tell_when_idle(struct engine *e, size_t claimed)
     if (e->idle_told)
         return;
     e->idle_told = true;
-    engine_tell(e, &(struct engine_event){.kind = ENGINE_IDLE, .next_due_us = e->next_due_us});
+    engine_tell(e, &(struct engine_event){
+                       .kind = ENGINE_IDLE, .next_due_us = e->next_due_us, .paused = e->paused});
+}
+
+static void set_paused(struct engine *e, bool paused)
+{
+    if (paused == e->paused)
+        return;
+    e->paused = paused;
+    e->idle_told = false;
+    engine_tell(e, &(struct engine_event){.kind = paused ? ENGINE_PAUSED : ENGINE_RESUMED});
 }
 
 static void on_claimed(void *ctx, const struct store_result *r)
@@ -59,6 +69,8 @@ static void on_claimed(void *ctx, const struct store_result *r)
     bool took = !engine_store_failed(e, r) && r->err == OK;
     if (took)
         e->next_due_us = r->next_due_us;
+    if (took && !engine_is_stopping(e))
+        set_paused(e, r->paused);
     for (size_t i = 0; took && !e->gave_up && i < r->n; i++)
         run_start(e, &r->claimed[i]);
     if (!engine_is_stopping(e)) {

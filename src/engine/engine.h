@@ -41,7 +41,10 @@ enum engine_event_kind {
     ENGINE_JOB_FAILED,
     ENGINE_JOB_RELEASED,
     ENGINE_JOB_LOST,
-    ENGINE_IDLE,    /* nothing runs and nothing is due; next_due_us says when something will be */
+    ENGINE_IDLE,    /* nothing runs and nothing is due; next_due_us says when something will be. Or
+                       nothing runs and all are paused: then `paused` */
+    ENGINE_PAUSED,  /* nothing is claimed from now on, what runs goes on */
+    ENGINE_RESUMED, /* after ENGINE_PAUSED */
     ENGINE_STOPPED, /* after engine_stop(): everything is saved and handed back */
     ENGINE_TROUBLE, /* an operator must act: `message` says what to do; jobs wait meanwhile */
     ENGINE_EVENT_MAX
@@ -62,6 +65,7 @@ struct engine_event {
     const char *script;       /* COMPLETED */
     const char *message;      /* FAILED, RETRY, LOST, TROUBLE */
     int64_t next_due_us;      /* IDLE */
+    bool paused;              /* IDLE */
 };
 typedef void (*engine_event_fn)(void *ctx, const struct engine_event *event);
 

@@ -145,7 +145,7 @@ struct engine {
     size_t n_batched; /* of these, claimed for a batch: beside the slots */
 
     /* claim.c */
-    bool claiming, claim_again, idle_told;
+    bool claiming, claim_again, idle_told, paused;
     struct loop_task claim_task;
     struct loop_timer claim_timer;
     int64_t next_due_us;

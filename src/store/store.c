@@ -62,6 +62,19 @@ void store_op_done(struct store *s, struct store_op *op)
     free(op);
 }
 
+bool store_is_paused(const char *text, int64_t *ret_since_us)
+{
+    static const char *const off[] = {"", "0", "false", "off"};
+    for (size_t i = 0; text != NULL && i < sizeof off / sizeof off[0]; i++) {
+        if (strcmp(text, off[i]) == 0)
+            return false;
+    }
+    char *end = NULL;
+    long long since = text != NULL ? strtoll(text, &end, 10) : 0;
+    *ret_since_us = end != NULL && *end == '\0' && since > 0 ? since : 0;
+    return text != NULL;
+}
+
 static struct store_op *op_new(struct store *s, enum store_verb verb, store_fn fn, void *ctx)
 {
     struct store_op *op = mem_alloc(sizeof *op);

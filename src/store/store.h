@@ -119,7 +119,8 @@ struct store_claimed {
  * step 'initializing', progress 5. -> claimed, and next_due_us: the wall time at which the first
  * job that is not due yet will be, 0 = none. A job whose row the database does not let us change
  * (a trigger of the users' refuses) is put off by a minute, and disturbs no other. With a label,
- * when nothing was claimed: due_left. */
+ * when nothing was claimed: due_left. While the setting "paused" is on nothing is claimed, and
+ * `paused` says so. */
 void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx);
 
 /* Which of these are no longer ours. -> lost, in order. */
@@ -310,6 +311,8 @@ struct store_stats {
     int64_t oldest_due_us;                  /* wall; 0 = none */
     struct usage usage;                     /* of all calls */
     int64_t calls, calls_estimated, cost_udollar;
+    bool paused;             /* nothing is claimed */
+    int64_t paused_since_us; /* wall; 0 = not paused, or nobody has written down since when */
 };
 void store_stats(struct store *s, store_fn fn, void *ctx);
 
@@ -326,9 +329,12 @@ void store_workers(struct store *s, store_fn fn, void *ctx);
 void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx);
 /* A consistent copy while running; ERR_UNSUPPORTED where the server has better ways. */
 void store_backup(struct store *s, const char *path, store_fn fn, void *ctx);
-/* Durable settings (pause, scale). set with NULL removes. get -> text, NULL when unset. */
+/* Durable settings (pause, scale). "paused" is on unless it is unset, '', 0, false or off; what we
+ * write there is the time in microseconds. set with NULL removes. get -> text, NULL when unset. */
 void store_setting_set(struct store *s, const char *key, const char *value, store_fn fn, void *ctx);
 void store_setting_get(struct store *s, const char *key, store_fn fn, void *ctx);
+/* What the text of "paused", or NULL, says; since: 0 = unknown. */
+bool store_is_paused(const char *text, int64_t *ret_since_us);
 
 /* Somebody, perhaps another process, changed something: a hint to claim and to check. At most one
  * call per loop turn; may come for nothing, and late (250 ms). NULL stops it. */
@@ -340,6 +346,7 @@ struct store_result {
     int64_t count;       /* jobs changed; rescue: jobs requeued */
     int64_t failed;      /* rescue: jobs failed as poison */
     int64_t next_due_us;
+    bool paused;   /* claim: nothing is claimed until somebody resumes */
     bool due_left; /* claim with a label: nothing was claimed, but something is due */
     size_t n;
     const struct store_inserted {

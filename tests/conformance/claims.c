@@ -273,7 +273,39 @@ static void two_workers_never_get_the_same_job(void **state)
     assert_int_equal(total, 40);
 }
 
+static void nothing_is_claimed_while_paused(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    add_job(f, 2);
+    struct store_claimed before = claim_one(f);
+    assert_false(CALL0(f, store_stats)->stats->paused);
+    assert_int_equal(CALL(f, store_setting_set, "paused", "1700000000000001")->err, OK);
+    const struct store_result *r = claim(f, 10, 0);
+    assert_true(r->paused);
+    assert_int_equal(r->n, 0);
+    struct store_claim labelled = {.worker = f->worker, .max = 5, .label = "w", .label_cap = 5};
+    r = CALL(f, store_claim, &labelled);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 0);
+    assert_true(r->paused && r->due_left);
+    const struct store_stats *stats = CALL0(f, store_stats)->stats;
+    assert_true(stats->paused && stats->paused_since_us == 1700000000000001);
+    assert_int_equal(stats->due, 1);
+    assert_int_equal(finish_one(f, &before, STORE_COMPLETE), STORE_HELD); /* what runs goes on */
+    for (int i = 0; i < 4; i++) {
+        static const char *const off[] = {"off", "false", "0", NULL};
+        assert_int_equal(CALL(f, store_setting_set, "paused", "on")->err, OK);
+        assert_true(claim(f, 10, 0)->paused);
+        assert_int_equal(CALL(f, store_setting_set, "paused", off[i])->err, OK);
+        r = claim(f, 10, 0);
+        assert_false(r->paused);
+        assert_int_equal(r->n, i == 0);
+    }
+}
+
 const struct CMUnitTest claim_tests[] = {
+    CASE(nothing_is_claimed_while_paused),
     CASE(a_claimed_job_is_processing_and_fenced),
     CASE(fences_are_never_used_twice),
     CASE(priority_is_strict),

@@ -220,7 +220,9 @@ static bool take_claim(struct pg_task *t, struct pg_reader *r)
     r->col = PQnfields(r->res) - (is_labelled(t) ? 2 : 1);
     if (is_labelled(t))
         op->result.due_left = pg_get_bool(r);
-    op->result.next_due_us = pg_get_int(r);
+    int64_t due = pg_get_int(r); /* -1: paused */
+    op->result.paused = due < 0;
+    op->result.next_due_us = due > 0 ? due : 0;
     op->result.claimed = claimed;
     op->result.n = n;
     return false;
@@ -256,6 +258,7 @@ static bool take_stats(struct pg_task *t, struct pg_reader *r)
     s->calls = pg_get_int(r);
     s->calls_estimated = pg_get_int(r);
     s->cost_udollar = pg_get_int(r);
+    s->paused = store_is_paused(pg_get_text(r), &s->paused_since_us);
     t->op->result.stats = s;
     return false;
 }
@@ -442,7 +445,10 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     pg_hooks_take_input},
     [VERB_RUN_ENDED] = {LANE_ANY, false, true, F "run_ended($1, $2)", 2, pg_hooks_put_ended,
                         pg_hooks_take_ended},
-    [VERB_STATS] = {LANE_ANY, false, true, F "stats()", 28, put_none, take_stats},
+    [VERB_STATS] = {LANE_ANY, false, true,
+                    "SELECT s.*, scriptorium.setting_get('paused')"
+                    " FROM scriptorium.stats() s",
+                    29, put_none, take_stats},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},

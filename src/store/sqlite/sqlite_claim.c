@@ -291,6 +291,17 @@ static enum err check_worker(struct sqlite_store *s, struct store_op *op)
     return ERR_LOST;
 }
 
+static enum err read_paused(struct sqlite_store *s, bool *ret_paused)
+{
+    int64_t since;
+    struct query *q = db_query(s->db, "SELECT value FROM scriptorium_setting WHERE key = 'paused'");
+    if (query_next(q)) {
+        *ret_paused = store_is_paused(query_get_text(q, 0), &since);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 enum err sqlite_claim(struct sqlite_store *s, struct store_op *op)
 {
     struct window w = {0};
@@ -299,6 +310,10 @@ enum err sqlite_claim(struct sqlite_store *s, struct store_op *op)
     enum err e = check_worker(s, op);
     if (e == OK)
         e = promote(s, op->now_us);
+    if (e == OK)
+        e = read_paused(s, &op->result.paused);
+    if (e == OK && op->result.paused)
+        return claim->label != NULL ? sqlite_due_left(s, &op->result.due_left) : OK;
     if (e == OK && claim->label != NULL)
         e = sqlite_label_room(s, claim, &wanted);
     size_t first = wanted * 3 > WINDOW_MIN ? wanted * 3 : WINDOW_MIN;

@@ -95,6 +95,16 @@ static enum err read_total(struct sqlite_store *s, struct store_stats *st)
     return db_error(s->db);
 }
 
+static enum err read_paused(struct sqlite_store *s, struct store_stats *st)
+{
+    struct query *q = db_query(s->db, "SELECT value FROM scriptorium_setting WHERE key = 'paused'");
+    if (query_next(q)) {
+        st->paused = store_is_paused(query_get_text(q, 0), &st->paused_since_us);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 enum err sqlite_stats(struct sqlite_store *s, struct store_op *op)
 {
     struct store_stats *st = arena_alloc(&op->arena, sizeof *st);
@@ -105,6 +115,8 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op)
         e = read_queue(s, st, op->now_us);
     if (e == OK)
         e = read_total(s, st);
+    if (e == OK)
+        e = read_paused(s, st);
     op->result.stats = st;
     return e;
 }

@@ -256,7 +256,7 @@ BEGIN
     IF scriptorium.is_on('paused') THEN
         RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer,
             NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint,
-            NULL::text, 0::bigint;
+            NULL::text, -1::bigint;
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(6002718399);

@@ -1,0 +1,59 @@
+// Changing a system while it runs: pause and resume, by command and API, seen by daemons and by run.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { folder, json, run, until } from './harness.mjs';
+import { daemon } from './serve.mjs';
+
+const PATH = '/functions/v1/process-script-jobs';
+const status = (dir, id) => json(dir, ['jobs', 'show', id]).status;
+const enqueue = (dir, topic) => json(dir, ['enqueue', '--topic', topic, '--minutes', '1']).id;
+
+test('pause stops claiming at once and across restarts; resume starts it; what runs goes on', async (t) => {
+  const dir = folder(t);
+  let d = await daemon(t, dir, { speed: '20' });
+  const running = enqueue(dir, 'Salt');
+  await until(() => status(dir, running) === 'processing');
+  assert.match(run(dir, ['pause']).out, /^Paused: /);
+  await until(() => d.logs().some((l) => l.message.startsWith('paused: ')));
+  const waiting = enqueue(dir, 'Bridges');
+  await until(() => status(dir, running) === 'completed');
+  assert.equal(status(dir, waiting), 'pending');
+  const stats = await (await d.get('/v1/stats')).json();
+  assert.equal(stats.paused, true);
+  assert.match(stats.paused_since, /^20\d\d-.*Z$/);
+  assert.equal(stats.queue.due, 1);
+  assert.equal((await d.get('/readyz', { key: null })).status, 200);
+  assert.match(await (await d.get('/metrics')).text(), /^scriptorium_paused 1$/m);
+  const answer = await d.post(PATH, { body: '{}' });
+  assert.equal(answer.status, 200);
+  assert.deepEqual(await answer.json(),
+    { message: 'All jobs already being processed', processed: 0, paused: true });
+
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  d = await daemon(t, dir, { speed: '100000' });
+  await until(() => d.logs().some((l) => l.message.startsWith('paused: ')));
+  assert.equal(status(dir, waiting), 'pending');
+  const resumed = Date.now();
+  assert.deepEqual(await (await d.post('/v1/resume')).json(), { paused: false });
+  await until(() => status(dir, waiting) !== 'pending');
+  assert.ok(Date.now() - resumed < 5000);
+  await until(() => status(dir, waiting) === 'completed');
+  assert.match(await (await d.get('/metrics')).text(), /^scriptorium_paused 0$/m);
+  assert.deepEqual(await (await d.post('/v1/pause')).json(), { paused: true });
+  assert.equal(json(dir, ['stats']).paused, true);
+});
+
+test('run on a paused system says so, keeps the jobs and writes them after resume', async (t) => {
+  const dir = folder(t);
+  enqueue(dir, 'Salt');
+  assert.deepEqual(json(dir, ['pause']), { paused: true });
+  const first = run(dir, ['run', '--topic', 'Bridges', '--minutes', '1', '--speed', '100000']);
+  assert.equal(first.code, 1);
+  assert.match(first.err, /paused: the jobs wait for `scriptorium resume`/);
+  assert.equal(json(dir, ['stats']).queue.due, 2);
+  assert.match(run(dir, ['stats']).out, /^paused: /m);
+  assert.equal(run(dir, ['resume']).code, 0);
+  assert.equal(run(dir, ['run', '--speed', '100000']).code, 0);
+  assert.equal(json(dir, ['stats']).jobs.completed, 2);
+});
