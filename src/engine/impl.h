@@ -208,6 +208,8 @@ void claim_stop(struct engine *e);
 /* run.c */
 void run_start(struct engine *e, const struct store_claimed *job);
 void run_continue(struct run *r);
+void run_resume(struct run *r); /* resume.c: from its checkpoints, then run_continue() */
+/* checkpoint.c: keeps the answer, then run_continue() */
 void run_answered(struct run *r, const struct script_answer *answer,
                   const struct store_call_end *end);
 void run_fail(struct run *r, bool permanent, const char *error);

@@ -1,5 +1,5 @@
-/* In: a claimed job. Out: its steps carried out one by one, as the script machine asks for them,
- * each kept as a checkpoint; then one of finish.c's outcomes. */
+/* In: a claimed job. Out: its steps carried out one by one, as the script machine asks for them;
+ * then one of finish.c's outcomes. */
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -140,84 +140,6 @@ void run_release(struct run *r, int64_t run_at_us, const char *why)
     finish_run(r, STORE_RELEASE);
 }
 
-/* ---- a checkpoint ---- */
-
-static void save_step(void *ctx);
-
-static void accept(struct run *r)
-{
-    script_accept(r->script, &r->answer);
-    if (r->want.resumable)
-        r->words += r->call.words;
-    call_clear(r);
-    run_tell(r, ENGINE_JOB_STEP, NULL);
-    if (engine_is_stopping(r->engine))
-        run_release(r, loop_wall(r->engine->loop), NULL);
-    else
-        run_continue(r);
-}
-
-static void on_saved(void *ctx, const struct store_result *result)
-{
-    struct run *r = ctx;
-    struct engine *e = r->engine;
-    if (r->stage != RUN_SAVING) { /* the job is lost; the money is recorded all the same */
-        if (result->err != OK && r->has_call_end)
-            ledger_close(e, &r->call_end);
-    } else if (engine_store_refused(result)) {
-        if (r->has_call_end)
-            ledger_close(e, &r->call_end);
-        run_fail(r, true, result->message);
-    } else if (engine_store_failed(e, result)) {
-        timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, save_step,
-                  r);
-    } else if (result->n > 0 && result->lost[0] != STORE_HELD) {
-        run_lost(r, result->lost[0]); /* the call itself is in the ledger by now */
-    } else {
-        accept(r);
-    }
-    /* This answer was one of r->ops: nothing above has freed the run. */
-    run_op_done(r); /* NOLINT(clang-analyzer-unix.Malloc) */
-}
-
-static void save_step(void *ctx)
-{
-    struct run *r = ctx;
-    struct store_step step = {
-        .key = r->want.key,
-        .input_hash = r->want.input_hash,
-        .output = r->answer.text,
-        .stop = stop_reason_name(r->answer.stop),
-        .model = r->answer.model,
-        .usage = r->answer.usage,
-        .cost_udollar = r->answer.cost_udollar,
-        .started_us = r->answer.started_us,
-        .ended_us = r->answer.ended_us,
-    };
-    run_op_begin(r);
-    store_step_save(r->engine->store, &r->held, r->run, &step,
-                    r->has_call_end ? &r->call_end : NULL, on_saved, r);
-}
-
-void run_answered(struct run *r, const struct script_answer *answer,
-                  const struct store_call_end *end)
-{
-    r->answer = *answer; /* its text is r->call.text, which stays until call_clear() */
-    r->has_call_end = end != NULL;
-    if (end != NULL)
-        r->call_end = *end;
-    usage_add(&r->usage, &answer->usage);
-    r->cost_udollar += answer->cost_udollar;
-    r->stage = RUN_SAVING;
-    if (script_keeps(r->script, answer)) {
-        save_step(r);
-        return;
-    }
-    if (end != NULL)
-        ledger_close(r->engine, end);
-    accept(r);
-}
-
 /* ---- the steps ---- */
 
 static void complete(struct run *r)
@@ -259,106 +181,6 @@ void run_continue(struct run *r)
     r->stage = RUN_CALLING;
     report_phase(r, r->want.phase, r->want.chunk, script_plan(r->script)->chunks);
     call_start(r);
-}
-
-static enum stop_reason saved_stop(const struct store_step *step)
-{
-    return step->stop != NULL && strcmp(step->stop, stop_reason_name(STOP_CUT)) == 0
-               ? STOP_CUT
-               : stop_reason_parse(step->stop);
-}
-
-static const struct store_step *find_step(const struct store_result *saved,
-                                          const struct script_call *want)
-{
-    for (size_t i = 0; i < saved->n; i++) {
-        const struct store_step *s = &saved->steps[i];
-        if (strcmp(s->key, want->key) == 0 && strcmp(s->input_hash, want->input_hash) == 0)
-            return s;
-    }
-    return NULL;
-}
-
-/* A finished step is reused when its input is the same to the byte; the first that is not, and all
- * that build on it, are made again. */
-static bool reuse_steps(struct run *r, const struct store_result *saved)
-{
-    while (script_next(r->script, &r->want) == SCRIPT_CALL) {
-        const struct store_step *s = find_step(saved, &r->want);
-        if (s == NULL)
-            return true;
-        struct script_answer answer = {
-            .text = s->output,
-            .len = strlen(s->output),
-            .stop = saved_stop(s),
-            .model = s->model,
-            .usage = s->usage,
-            .cost_udollar = s->cost_udollar,
-            .started_us = s->started_us,
-            .ended_us = s->ended_us,
-        };
-        usage_add(&r->usage, &s->usage);
-        r->cost_udollar += s->cost_udollar;
-        if (r->want.resumable)
-            r->words += words_count(s->output, answer.len);
-        script_accept(r->script, &answer);
-    }
-    return false;
-}
-
-/* The text that a crash or stop cut off becomes a checkpoint of its own; true when it did. */
-static bool reuse_partial(struct run *r, const struct store_result *saved)
-{
-    if (saved->partial == NULL || !r->want.resumable ||
-        strcmp(saved->partial_key, r->want.key) != 0 ||
-        strcmp(saved->partial_hash, r->want.input_hash) != 0)
-        return false;
-    size_t n = script_salvage(&r->want, saved->partial, strlen(saved->partial));
-    if (n == 0)
-        return false;
-    buf_put(&r->call.text, saved->partial, n);
-    r->call.words = words_count(saved->partial, n);
-    int64_t now = loop_wall(r->engine->loop);
-    struct script_answer answer = {.text = buf_str(&r->call.text),
-                                   .len = n,
-                                   .stop = STOP_CUT,
-                                   .model = r->want.model,
-                                   .started_us = now,
-                                   .ended_us = now};
-    if (!script_keeps(r->script, &answer)) { /* broken too often: its last part is asked anew */
-        call_clear(r);
-        return false;
-    }
-    run_answered(r, &answer, NULL);
-    return true;
-}
-
-static void load_steps(void *ctx);
-
-static void on_steps(void *ctx, const struct store_result *saved)
-{
-    struct run *r = ctx;
-    struct engine *e = r->engine;
-    if (r->stage != RUN_LOADING) {
-        /* lost meanwhile */
-    } else if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop), NULL);
-    } else if (engine_store_failed(e, saved)) {
-        timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, load_steps,
-                  r);
-    } else {
-        report_phase(r, PHASE_PREPARING, 0, script_plan(r->script)->chunks);
-        if (!reuse_steps(r, saved) || !reuse_partial(r, saved))
-            run_continue(r);
-    }
-    run_op_done(r);
-}
-
-static void load_steps(void *ctx)
-{
-    struct run *r = ctx;
-    run_op_begin(r);
-    store_steps(r->engine->store, &r->id, r->run, on_steps, r);
 }
 
 /* ---- the start ---- */
@@ -415,7 +237,7 @@ void run_begin(struct run *r, const char *params, const char *overlay)
     if (r->deadline_us > 0)
         timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - loop_wall(e->loop)),
                   on_deadline, r);
-    load_steps(r);
+    run_resume(r);
 }
 
 void run_start(struct engine *e, const struct store_claimed *job)

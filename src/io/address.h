@@ -5,9 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/err.h"
+
+struct sockaddr;
 
 /* After the special-purpose registries of IANA; everything that is not plain public unicast has a
  * name of its own. */

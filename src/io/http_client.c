@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "io/address.h"
 #include "io/curl_loop.h"
 #include "io/resolve_gate.h"
 

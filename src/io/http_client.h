@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "io/address.h"
 #include "io/loop.h"
 
+struct address_guard; /* io/address.h */
 struct http_client;
 struct http_call;
 

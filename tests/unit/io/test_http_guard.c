@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "io/address.h"
 #include "io/http_client.h"
 #include "peer.h"
 
