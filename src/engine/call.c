@@ -124,8 +124,12 @@ static void back_off(struct run *r, int64_t retry_after_us)
 {
     struct engine *e = r->engine;
     int64_t delay = retry_call_delay_us(r->call.tries, retry_after_us, &e->rng);
-    if (delay > RETRY_HOLD_MAX_US || engine_is_stopping(e)) {
+    if (engine_is_stopping(e)) {
         run_release(r, loop_wall(e->loop) + delay, "the model provider asked to wait");
+        return;
+    }
+    if (delay > RETRY_HOLD_MAX_US) {
+        pace_put_off(r, delay, "the model provider asked to wait");
         return;
     }
     r->call.stage = STAGE_BACKOFF;
@@ -155,8 +159,7 @@ static void after_overload(struct run *r, const struct trouble *t)
         return;
     }
     if (e->retry_budget < 1 || r->call.tries > TRIES_OVERLOADED_MAX) {
-        int64_t wait = RETRY_HOLD_MAX_US + (int64_t)(rng_unit(&e->rng) * 1e7);
-        run_release(r, loop_wall(e->loop) + wait, r->call.error);
+        pace_put_off(r, RETRY_HOLD_MAX_US, r->call.error);
         return;
     }
     e->retry_budget -= 1;
@@ -385,7 +388,8 @@ void call_start(struct run *r)
         run_fail(r, true, "the model is not in the catalogue");
         return;
     }
-    c->estimated_input = ledger_input_tokens(e, &r->want);
+    c->untaught_input = ledger_untaught_input(&r->want);
+    c->estimated_input = ledger_input_tokens(e, c);
     if (c->salvaged) {
         c->salvaged = false;
         after_failure(r, &c->trouble);

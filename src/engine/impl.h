@@ -34,11 +34,12 @@ struct call {
     const struct model *model;
     struct provider_call *provider;
     uint64_t ticket;
-    int tries;            /* failed so far, of this script_call */
-    int64_t started_us;   /* wall */
-    int64_t streaming_us; /* loop clock of the first text */
-    int64_t estimated_input;
-    struct usage usage; /* as told at the start */
+    int tries;               /* failed so far, of this script_call */
+    int64_t started_us;      /* wall */
+    int64_t streaming_us;    /* loop clock of the first text */
+    int64_t untaught_input;  /* tokens of the prompt, before what calls have taught ... */
+    int64_t estimated_input; /* ... and with it */
+    struct usage usage;      /* as told at the start */
     struct buf text;
     size_t sent; /* bytes of text given to the store */
     int words;
@@ -241,6 +242,8 @@ int64_t call_park_wait(const struct engine *e); /* until a job that a parking ha
 /* pace.c */
 void pace_enter(struct run *r);
 void pace_leave(struct run *r);
+/* Gives the slot back: the call has to wait for so long. */
+void pace_put_off(struct run *r, int64_t wait_us, const char *why);
 void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
 
 /* input.c: what the users' hook adds to the parameters, then run_begin() */
@@ -267,7 +270,8 @@ int64_t ledger_cost(const struct engine *e, const char *model_id, const struct u
 /* Tokens that the call's text amounts to, by the bytes per token learned so far. */
 int64_t ledger_output_tokens(const struct engine *e, const struct call *call);
 int64_t ledger_output_rate(const struct engine *e, const struct call *call); /* per second */
-int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want);
+int64_t ledger_untaught_input(const struct script_call *want);
+int64_t ledger_input_tokens(const struct engine *e, const struct call *call);
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want);
 void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage);
 

@@ -31,7 +31,7 @@ int64_t ledger_output_rate(const struct engine *e, const struct call *call)
     return ledger_output_tokens(e, call) * USEC_PER_SEC / us;
 }
 
-static int64_t input_tokens_untaught(const struct script_call *want)
+int64_t ledger_untaught_input(const struct script_call *want)
 {
     int64_t n = tokens_estimate(want->user, strlen(want->user));
     if (want->system != NULL)
@@ -39,9 +39,9 @@ static int64_t input_tokens_untaught(const struct script_call *want)
     return n;
 }
 
-int64_t ledger_input_tokens(const struct engine *e, const struct script_call *want)
+int64_t ledger_input_tokens(const struct engine *e, const struct call *call)
 {
-    return (int64_t)((double)input_tokens_untaught(want) * e->input_ratio);
+    return (int64_t)((double)call->untaught_input * e->input_ratio);
 }
 
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want)
@@ -65,9 +65,8 @@ void ledger_learn(struct engine *e, const struct run *r, const struct usage *usa
         learn(&e->bytes_per_token, (double)c->text.len / (double)usage->output);
     /* Against the estimate before any learning: against one that was made with an older ratio, the
      * calls of many slots would each correct it once more, and it would swing ever wider. */
-    int64_t untaught = input_tokens_untaught(&r->want);
-    if (untaught > 0 && usage_prompt(usage) > 0)
-        learn(&e->input_ratio, (double)usage_prompt(usage) / (double)untaught);
+    if (c->untaught_input > 0 && usage_prompt(usage) > 0)
+        learn(&e->input_ratio, (double)usage_prompt(usage) / (double)c->untaught_input);
     learn(&e->expected_output[r->want.phase], (double)usage->output);
 }
 

@@ -7,7 +7,8 @@
 #include "engine/impl.h"
 #include "job/retry.h"
 
-#define BLOCKED_CLASSES_MAX 16 /* more wait for the next round */
+#define PUT_OFF_SPREAD_US   (10 * USEC_PER_SEC) /* jobs that leave together do not come together */
+#define BLOCKED_CLASSES_MAX 16                  /* more wait for the next round */
 
 struct round { /* one pass over engine.pacing */
     const char *blocked[BLOCKED_CLASSES_MAX];
@@ -28,6 +29,19 @@ void pace_leave(struct run *r)
 {
     DL_DELETE2(r->engine->pacing, r, call.prev, call.next);
     r->call.stage = STAGE_NONE;
+}
+
+/* However long a wait is said to be, the job looks again within RETRY_AFTER_MAX_US: limits are
+ * raised, other nodes leave, and an estimate may have been wrong. */
+void pace_put_off(struct run *r, int64_t wait_us, const char *why)
+{
+    struct engine *e = r->engine;
+    if (wait_us < RETRY_HOLD_MAX_US)
+        wait_us = RETRY_HOLD_MAX_US;
+    wait_us += (int64_t)(rng_unit(&e->rng) * (double)PUT_OFF_SPREAD_US);
+    if (wait_us > RETRY_AFTER_MAX_US)
+        wait_us = RETRY_AFTER_MAX_US;
+    run_release(r, loop_wall(e->loop) + wait_us, why);
 }
 
 /* The first of a class that must wait holds up the others of its class, not those of another. */
@@ -54,7 +68,7 @@ static void ask(struct run *r, struct round *round)
     }
     if (again != INT64_MAX && again - now > RETRY_HOLD_MAX_US) {
         pace_leave(r);
-        run_release(r, loop_wall(e->loop) + (again - now), "the model provider asked to wait");
+        pace_put_off(r, again - now, "the model provider asked to wait");
         return;
     }
     round->blocked[round->n_blocked++] = c->model->rate_class;

@@ -149,6 +149,24 @@ static void an_idle_stream_is_continued_from_what_it_wrote(void **state)
     bench_check_ledger(b);
 }
 
+static void a_wait_of_days_is_looked_at_again_within_the_hour(void **state)
+{
+    struct bench *b = *state;
+    struct worker *w = bench_start(b, 0, &(struct bench_options){0});
+    const char *class = catalog_default(b->catalog)->rate_class;
+    struct rate_report ten = {.requests = {-1, -1, 0}, .input = {10, 10, 0}, .output = {-1, -1, 0}};
+    struct pacer_need much = {.rate_class = class, .input_tokens = 100000}; /* a week of it */
+    uint64_t ticket;
+    pacer_report(w->pacer, class, &ten, loop_now(b->loop), loop_wall(b->loop));
+    assert_int_equal(pacer_admit(w->pacer, &much, loop_now(b->loop), &ticket), 0);
+    bench_insert(b, NULL);
+    bench_until_told(w, ENGINE_JOB_RELEASED, 1);
+    bench_stop(w);
+    int64_t wait_us = bench_number(b, "SELECT run_at FROM scriptorium_queue") - clock_wall();
+    assert_in_range(wait_us, 30 * USEC_PER_SEC, 3600 * USEC_PER_SEC);
+    assert_int_equal(bench_requests(b), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +177,7 @@ int main(void)
         TEST(parked_in_the_middle_of_a_stream_keeps_the_text),
         TEST(a_lease_that_runs_out_before_the_send_keeps_the_request_here),
         TEST(an_idle_stream_is_continued_from_what_it_wrote),
+        TEST(a_wait_of_days_is_looked_at_again_within_the_hour),
     };
     return cmocka_run_group_tests_name("engine_provider", tests, NULL, NULL);
 }
