@@ -126,7 +126,7 @@ static void on_open(void *ctx, const struct store_result *r)
 
 static void take_lease(struct engine *e)
 {
-    struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us};
+    struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us, .version = -1};
     w.id = e->worker = uuid_new(loop_wall(e->loop));
     e->lease_until_us = loop_now(e->loop) + e->config.lease_us;
     e->ops++;

@@ -230,6 +230,14 @@ void store_worker_renew(struct store *s, const struct uuid *worker, store_fn fn,
     submit_id(s, VERB_WORKER_RENEW, worker, fn, ctx);
 }
 
+void store_worker_version(struct store *s, const struct uuid *worker, int version, store_fn fn,
+                          void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_WORKER_VERSION, fn, ctx);
+    op->in.worker = (struct store_worker){.id = *worker, .version = version};
+    submit(s, op);
+}
+
 void store_worker_close(struct store *s, const struct uuid *worker, store_fn fn, void *ctx)
 {
     submit_id(s, VERB_WORKER_CLOSE, worker, fn, ctx);
@@ -462,6 +470,48 @@ void store_log(struct store *s, const struct store_log_filter *filter, store_fn 
     op->in.log_filter = *filter;
     op_need(op, filter->limit >= 1 && filter->limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
     submit(s, op);
+}
+
+/* ---- versions of the pipeline ---- */
+
+void store_deployment_add(struct store *s, const struct store_deployment *d, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_DEPLOYMENT_ADD, fn, ctx);
+    struct store_deployment *to = &op->in.deployment;
+    *to = *d;
+    op_need(op, d->hash != NULL && d->name != NULL && d->content != NULL,
+            "a deployment needs a hash, a name and files");
+    to->hash = copy(op, d->hash, STORE_KEY_MAX, "the hash");
+    to->name = copy(op, d->name, STORE_KEY_MAX, "the pipeline's name");
+    to->content = copy_text(op, d->content, "the pipeline");
+    to->by = copy(op, d->by, STORE_KEY_MAX, "the name of who deploys");
+    to->program = copy(op, d->program, STORE_KEY_MAX, "the program's version");
+    to->note = copy(op, d->note, STORE_NOTE_MAX, "the note");
+    submit(s, op);
+}
+
+void store_deployments(struct store *s, store_fn fn, void *ctx)
+{
+    submit(s, op_new(s, VERB_DEPLOYMENTS, fn, ctx));
+}
+
+void store_deployment_get(struct store *s, int version, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_DEPLOYMENT_GET, fn, ctx);
+    op->in.version = version;
+    submit(s, op);
+}
+
+void store_deployment_activate(struct store *s, int version, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_DEPLOYMENT_ACTIVATE, fn, ctx);
+    op->in.version = version;
+    submit(s, op);
+}
+
+void store_deployment_active(struct store *s, store_fn fn, void *ctx)
+{
+    submit(s, op_new(s, VERB_DEPLOYMENT_ACTIVE, fn, ctx));
 }
 
 /* ---- the whole ---- */

@@ -18,6 +18,7 @@
 #define STORE_TEXT_MAX  (16u << 20) /* bytes of one text: params, script, output ... */
 #define STORE_KEY_MAX   255         /* bytes of an idempotency or setting key */
 #define STORE_LABEL_MAX 200         /* bytes of a label of claims */
+#define STORE_NOTE_MAX  2000        /* bytes of a note to a deployment */
 
 struct store;
 struct store_result;
@@ -86,11 +87,15 @@ struct store_worker {
     struct uuid id;
     const char *name; /* host:pid, for people */
     int64_t lease_us; /* how long it lives without renewal */
+    int version;      /* of the pipeline, that jobs it begins are made by; -1 = none */
 };
 /* Opens the worker's lease. -> nothing. */
 void store_worker_open(struct store *s, const struct store_worker *w, store_fn fn, void *ctx);
 /* ERR_LOST when a rescuer has marked it dead. -> nothing. */
 void store_worker_renew(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
+/* Another version for the jobs that it begins from now on. ERR_LOST. -> nothing. */
+void store_worker_version(struct store *s, const struct uuid *worker, int version, store_fn fn,
+                          void *ctx);
 /* Gives back what the worker still runs (pending, due now, no retry burned) and ends its lease. */
 void store_worker_close(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
 /* Marks workers whose lease ran out dead and gives their jobs back as EVENT_RESCUE says (a crash
@@ -169,8 +174,9 @@ struct store_step {
     int64_t started_us, ended_us;
     int64_t place; /* out, of store_follow(): later steps of a job have higher ones */
 };
-/* The checkpoints of a job's run, oldest first, and the text of the step that was cut.
- * -> steps, partial. */
+/* The checkpoints of a job's run, oldest first, the text of the step that was cut, and the version
+ * that the job is made by: that of the worker which first claimed it since it entered the queue, so
+ * that retries, a crash and another worker do not change it. -> steps, partial, version. */
 void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx);
 
 /* ---- looking on: what jobs have come to since somebody last looked ---- */
@@ -301,6 +307,32 @@ struct store_log_filter {
 /* In the order of the log. -> lines. */
 void store_log(struct store *s, const struct store_log_filter *filter, store_fn fn, void *ctx);
 
+/* ---- versions of the pipeline; 0 is the built-in one and has no row ---- */
+
+struct store_deployment {
+    int version;                     /* out: 1.. */
+    const char *hash;                /* of the files, in hexadecimal; one version each */
+    const char *name;                /* the pipeline's */
+    const char *content;             /* the files, as text; get only, else NULL */
+    int64_t at_us;                   /* out */
+    const char *by, *program, *note; /* who, with which program, why; may be NULL */
+    int replaced; /* out: the version that was active when this one was deployed */
+    bool active;  /* out */
+};
+/* Stores the files as the next version, unless they are one already, and makes that the active one.
+ * -> version; count: 1 = it is new. */
+void store_deployment_add(struct store *s, const struct store_deployment *d, store_fn fn,
+                          void *ctx);
+/* Newest first. -> deployments, STORE_BATCH_MAX at most. */
+void store_deployments(struct store *s, store_fn fn, void *ctx);
+/* With its content. -> deployments, one; ERR_NOT_FOUND. */
+void store_deployment_get(struct store *s, int version, store_fn fn, void *ctx);
+/* -1: the one that the active version replaced. ERR_NOT_FOUND; ERR_INVALID before version 0.
+ * -> version. */
+void store_deployment_activate(struct store *s, int version, store_fn fn, void *ctx);
+/* -> version, 0 when nothing was ever deployed. */
+void store_deployment_active(struct store *s, store_fn fn, void *ctx);
+
 /* ---- the whole ---- */
 
 struct store_stats {
@@ -366,6 +398,8 @@ struct store_result {
     const struct store_worker_seen *workers;
     const struct store_invocation *invocations;
     const struct store_line *lines;
+    const struct store_deployment *deployments;
+    int version;      /* of the pipeline */
     const char *text; /* setting or plan */
 };
 

@@ -18,6 +18,7 @@ enum store_verb {
     VERB_RESCUE_FOREIGN,
     VERB_WORKER_OPEN,
     VERB_WORKER_RENEW,
+    VERB_WORKER_VERSION,
     VERB_WORKER_CLOSE,
     VERB_RESCUE,
     VERB_CLAIM,
@@ -42,6 +43,11 @@ enum store_verb {
     VERB_INVOCATIONS,
     VERB_LOG_ADD,
     VERB_LOG,
+    VERB_DEPLOYMENT_ADD,
+    VERB_DEPLOYMENTS,
+    VERB_DEPLOYMENT_GET,
+    VERB_DEPLOYMENT_ACTIVATE,
+    VERB_DEPLOYMENT_ACTIVE,
     VERB_MAX
 };
 
@@ -59,7 +65,9 @@ struct store_op {
         struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
         struct store_filter filter;
         int64_t age_us;
-        struct store_worker worker;
+        struct store_worker worker; /* also worker_version */
+        struct store_deployment deployment;
+        int version; /* of a deployment */
         struct store_claim claim;
         struct store_held *held;
         struct store_progress *progress;

@@ -76,6 +76,18 @@ static void copy_history(struct arena *a, struct store_result *r)
         lines[i].worker = arena_strdup(a, lines[i].worker);
     }
     r->lines = lines;
+    struct store_deployment *all =
+        r->deployments == NULL ? NULL : arena_array(a, r->n, sizeof *all);
+    for (size_t i = 0; all != NULL && i < r->n; i++) {
+        all[i] = r->deployments[i];
+        all[i].hash = arena_strdup(a, all[i].hash);
+        all[i].name = arena_strdup(a, all[i].name);
+        all[i].content = arena_strdup(a, all[i].content);
+        all[i].by = arena_strdup(a, all[i].by);
+        all[i].program = arena_strdup(a, all[i].program);
+        all[i].note = arena_strdup(a, all[i].note);
+    }
+    r->deployments = all;
 }
 
 static struct store_step *copy_steps(struct arena *a, const struct store_step *from, size_t n)
@@ -338,10 +350,15 @@ int conformance_run(const struct conformance_plug *plug)
         const struct CMUnitTest *tests;
         size_t n;
     } groups[] = {
-        {"jobs", jobs_tests, jobs_tests_n},          {"triggers", trigger_tests, trigger_tests_n},
-        {"claims", claim_tests, claim_tests_n},      {"attempts", attempt_tests, attempt_tests_n},
-        {"workers", worker_tests, worker_tests_n},   {"random", random_tests, random_tests_n},
-        {"history", history_tests, history_tests_n}, {"follow", follow_tests, follow_tests_n},
+        {"jobs", jobs_tests, jobs_tests_n},
+        {"triggers", trigger_tests, trigger_tests_n},
+        {"claims", claim_tests, claim_tests_n},
+        {"attempts", attempt_tests, attempt_tests_n},
+        {"workers", worker_tests, worker_tests_n},
+        {"random", random_tests, random_tests_n},
+        {"history", history_tests, history_tests_n},
+        {"follow", follow_tests, follow_tests_n},
+        {"deployments", deployment_tests, deployment_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

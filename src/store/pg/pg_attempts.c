@@ -153,7 +153,8 @@ void pg_attempt_put_steps(struct pg_params *p, struct pg_task *t)
     pg_put_int(p, t->op->in.steps.run);
 }
 
-/* A row with the last column is the text of a cut call instead of a step. */
+/* A row with the last column is the text of a cut call instead of a step; one without a key holds
+ * the version of the job. */
 bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r)
 {
     struct store_result *result = &t->op->result;
@@ -175,6 +176,10 @@ bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r)
         step->cost_udollar = pg_get_int(r);
         step->started_us = pg_get_int(r);
         step->ended_us = pg_get_int(r);
+        if (step->key == NULL) {
+            result->version = (int)step->usage.input;
+            continue;
+        }
         if (pg_next_is_null(r)) {
             result->n++;
             continue;

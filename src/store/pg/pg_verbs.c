@@ -141,6 +141,7 @@ static void put_worker(struct pg_params *p, struct pg_task *t)
     pg_put_uuid(p, &t->op->in.worker.id);
     pg_put_text(p, t->op->in.worker.name);
     pg_put_long(p, t->op->in.worker.lease_us);
+    pg_put_int(p, t->op->in.worker.version);
 }
 
 static bool take_rescue(struct pg_task *t, struct pg_reader *r)
@@ -409,8 +410,10 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_DELETE] = {LANE_ANY, true, false, F "delete_job($1)", 1, put_id, take_count},
     [VERB_RETRY_ALL] = {LANE_ANY, true, false, F "retry_all($1, $2)", 1, put_filter, take_count},
     [VERB_RESCUE_FOREIGN] = {LANE_ANY, true, false, F "rescue_foreign($1)", 1, put_age, take_count},
-    [VERB_WORKER_OPEN] = {LANE_LEASE, false, true, F "worker_open($1, $2, $3)", 1, put_worker,
-                          take_nothing},
+    [VERB_WORKER_OPEN] = {LANE_LEASE, false, true, F "worker_open_with($1, $2, $3, nullif($4, -1))",
+                          1, put_worker, take_nothing},
+    [VERB_WORKER_VERSION] = {LANE_LEASE, false, true, F "worker_version($1, nullif($2, -1))", 1,
+                             pg_deployments_put_worker, take_nothing},
     [VERB_WORKER_RENEW] = {LANE_LEASE, false, true, F "worker_renew($1)", 1, put_id, take_nothing},
     [VERB_WORKER_CLOSE] = {LANE_LEASE, true, true, F "worker_close($1)", 1, put_id, take_count},
     [VERB_RESCUE] = {LANE_LEASE, false, true, F "rescue($1)", 2, put_id, take_rescue},
@@ -423,7 +426,9 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_STEPS] = {LANE_ANY, false, true,
                     "SELECT s.*, NULL::bytea FROM scriptorium.steps($1, $2) s UNION ALL"
                     " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
-                    " FROM scriptorium.partial_text($1)",
+                    " FROM scriptorium.partial_text($1) UNION ALL"
+                    " SELECT NULL, NULL, NULL, NULL, NULL, scriptorium.job_version($1), 0, 0, 0, 0,"
+                    " 0, 0, 0, NULL",
                     STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
                      pg_follow_put, pg_follow_take},
@@ -461,6 +466,16 @@ static const struct pg_verb verbs[VERB_MAX] = {
                           take_invocations},
     [VERB_LOG_ADD] = {LANE_ANY, false, false, F "log_add($1, $2, $3, $4, $5, $6, $7, $8, $9)", 1,
                       put_log, take_nothing},
+    [VERB_DEPLOYMENT_ADD] = {LANE_ANY, true, true, F "deployment_add($1, $2, $3, $4, $5, $6)", 2,
+                             pg_deployments_put_add, pg_deployments_take_add},
+    [VERB_DEPLOYMENTS] = {LANE_ANY, false, true, F "deployments(NULL, false)", 10,
+                          pg_deployments_put_which, pg_deployments_take},
+    [VERB_DEPLOYMENT_GET] = {LANE_ANY, false, true, F "deployments($1, true)", 10,
+                             pg_deployments_put_which, pg_deployments_take},
+    [VERB_DEPLOYMENT_ACTIVATE] = {LANE_ANY, true, false, F "deployment_activate($1)", 1,
+                                  pg_deployments_put_version, pg_deployments_take_version},
+    [VERB_DEPLOYMENT_ACTIVE] = {LANE_ANY, false, true, F "active_version()", 1, put_none,
+                                pg_deployments_take_version},
     [VERB_LOG] = {LANE_ANY, false, true, F "log_lines($1, $2, $3, $4)", 9, put_log_filter,
                   take_lines},
 };

@@ -54,6 +54,15 @@ void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
 #define PG_FOLLOW_COLUMNS 36
 void pg_follow_put(struct pg_params *p, struct pg_task *t);
 bool pg_follow_take(struct pg_task *t, struct pg_reader *r);
+/* ---- pg_deployments.c ---- */
+
+void pg_deployments_put_add(struct pg_params *p, struct pg_task *t);
+bool pg_deployments_take_add(struct pg_task *t, struct pg_reader *r);
+void pg_deployments_put_version(struct pg_params *p, struct pg_task *t);
+void pg_deployments_put_which(struct pg_params *p, struct pg_task *t); /* null = all */
+bool pg_deployments_take(struct pg_task *t, struct pg_reader *r);
+bool pg_deployments_take_version(struct pg_task *t, struct pg_reader *r);
+void pg_deployments_put_worker(struct pg_params *p, struct pg_task *t);
 
 /* ---- pg_hooks.c ---- */
 

@@ -52,6 +52,7 @@ enum err sqlite_retry_all(struct sqlite_store *s, struct store_op *op) MUST_CHEC
 enum err sqlite_rescue_foreign(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_worker_open(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_worker_renew(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_worker_version(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_worker_close(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_rescue(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_claim(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
@@ -74,6 +75,11 @@ enum err sqlite_invocation_save(struct sqlite_store *s, struct store_op *op) MUS
 enum err sqlite_invocations(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_log_add(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_log(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_deployment_add(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_deployments(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_deployment_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_deployment_activate(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_deployment_active(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 
 /* A job's row, without position, cost and texts (sqlite_jobs.c). */
 enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena *a,

@@ -150,8 +150,9 @@ static const char sql_job_read[] =
     " FROM scriptorium_queue q CROSS JOIN script_generation_jobs j ON j.id = q.job_id"
     " LEFT JOIN scriptorium_run r ON r.job_id = q.job_id WHERE q.job_id = ?";
 static const char sql_queue_take[] =
-    "UPDATE scriptorium_queue SET state = 1, fence = ?, worker = ?, claimed_at = ?"
-    " WHERE job_id = ?";
+    "UPDATE scriptorium_queue SET state = 1, fence = ?1, worker = ?2, claimed_at = ?3,"
+    " version = coalesce(version, (SELECT w.version FROM scriptorium_worker w WHERE w.id = ?2))"
+    " WHERE job_id = ?4";
 static const char sql_job_take[] =
     "UPDATE OR FAIL script_generation_jobs SET status = 'processing', current_step = "
     "'initializing',"

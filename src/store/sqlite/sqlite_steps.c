@@ -288,8 +288,23 @@ static enum err read_partial(struct sqlite_store *s, struct store_op *op)
     return e == OK ? db_error(s->db) : e;
 }
 
+static enum err read_version(struct sqlite_store *s, struct store_op *op)
+{
+    struct query *q = db_query(s->db, "SELECT version FROM scriptorium_queue WHERE job_id = ?");
+    query_id(q, &op->in.steps.job);
+    op->result.version = -1;
+    if (query_next(q)) {
+        if (!query_is_null(q, 0))
+            op->result.version = (int)query_get_int(q, 0);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 enum err sqlite_steps(struct sqlite_store *s, struct store_op *op)
 {
-    enum err e = read_steps(s, op);
+    enum err e = read_version(s, op);
+    if (e == OK)
+        e = read_steps(s, op);
     return e == OK ? read_partial(s, op) : e;
 }

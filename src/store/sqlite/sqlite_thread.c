@@ -52,6 +52,12 @@ static const struct {
     [VERB_INVOCATIONS] = {sqlite_invocations, true, false},
     [VERB_LOG_ADD] = {sqlite_log_add, false, false},
     [VERB_LOG] = {sqlite_log, true, false},
+    [VERB_WORKER_VERSION] = {sqlite_worker_version, false, false},
+    [VERB_DEPLOYMENT_ADD] = {sqlite_deployment_add, false, false},
+    [VERB_DEPLOYMENTS] = {sqlite_deployments, true, false},
+    [VERB_DEPLOYMENT_GET] = {sqlite_deployment_get, true, false},
+    [VERB_DEPLOYMENT_ACTIVATE] = {sqlite_deployment_activate, false, false},
+    [VERB_DEPLOYMENT_ACTIVE] = {sqlite_deployment_active, true, false},
 };
 
 static enum err run(struct db *db, const char *sql)
@@ -290,7 +296,7 @@ static void *thread_main(void *ctx)
 static bool is_quick(enum store_verb verb)
 {
     return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_FOLLOW || verb == VERB_CHECK ||
-           verb == VERB_SETTING_GET;
+           verb == VERB_SETTING_GET || verb == VERB_DEPLOYMENT_ACTIVE;
 }
 
 static struct sqlite_reader *reader_for(const struct sqlite_store *s, enum store_verb verb)

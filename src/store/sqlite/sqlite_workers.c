@@ -13,8 +13,8 @@ static enum err lost(struct store_op *op)
 }
 
 static const char sql_open[] =
-    "INSERT INTO scriptorium_worker (id, opener, name, lease, held_since, expires)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?5 + ?4)";
+    "INSERT INTO scriptorium_worker (id, opener, name, lease, held_since, expires, version)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?5 + ?4, nullif(?6, -1))";
 
 enum err sqlite_worker_open(struct sqlite_store *s, struct store_op *op)
 {
@@ -25,7 +25,20 @@ enum err sqlite_worker_open(struct sqlite_store *s, struct store_op *op)
     query_text(q, w->name);
     query_int(q, w->lease_us);
     query_int(q, op->now_us);
+    query_int(q, w->version);
     return query_run(q);
+}
+
+enum err sqlite_worker_version(struct sqlite_store *s, struct store_op *op)
+{
+    struct query *q =
+        db_query(s->db, "UPDATE scriptorium_worker SET version = nullif(?1, -1) WHERE id = ?2");
+    query_int(q, op->in.worker.version);
+    query_id(q, &op->in.worker.id);
+    enum err e = query_run(q);
+    if (e == OK && db_changes(s->db) == 0)
+        return lost(op);
+    return e;
 }
 
 /* A renewal after the end starts a new unbroken span. */

@@ -168,7 +168,9 @@ BEGIN
     RETURN QUERY
     WITH mine AS (
         UPDATE scriptorium.queue q
-        SET state = 1, fence = nextval('scriptorium.fence'), worker = by, claimed_at = now
+        SET state = 1, fence = nextval('scriptorium.fence'), worker = by, claimed_at = now,
+            version = coalesce(q.version, (SELECT w.version FROM scriptorium.worker w
+                                           WHERE w.id = by))
         WHERE q.job_id = ANY (ids) AND q.state = 0
         RETURNING q.job_id, q.tag, q.fence, q.run_at, q.attempts, q.crashes, q.priority
     ), rows AS (

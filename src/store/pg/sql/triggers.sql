@@ -53,7 +53,7 @@ BEGIN
     ON CONFLICT (job_id) DO UPDATE
     SET user_id = EXCLUDED.user_id, priority = EXCLUDED.priority, tag = EXCLUDED.tag,
         run_at = EXCLUDED.run_at, state = 0, fence = 0, worker = NULL, claimed_at = NULL,
-        attempts = 0, crashes = 0;
+        attempts = 0, crashes = 0, version = NULL;
 END $$;
 
 -- Remembers, where somebody wants to know, that jobs ended.
