@@ -13,8 +13,7 @@ const text = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
 export const versions = names.filter((name) => /^\d{3}_/.test(name));
 const always = [
     ...first,
-    ...names.filter((n) => !/^\d{3}_|^inspect/.test(n) && !first.includes(n) && !last.includes(n)),
-    ...last,
+    ...names.filter((n) => !/^\d{3}_|^inspect|^surface_/.test(n) && !first.includes(n) && !last.includes(n)),
 ];
 
 function filled(name, schema, engine) {
@@ -42,7 +41,10 @@ export async function plan(client, { schema = 'public', engine = null } = {}) {
     }
 }
 
-export async function migrate(client, { schema = 'public', engine = null, batch = 10000 } = {}) {
+export const surface = ['surface_cron.sql', 'surface_net.sql'];
+
+/** withCron: also what --with-cron installs. */
+export async function migrate(client, { schema = 'public', engine = null, batch = 10000, withCron = false } = {}) {
     await client.query('BEGIN');
     try {
         await client.query("SET LOCAL lock_timeout = '3s'");
@@ -62,7 +64,7 @@ export async function migrate(client, { schema = 'public', engine = null, batch 
             await client.query('INSERT INTO scriptorium.migration (version, name) VALUES ($1, $2)',
                 [Number(name.slice(0, 3)), name.slice(0, -4)]);
         }
-        for (const name of always) {
+        for (const name of [...always, ...(withCron ? surface : []), ...last]) {
             try {
                 await client.query(filled(name, schema, who));
             } catch (error) {

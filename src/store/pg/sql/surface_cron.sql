@@ -1,0 +1,429 @@
+-- Schedules in SQL, by the names, columns, errors and permissions of pg_cron. Clients write cron.job,
+-- through the functions or by hand, as themselves: row security keeps each to their own rows, and a
+-- trigger checks what they write. The daemon reads and answers through the functions in schema
+-- scriptorium, which run as the owner. Files like this one may run again and again.
+--
+-- username is the column's default and no client may set it, so that nobody schedules for others.
+
+CREATE SCHEMA IF NOT EXISTS cron;
+CREATE SEQUENCE IF NOT EXISTS cron.jobid_seq;
+CREATE SEQUENCE IF NOT EXISTS cron.runid_seq;
+
+CREATE TABLE IF NOT EXISTS cron.job (
+    jobid bigint PRIMARY KEY DEFAULT nextval('cron.jobid_seq'),
+    schedule text NOT NULL,
+    command text NOT NULL,
+    nodename text NOT NULL DEFAULT 'localhost',
+    nodeport integer NOT NULL DEFAULT coalesce(inet_server_port(), current_setting('port')::integer),
+    database text NOT NULL DEFAULT current_database(),
+    username text NOT NULL DEFAULT current_user,
+    active boolean NOT NULL DEFAULT true,
+    jobname name,
+    CONSTRAINT jobname_username_uniq UNIQUE (jobname, username)
+);
+
+CREATE TABLE IF NOT EXISTS cron.job_run_details (
+    jobid bigint,
+    runid bigint PRIMARY KEY DEFAULT nextval('cron.runid_seq'),
+    job_pid integer,
+    database text,
+    username text,
+    command text,
+    status text,
+    return_message text,
+    start_time timestamptz,
+    end_time timestamptz
+);
+
+-- When a job is due; microseconds. next: 0 = nobody has computed it yet, the largest = never again.
+-- A node takes a firing by moving since and next on from what it has read: once, whoever is first.
+CREATE TABLE IF NOT EXISTS cron.scriptorium_state (
+    jobid bigint PRIMARY KEY REFERENCES cron.job ON DELETE CASCADE,
+    since bigint NOT NULL,
+    next bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS scriptorium_state_next ON cron.scriptorium_state (next);
+
+-- Runs under way; a node that lives moves held_until on.
+CREATE TABLE IF NOT EXISTS cron.scriptorium_run (
+    runid bigint PRIMARY KEY,
+    jobid bigint NOT NULL,
+    held_until timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS scriptorium_run_job ON cron.scriptorium_run (jobid);
+
+-- ---- what may stand in a schedule; src/text/cron.c has the same verdict ----
+
+-- One field: elements separated by commas, each *, N or N-M, ranges and * with a step.
+CREATE OR REPLACE FUNCTION cron.scriptorium_field(field text, low integer, high integer, names text[])
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    element text;
+    found text[];
+    word text;
+    first integer;
+    last integer;
+BEGIN
+    IF field = '' OR left(field, 1) = ',' OR right(field, 1) = ',' OR field LIKE '%,,%' THEN
+        RETURN false;
+    END IF;
+    FOREACH element IN ARRAY string_to_array(lower(field), ',') LOOP
+        found := regexp_match(element, '^(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?$');
+        IF found IS NULL OR (found[4] IS NOT NULL AND found[1] IS NULL AND found[3] IS NULL) THEN
+            RETURN false;
+        END IF;
+        IF found[4] IS NOT NULL AND (length(ltrim(found[4], '0')) NOT BETWEEN 1 AND 9) THEN
+            RETURN false;
+        END IF;
+        CONTINUE WHEN found[1] IS NOT NULL;
+        first := NULL;
+        FOREACH word IN ARRAY ARRAY[found[2], coalesce(found[3], found[2])] LOOP
+            IF word ~ '^[a-z]' THEN
+                last := array_position(names, word) - 1 + low;
+            ELSIF length(ltrim(word, '0')) <= 4 THEN
+                last := ('0' || word)::integer;
+            ELSE
+                last := NULL;
+            END IF;
+            IF last IS NULL OR last NOT BETWEEN low AND high THEN
+                RETURN false;
+            END IF;
+            first := coalesce(first, last);
+        END LOOP;
+        IF first > last THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN true;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.scriptorium_is_schedule(schedule text)
+RETURNS boolean LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    rest text := btrim(schedule, E' \t');
+    zone text;
+    f text[];
+BEGIN
+    IF schedule IS NULL OR length(schedule) > 255 THEN
+        RETURN false;
+    END IF;
+    zone := substring(rest from '^CRON_TZ=([^ \t]*)[ \t]');
+    IF zone IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone) THEN
+            RETURN false;
+        END IF;
+        rest := ltrim(substr(rest, length('CRON_TZ=') + length(zone) + 1), E' \t');
+    END IF;
+    IF lower(rest) IN ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight',
+                       '@hourly') THEN
+        RETURN true;
+    END IF;
+    IF lower(rest) = '@reboot' OR rest ~* '^0*([1-9]|[1-5][0-9])[ \t]+seconds?$' THEN
+        RETURN true;
+    END IF;
+    f := regexp_split_to_array(rest, '[ \t]+');
+    RETURN array_length(f, 1) = 5
+       AND cron.scriptorium_field(f[1], 0, 59, '{}')
+       AND cron.scriptorium_field(f[2], 0, 23, '{}')
+       AND (f[3] = '$' OR cron.scriptorium_field(f[3], 1, 31, '{}'))
+       AND cron.scriptorium_field(f[4], 1, 12,
+                                  '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}')
+       AND cron.scriptorium_field(f[5], 0, 7, '{sun,mon,tue,wed,thu,fri,sat}');
+END $$;
+
+-- ---- rows: checked, and noted for the daemon ----
+
+-- As who writes; what the owner or a superuser writes by hand is checked too.
+CREATE OR REPLACE FUNCTION cron.scriptorium_check() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    super boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    was_user text := current_user;
+    was_database text := current_database();
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        was_user := OLD.username;
+        was_database := OLD.database;
+    END IF;
+    IF NEW.username <> was_user AND NOT super THEN
+        RAISE EXCEPTION 'must be superuser to create a job for another role';
+    END IF;
+    IF NEW.username <> was_user
+       AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = NEW.username) THEN
+        RAISE EXCEPTION 'role "%" does not exist', NEW.username USING ERRCODE = '42704';
+    END IF;
+    IF NEW.database <> was_database THEN
+        IF NOT has_function_privilege(
+                'cron.schedule_in_database(text,text,text,text,text,boolean)', 'EXECUTE') THEN
+            RAISE EXCEPTION 'permission denied for another database: it goes with the right to call '
+                            'cron.schedule_in_database()' USING ERRCODE = '42501';
+        ELSIF NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = NEW.database) THEN
+            RAISE EXCEPTION 'database "%" does not exist', NEW.database USING ERRCODE = '3D000';
+        END IF;
+    END IF;
+    IF NOT cron.scriptorium_is_schedule(NEW.schedule) THEN
+        RAISE EXCEPTION 'invalid schedule: %', NEW.schedule USING ERRCODE = '22023';
+    END IF;
+    IF octet_length(NEW.command) > 1048576 THEN
+        RAISE EXCEPTION 'a command may have 1 MiB' USING ERRCODE = '54000';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- As the owner. Firings count from now on: what the old schedule missed is not made up for.
+CREATE OR REPLACE FUNCTION cron.scriptorium_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO cron.scriptorium_state AS s (jobid, since, next)
+    VALUES (NEW.jobid, scriptorium.us(scriptorium.clock()), 0)
+    ON CONFLICT (jobid) DO UPDATE SET since = EXCLUDED.since, next = 0;
+    RETURN NULL;
+END $$;
+
+DROP TRIGGER IF EXISTS scriptorium_check ON cron.job;
+CREATE TRIGGER scriptorium_check BEFORE INSERT OR UPDATE ON cron.job
+    FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_check();
+DROP TRIGGER IF EXISTS scriptorium_note ON cron.job;
+CREATE TRIGGER scriptorium_note AFTER INSERT OR UPDATE OF jobid, schedule, active ON cron.job
+    FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_note();
+
+-- ---- the users' functions ----
+
+CREATE OR REPLACE FUNCTION cron.schedule(schedule text, command text)
+RETURNS bigint LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    id bigint;
+BEGIN
+    INSERT INTO cron.job AS j (schedule, command)
+    VALUES (schedule.schedule, schedule.command) RETURNING j.jobid INTO id;
+    RETURN id;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.schedule(job_name text, schedule text, command text)
+RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    id bigint;
+BEGIN
+    IF job_name IS NULL THEN
+        RAISE EXCEPTION 'job_name can not be NULL';
+    ELSIF schedule IS NULL THEN
+        RAISE EXCEPTION 'schedule can not be NULL';
+    ELSIF command IS NULL THEN
+        RAISE EXCEPTION 'command can not be NULL';
+    END IF;
+    INSERT INTO cron.job AS j (jobname, schedule, command)
+    VALUES (job_name, schedule.schedule, schedule.command)
+    ON CONFLICT ON CONSTRAINT jobname_username_uniq
+    DO UPDATE SET schedule = EXCLUDED.schedule, command = EXCLUDED.command
+    RETURNING j.jobid INTO id;
+    RETURN id;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.schedule_in_database(job_name text, schedule text, command text,
+    database text, username text DEFAULT NULL, active boolean DEFAULT true)
+RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    id bigint;
+    me text := current_user;
+    given alias FOR $4;
+    whose text := coalesce($5, current_user);
+BEGIN
+    IF $1 IS NULL THEN
+        RAISE EXCEPTION 'job_name can not be NULL';
+    ELSIF $2 IS NULL THEN
+        RAISE EXCEPTION 'schedule can not be NULL';
+    ELSIF $3 IS NULL THEN
+        RAISE EXCEPTION 'command can not be NULL';
+    ELSIF whose = me THEN
+        INSERT INTO cron.job AS j (jobname, schedule, command, database, active)
+        VALUES ($1, $2, $3, coalesce(given, current_database()), coalesce($6, true))
+        ON CONFLICT ON CONSTRAINT jobname_username_uniq
+        DO UPDATE SET schedule = EXCLUDED.schedule, command = EXCLUDED.command,
+                      database = EXCLUDED.database, active = EXCLUDED.active
+        RETURNING j.jobid INTO id;
+        RETURN id;
+    ELSIF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = me) THEN
+        RAISE EXCEPTION 'must be superuser to create a job for another role';
+    END IF;
+    INSERT INTO cron.job AS j (jobname, schedule, command, database, username, active)
+    VALUES ($1, $2, $3, coalesce(given, current_database()), whose, coalesce($6, true))
+    ON CONFLICT ON CONSTRAINT jobname_username_uniq
+    DO UPDATE SET schedule = EXCLUDED.schedule, command = EXCLUDED.command,
+                  database = EXCLUDED.database, active = EXCLUDED.active
+    RETURNING j.jobid INTO id;
+    RETURN id;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.alter_job(job_id bigint, schedule text DEFAULT NULL,
+    command text DEFAULT NULL, database text DEFAULT NULL, username text DEFAULT NULL,
+    active boolean DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    super boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+BEGIN
+    IF $1 IS NULL THEN
+        RAISE EXCEPTION 'job_id can not be NULL';
+    ELSIF $5 IS NOT NULL AND NOT super THEN
+        RAISE EXCEPTION 'must be superuser to alter username';
+    ELSIF $5 IS NOT NULL THEN
+        UPDATE cron.job j SET username = $5 WHERE j.jobid = $1;
+    END IF;
+    UPDATE cron.job j SET schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),
+        database = coalesce($4, j.database), active = coalesce($6, j.active)
+    WHERE j.jobid = $1 AND (super OR j.username = current_user);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'Job % does not exist or you don''t own it', $1;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.unschedule(job_id bigint)
+RETURNS boolean LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM cron.job j WHERE j.jobid = job_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'could not find valid entry for job %', job_id USING ERRCODE = 'XX000';
+    END IF;
+    RETURN true;
+END $$;
+
+CREATE OR REPLACE FUNCTION cron.unschedule(job_name text)
+RETURNS boolean LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM cron.job j WHERE j.jobname = job_name::name AND j.username = current_user;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'could not find valid entry for job ''%''', job_name USING ERRCODE = 'XX000';
+    END IF;
+    RETURN true;
+END $$;
+
+-- ---- who may what ----
+
+ALTER TABLE cron.job ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS cron_job_policy ON cron.job;
+CREATE POLICY cron_job_policy ON cron.job USING (username = current_user);
+ALTER TABLE cron.job_run_details ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS cron_job_run_details_policy ON cron.job_run_details;
+CREATE POLICY cron_job_run_details_policy ON cron.job_run_details USING (username = current_user);
+
+GRANT SELECT, DELETE, INSERT (jobname, schedule, command, database, active),
+      UPDATE (schedule, command, database, active) ON cron.job TO PUBLIC;
+GRANT SELECT, DELETE ON cron.job_run_details TO PUBLIC;
+GRANT SELECT, USAGE ON SEQUENCE cron.jobid_seq TO PUBLIC;
+GRANT SELECT ON SEQUENCE cron.runid_seq TO PUBLIC;
+-- As in pg_cron the administrator decides who schedules at all (USAGE ON SCHEMA cron), and who may do
+-- these two.
+REVOKE ALL ON FUNCTION cron.schedule_in_database(text,text,text,text,text,boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cron.alter_job(bigint,text,text,text,text,boolean) FROM PUBLIC;
+GRANT USAGE ON SCHEMA cron TO {{engine}};
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO {{engine}};
+
+-- ---- the daemon's side ----
+
+-- What needs a look: due firings of jobs that do not run already, then jobs whose next firing is not
+-- known. @reboot is due once for each start of the server. now: the one clock of all nodes.
+CREATE OR REPLACE FUNCTION scriptorium.cron_due(max integer)
+RETURNS TABLE (jobid bigint, schedule text, since bigint, next bigint, due boolean, now bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    now_us bigint := scriptorium.us(scriptorium.clock());
+    booted bigint := scriptorium.us(pg_postmaster_start_time());
+BEGIN
+    RETURN QUERY
+    SELECT s.jobid, j.schedule, s.since, s.next, s.next > 0, now_us
+    FROM cron.scriptorium_state s JOIN cron.job j ON j.jobid = s.jobid
+    WHERE j.active
+      AND (s.next <= now_us
+           OR (s.since < booted AND lower(j.schedule) LIKE '%@reboot%' AND s.next > 0))
+      AND NOT EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = s.jobid)
+    ORDER BY s.next, s.jobid LIMIT max;
+END $$;
+
+-- Moves jobs on to their next firing. Those that are due get a run, each from one node alone.
+CREATE OR REPLACE FUNCTION scriptorium.cron_take(jobs bigint[], schedules text[], sinces bigint[],
+                                                 olds bigint[], nexts bigint[])
+RETURNS TABLE (runid bigint, jobid bigint, jobname text, command text, database text, username text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    t record;
+    j record;
+    run bigint;
+BEGIN
+    FOR t IN SELECT * FROM unnest(jobs, schedules, sinces, olds, nexts)
+             AS u (job, schedule, since, old, next) ORDER BY u.job LOOP
+        SELECT * INTO j FROM cron.job WHERE jobid = t.job AND schedule = t.schedule AND active
+            FOR KEY SHARE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        UPDATE cron.scriptorium_state s SET next = t.next,
+            since = CASE WHEN t.old > 0 THEN scriptorium.us(scriptorium.clock()) ELSE s.since END
+        WHERE s.jobid = t.job AND s.since = t.since AND s.next = t.old;
+        CONTINUE WHEN NOT FOUND OR t.old = 0
+            OR EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = t.job);
+        INSERT INTO cron.job_run_details AS d (jobid, database, username, command, status)
+        VALUES (j.jobid, j.database, j.username, j.command, 'starting') RETURNING d.runid INTO run;
+        INSERT INTO cron.scriptorium_run (runid, jobid, held_until)
+        VALUES (run, j.jobid, clock_timestamp() + interval '30 seconds');
+        RETURN QUERY SELECT run, j.jobid, j.jobname::text, j.command, j.database, j.username;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.cron_began(run bigint, pid integer)
+RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE cron.job_run_details SET status = 'running', job_pid = pid, start_time = scriptorium.clock()
+    WHERE runid = run;
+$$;
+
+-- Also after others have given the run up: what is known is better than what was feared.
+CREATE OR REPLACE FUNCTION scriptorium.cron_ended(run bigint, succeeded boolean, message text)
+RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE cron.job_run_details SET status = CASE WHEN succeeded THEN 'succeeded' ELSE 'failed' END,
+        return_message = message, start_time = coalesce(start_time, scriptorium.clock()),
+        end_time = scriptorium.clock()
+    WHERE runid = run;
+    DELETE FROM cron.scriptorium_run WHERE runid = run;
+$$;
+
+-- These go on; those that nobody holds any more have ended, nobody knows how.
+CREATE OR REPLACE FUNCTION scriptorium.cron_hold(runs bigint[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE cron.scriptorium_run SET held_until = clock_timestamp() + interval '30 seconds'
+    WHERE runid = ANY (runs);
+    WITH lost AS (
+        DELETE FROM cron.scriptorium_run WHERE held_until < clock_timestamp() RETURNING runid
+    )
+    UPDATE cron.job_run_details d SET status = 'failed', end_time = scriptorium.clock(),
+        return_message = 'the daemon that ran it went away; how far the command came is not known'
+    FROM lost WHERE d.runid = lost.runid AND d.status IN ('starting', 'running');
+END $$;

@@ -1,0 +1,236 @@
+-- HTTP requests from SQL, by the names, defaults and columns of pg_net. A request is a row of the
+-- transaction that makes it: sent after its COMMIT, never without. Clients may add requests and read
+-- the answers to their own; nobody but the owner reads the queue, which holds their keys.
+
+CREATE SCHEMA IF NOT EXISTS net;
+
+CREATE TABLE IF NOT EXISTS net.http_request_queue (
+    id bigserial PRIMARY KEY,
+    method text NOT NULL CHECK (method IN ('GET', 'POST', 'DELETE')),
+    url text NOT NULL,
+    headers jsonb NOT NULL DEFAULT '{}',
+    body bytea,
+    timeout_milliseconds integer NOT NULL DEFAULT 5000,
+    username name NOT NULL DEFAULT current_user,
+    held_until timestamptz -- a daemon has taken it to send it
+);
+CREATE INDEX IF NOT EXISTS http_request_queue_waits ON net.http_request_queue (id)
+    WHERE held_until IS NULL;
+
+CREATE TABLE IF NOT EXISTS net._http_response (
+    id bigint PRIMARY KEY,
+    status_code integer,
+    content_type text,
+    headers jsonb,
+    content text,
+    timed_out boolean,
+    error_msg text,
+    created timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS _http_response_created_idx ON net._http_response (created);
+
+-- Whose answer it is; beside the answers, whose columns are a contract.
+CREATE TABLE IF NOT EXISTS net.scriptorium_owner (
+    id bigint PRIMARY KEY REFERENCES net._http_response ON DELETE CASCADE,
+    username name NOT NULL
+);
+
+CREATE OR REPLACE FUNCTION net.scriptorium_owner_of(request bigint) RETURNS name
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT o.username FROM net.scriptorium_owner o WHERE o.id = request';
+
+-- What no server can be sent is refused where the author sees it.
+CREATE OR REPLACE FUNCTION net.scriptorium_check() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    h record;
+BEGIN
+    IF NEW.url !~* '^https?://[^/?#]' OR NEW.url ~ '[[:space:][:cntrl:]]' THEN
+        RAISE EXCEPTION 'url must be an http or https URL without spaces' USING ERRCODE = '22023';
+    ELSIF octet_length(NEW.url) > 8192 OR octet_length(NEW.headers::text) > 65536
+          OR octet_length(NEW.body) > 4194304 THEN
+        RAISE EXCEPTION 'a request may have 8 KiB of URL, 64 KiB of headers and 4 MiB of body'
+            USING ERRCODE = '54000';
+    ELSIF NEW.timeout_milliseconds NOT BETWEEN 1 AND 600000 THEN
+        RAISE EXCEPTION 'timeout_milliseconds must be between 1 and 600000' USING ERRCODE = '22023';
+    ELSIF jsonb_typeof(NEW.headers) <> 'object' THEN
+        RAISE EXCEPTION 'headers must be a JSON object' USING ERRCODE = '22023';
+    END IF;
+    FOR h IN SELECT e.key, e.value FROM jsonb_each_text(NEW.headers) e LOOP
+        IF h.key !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' OR h.value ~ '[\r\n]' THEN
+            RAISE EXCEPTION 'the header % cannot be sent: a name is one word, a value one line',
+                quote_literal(h.key) USING ERRCODE = '22023';
+        ELSIF h.value IS NULL THEN
+            RAISE WARNING 'the header % is null and will not be sent; is the setting it is made of '
+                          '(app.settings.service_role_key?) there?', h.key;
+        END IF;
+    END LOOP;
+    NEW.held_until := NULL;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS scriptorium_check ON net.http_request_queue;
+CREATE TRIGGER scriptorium_check BEFORE INSERT ON net.http_request_queue
+    FOR EACH ROW EXECUTE FUNCTION net.scriptorium_check();
+
+CREATE OR REPLACE FUNCTION net.scriptorium_encode(part text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(string_agg(CASE
+        WHEN chr(b) ~ '[A-Za-z0-9._~-]' AND b < 128 THEN chr(b)
+        ELSE '%' || upper(lpad(to_hex(b), 2, '0')) END, '' ORDER BY i), '')
+    FROM (SELECT i, get_byte(bytes, i) AS b
+          FROM (SELECT convert_to(part, 'UTF8') AS bytes) t,
+               generate_series(0, octet_length(bytes) - 1) i) u
+    WHERE b > 0
+$$;
+
+CREATE OR REPLACE FUNCTION net.scriptorium_url(url text, params jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT url || coalesce(CASE WHEN strpos(url, '?') > 0 THEN '&' ELSE '?' END || string_agg(
+        net.scriptorium_encode(key) || '=' || net.scriptorium_encode(coalesce(value, '')), '&'
+        ORDER BY n), '')
+    FROM jsonb_each_text(coalesce(params, '{}')) WITH ORDINALITY AS p (key, value, n)
+$$;
+
+CREATE OR REPLACE FUNCTION net.http_get(url text, params jsonb DEFAULT '{}',
+    headers jsonb DEFAULT '{}', timeout_milliseconds integer DEFAULT 5000)
+RETURNS bigint LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO net.http_request_queue (method, url, headers, timeout_milliseconds)
+    VALUES ('GET', net.scriptorium_url(http_get.url, params), http_get.headers,
+            http_get.timeout_milliseconds);
+    RETURN currval('net.http_request_queue_id_seq');
+END $$;
+
+CREATE OR REPLACE FUNCTION net.http_delete(url text, params jsonb DEFAULT '{}',
+    headers jsonb DEFAULT '{}', timeout_milliseconds integer DEFAULT 5000, body jsonb DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO net.http_request_queue (method, url, headers, timeout_milliseconds, body)
+    VALUES ('DELETE', net.scriptorium_url(http_delete.url, params),
+            coalesce(http_delete.headers, '{}'), coalesce(http_delete.timeout_milliseconds, 5000),
+            convert_to(http_delete.body::text, 'UTF8'));
+    RETURN currval('net.http_request_queue_id_seq');
+END $$;
+
+CREATE OR REPLACE FUNCTION net.http_post(url text, body jsonb DEFAULT '{}', params jsonb DEFAULT '{}',
+    headers jsonb DEFAULT '{"Content-Type": "application/json"}',
+    timeout_milliseconds integer DEFAULT 5000)
+RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given jsonb := coalesce(http_post.headers, '{}');
+    content_type text := (SELECT e.value FROM jsonb_each_text(
+        CASE jsonb_typeof(given) WHEN 'object' THEN given ELSE '{}' END) e
+        WHERE lower(e.key) = 'content-type' LIMIT 1);
+BEGIN
+    IF content_type IS NULL AND jsonb_typeof(given) = 'object' THEN
+        given := given || '{"Content-Type": "application/json"}';
+    ELSIF content_type <> 'application/json' THEN
+        RAISE EXCEPTION 'Content-Type header must be "application/json"';
+    END IF;
+    INSERT INTO net.http_request_queue (method, url, headers, timeout_milliseconds, body)
+    VALUES ('POST', net.scriptorium_url(http_post.url, params), given,
+            coalesce(http_post.timeout_milliseconds, 5000),
+            convert_to(http_post.body::text, 'UTF8'));
+    RETURN currval('net.http_request_queue_id_seq');
+END $$;
+
+-- ---- who may what ----
+
+ALTER TABLE net.http_request_queue ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS scriptorium_add ON net.http_request_queue;
+CREATE POLICY scriptorium_add ON net.http_request_queue FOR INSERT
+    WITH CHECK (username = current_user);
+ALTER TABLE net._http_response ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS scriptorium_own ON net._http_response;
+CREATE POLICY scriptorium_own ON net._http_response
+    USING (net.scriptorium_owner_of(id) = current_user);
+GRANT USAGE ON SCHEMA net TO PUBLIC;
+GRANT INSERT (method, url, headers, body, timeout_milliseconds) ON net.http_request_queue TO PUBLIC;
+GRANT USAGE ON SEQUENCE net.http_request_queue_id_seq TO PUBLIC;
+GRANT SELECT, DELETE ON net._http_response TO PUBLIC;
+
+-- ---- the daemon's side ----
+
+-- Requests to be sent now, once each: from here on nobody else sends them. unsent: headers that have
+-- no value.
+CREATE OR REPLACE FUNCTION scriptorium.net_take(max integer)
+RETURNS TABLE (id bigint, method text, url text, headers text, unsent text, body bytea, timeout integer)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    UPDATE net.http_request_queue q SET held_until = clock_timestamp() + interval '30 seconds'
+    FROM (SELECT w.id FROM net.http_request_queue w WHERE w.held_until IS NULL
+          ORDER BY w.id LIMIT max FOR UPDATE SKIP LOCKED) t
+    WHERE q.id = t.id
+    RETURNING q.id, q.method, q.url,
+        (SELECT string_agg(e.key || ': ' || e.value, E'\n') FROM jsonb_each_text(q.headers) e
+         WHERE e.value IS NOT NULL),
+        (SELECT string_agg(e.key, ', ') FROM jsonb_each_text(q.headers) e WHERE e.value IS NULL),
+        q.body, q.timeout_milliseconds;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
+    headers text, content text, timed_out boolean, error_msg text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    owner name;
+BEGIN
+    DELETE FROM net.http_request_queue q WHERE q.id = request RETURNING q.username INTO owner;
+    INSERT INTO net._http_response AS r (id, status_code, content_type, headers, content, timed_out,
+                                         error_msg, created)
+    VALUES (request, status, content_type, headers::jsonb, content, timed_out, error_msg,
+            scriptorium.clock())
+    ON CONFLICT (id) DO UPDATE SET status_code = EXCLUDED.status_code,
+        content_type = EXCLUDED.content_type, headers = EXCLUDED.headers,
+        content = EXCLUDED.content, timed_out = EXCLUDED.timed_out,
+        error_msg = EXCLUDED.error_msg, created = EXCLUDED.created;
+    IF owner IS NOT NULL THEN
+        INSERT INTO net.scriptorium_owner (id, username) VALUES (request, owner)
+        ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+
+-- Taken, but nothing of it has left: another node, or the next start, sends it.
+CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
+RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'UPDATE net.http_request_queue SET held_until = NULL WHERE id = request';
+
+-- These are on their way still. Those that nobody holds any more are told as what they are, and
+-- answers older than keep_seconds go.
+CREATE OR REPLACE FUNCTION scriptorium.net_hold(requests bigint[], keep_seconds bigint)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    r record;
+BEGIN
+    UPDATE net.http_request_queue SET held_until = clock_timestamp() + interval '30 seconds'
+    WHERE id = ANY (requests);
+    FOR r IN SELECT q.id FROM net.http_request_queue q
+             WHERE q.held_until < clock_timestamp() FOR UPDATE SKIP LOCKED LOOP
+        PERFORM scriptorium.net_done(r.id, NULL, NULL, NULL, NULL, NULL,
+            'the daemon went away while it sent this request: whether it arrived is not known, and '
+            'it is not sent again');
+    END LOOP;
+    DELETE FROM net._http_response
+    WHERE created < scriptorium.clock() - keep_seconds * interval '1 second';
+END $$;

@@ -1,0 +1,229 @@
+// In: a plain server, migrated with the SQL surface. Out: cron.* as pg_cron has it: names, errors, who
+// may see and change what.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { start } from '../lib/pg.mjs';
+import { migrate } from '../lib/pg_schema.mjs';
+import { row, rows, value } from '../lib/pg_store.mjs';
+
+let server;
+before(async () => {
+    server = await start({ database: false });
+    const client = await server.connect({ database: 'postgres' });
+    await client.query('CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE eve LOGIN; CREATE ROLE worker LOGIN');
+    await client.end();
+});
+after(() => server.remove());
+
+// ann and bob may schedule, eve may not; worker is the daemon's role.
+async function prepared(t) {
+    const name = await server.database();
+    const as = async (user) => {
+        const client = await server.connect({ database: name, user });
+        t.after(() => client.end());
+        return client;
+    };
+    const admin = await as('postgres');
+    await migrate(admin, { withCron: true, engine: 'worker' });
+    await admin.query('GRANT USAGE ON SCHEMA cron TO ann, bob');
+    return { name, as, admin, ann: await as('ann'), bob: await as('bob') };
+}
+
+const told = (promise, code, message) => assert.rejects(promise, { code, message });
+
+test('the columns are those of pg_cron', async (t) => {
+    const { admin } = await prepared(t);
+    const columns = (table) => rows(admin, `SELECT attname || ' ' || format_type(atttypid, atttypmod) AS c
+        FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 ORDER BY attnum`, table);
+    assert.deepEqual((await columns('cron.job')).map((r) => r.c), ['jobid bigint', 'schedule text', 'command text',
+        'nodename text', 'nodeport integer', 'database text', 'username text', 'active boolean', 'jobname name']);
+    assert.deepEqual((await columns('cron.job_run_details')).map((r) => r.c), ['jobid bigint', 'runid bigint',
+        'job_pid integer', 'database text', 'username text', 'command text', 'status text', 'return_message text',
+        'start_time timestamp with time zone', 'end_time timestamp with time zone']);
+});
+
+test('schedule, by name again, unschedule; the errors have pg_cron\'s words', async (t) => {
+    const { name, ann } = await prepared(t);
+    const id = await value(ann, "SELECT cron.schedule('nightly', '0 3 * * *', 'VACUUM')");
+    assert.equal(await value(ann, "SELECT cron.schedule('nightly', '0 4 * * *', 'ANALYZE')"), id);
+    const other = await value(ann, "SELECT cron.schedule('*/5 * * * *', 'SELECT 1')");
+    assert.notEqual(other, id);
+    assert.deepEqual(await row(ann, 'SELECT * FROM cron.job WHERE jobid = $1', id), {
+        jobid: id, schedule: '0 4 * * *', command: 'ANALYZE', nodename: 'localhost', nodeport: server.port,
+        database: name, username: 'ann', active: true, jobname: 'nightly' });
+    assert.equal(await value(ann, "SELECT cron.unschedule('nightly')"), true);
+    assert.equal(await value(ann, 'SELECT cron.unschedule($1::bigint)', other), true);
+    assert.equal(await value(ann, 'SELECT count(*) FROM cron.job'), 0);
+    await told(ann.query("SELECT cron.unschedule('nightly')"), 'XX000', "could not find valid entry for job 'nightly'");
+    await told(ann.query('SELECT cron.unschedule(4711)'), 'XX000', 'could not find valid entry for job 4711');
+    await told(ann.query("SELECT cron.schedule('x', '61 * * * *', 'SELECT 1')"), '22023', 'invalid schedule: 61 * * * *');
+    await told(ann.query("SELECT cron.schedule(NULL, '* * * * *', 'SELECT 1')"), 'P0001', 'job_name can not be NULL');
+    assert.equal(await value(ann, 'SELECT cron.schedule(NULL, NULL)'), null);
+});
+
+test('a name belongs to its user: two may use the same', async (t) => {
+    const { ann, bob, admin } = await prepared(t);
+    const a = await value(ann, "SELECT cron.schedule('tidy', '@daily', 'SELECT 1')");
+    const b = await value(bob, "SELECT cron.schedule('tidy', '@hourly', 'SELECT 2')");
+    assert.notEqual(a, b);
+    assert.equal(await value(admin, 'SELECT count(*) FROM cron.job'), 2);
+    assert.deepEqual((await rows(bob, 'SELECT jobid, schedule FROM cron.job')), [{ jobid: b, schedule: '@hourly' }]);
+    await told(bob.query('SELECT cron.unschedule($1::bigint)', [a]), 'XX000', `could not find valid entry for job ${a}`);
+    assert.equal((await bob.query('UPDATE cron.job SET active = false WHERE jobid = $1', [a])).rowCount, 0);
+    assert.equal((await bob.query('DELETE FROM cron.job WHERE jobid = $1', [a])).rowCount, 0);
+    assert.equal(await value(bob, "SELECT cron.unschedule('tidy')"), true);
+    assert.equal(await value(admin, 'SELECT count(*) FROM cron.job'), 1);
+});
+
+test('nobody schedules for somebody else, by the functions or by hand', async (t) => {
+    const { ann, admin } = await prepared(t);
+    await told(ann.query("SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', current_database())"), '42501',
+        'permission denied for function schedule_in_database');
+    await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann');
+    await told(ann.query("SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', current_database(), 'bob')"),
+        'P0001', 'must be superuser to create a job for another role');
+    const id = await value(ann, "SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', 'postgres')");
+    await told(ann.query("SELECT cron.alter_job($1, username := 'bob')", [id]), 'P0001', 'must be superuser to alter username');
+    await told(ann.query("INSERT INTO cron.job (schedule, command, username) VALUES ('* * * * *', 'x', 'bob')"), '42501',
+        'permission denied for table job');
+    await told(ann.query("UPDATE cron.job SET username = 'bob'"), '42501', 'permission denied for table job');
+    await told(ann.query("INSERT INTO cron.job_run_details (command) VALUES ('x')"), '42501', 'permission denied for table job_run_details');
+    await told(ann.query('SELECT * FROM cron.scriptorium_state'), '42501', 'permission denied for table scriptorium_state');
+    await told(ann.query('SELECT scriptorium.cron_due(1)'), '42501', 'permission denied for schema scriptorium');
+    assert.equal(await value(admin, "SELECT cron.schedule_in_database('y', '* * * * *', 'SELECT 1', 'postgres', 'bob', false)") > id, true);
+    assert.deepEqual(await row(admin, "SELECT username, database, active FROM cron.job WHERE jobname = 'y'"),
+        { username: 'bob', database: 'postgres', active: false });
+});
+
+test('another database goes with the right to schedule there, and has to exist', async (t) => {
+    const { ann, bob, admin } = await prepared(t);
+    await told(bob.query("INSERT INTO cron.job (schedule, command, database) VALUES ('* * * * *', 'x', 'postgres')"), '42501',
+        /^permission denied for another database/);
+    await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann');
+    await told(ann.query("SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', 'nowhere')"), '3D000',
+        'database "nowhere" does not exist');
+});
+
+test('alter_job: what is null stays; only one\'s own', async (t) => {
+    const { ann, bob, admin } = await prepared(t);
+    const id = await value(ann, "SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await told(ann.query('SELECT cron.alter_job($1, active := false)', [id]), '42501', 'permission denied for function alter_job');
+    await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann, bob');
+    await ann.query("SELECT cron.alter_job($1, active := false, schedule := '@hourly')", [id]);
+    assert.deepEqual(await row(ann, 'SELECT schedule, command, active FROM cron.job'),
+        { schedule: '@hourly', command: 'SELECT 1', active: false });
+    await told(bob.query("SELECT cron.alter_job($1, schedule := '@daily')", [id]), 'P0001', `Job ${id} does not exist or you don't own it`);
+    await told(ann.query("SELECT cron.alter_job($1, schedule := 'never')", [id]), '22023', 'invalid schedule: never');
+    await admin.query("SELECT cron.alter_job($1, username := 'bob')", [id]);
+    assert.equal(await value(bob, 'SELECT count(*) FROM cron.job'), 1);
+});
+
+test('without USAGE on the schema there is nothing', async (t) => {
+    const { as } = await prepared(t);
+    const eve = await as('eve');
+    await told(eve.query('SELECT * FROM cron.job'), '42501', 'permission denied for schema cron');
+    await told(eve.query("SELECT cron.schedule('* * * * *', 'SELECT 1')"), '42501', 'permission denied for schema cron');
+});
+
+test('a job runs as who it is, also under SET ROLE', async (t) => {
+    const { admin } = await prepared(t);
+    await admin.query('SET ROLE bob');
+    await admin.query("SELECT cron.schedule('mine', '* * * * *', 'SELECT 1')");
+    await admin.query('RESET ROLE');
+    assert.equal(await value(admin, 'SELECT username FROM cron.job'), 'bob');
+});
+
+const take = (client, jobs, next) => rows(client, 'SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5)',
+    jobs.map((j) => j.jobid), jobs.map((j) => j.schedule), jobs.map((j) => j.since), jobs.map((j) => j.next), jobs.map(() => next));
+const due = (client) => rows(client, 'SELECT * FROM scriptorium.cron_due(100)');
+const MINUTE = 60_000_000;
+
+test('a firing is taken by one node, and not again before the run has ended', async (t) => {
+    const { as, ann } = await prepared(t);
+    const [one, two] = [await as('worker'), await as('worker')];
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    const [fresh] = await due(one);
+    assert.deepEqual([fresh.due, fresh.next], [false, 0]);
+    assert.deepEqual(await take(one, [fresh], fresh.now - 1), []);
+    const [seen, same] = [await due(one), await due(two)];
+    assert.equal(seen[0].due, true);
+    const [first, second] = [await take(one, seen, seen[0].now - 1), await take(two, same, same[0].now - 1)];
+    assert.equal(first.length, 1);
+    assert.equal(second.length, 0);
+    assert.deepEqual({ ...first[0], runid: 0, database: '' },
+        { runid: 0, jobid: fresh.jobid, jobname: 'a', command: 'SELECT 1', database: '', username: 'ann' });
+    assert.deepEqual(await due(two), []);
+    await one.query('SELECT scriptorium.cron_began($1, 42)', [first[0].runid]);
+    await one.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [first[0].runid]);
+    assert.deepEqual(await row(ann, `SELECT job_pid, username, command, status, return_message,
+        start_time <= end_time AS timed FROM cron.job_run_details`),
+        { job_pid: 42, username: 'ann', command: 'SELECT 1', status: 'succeeded', return_message: '1 row', timed: true });
+    assert.equal((await due(two)).length, 1);
+});
+
+test('a schedule that was changed or switched off meanwhile does not fire as it was', async (t) => {
+    const { as, ann } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await take(node, await due(node), 1);
+    const seen = await due(node);
+    assert.equal(seen[0].due, true);
+    await ann.query("SELECT cron.schedule('a', '@yearly', 'SELECT 1')");
+    assert.deepEqual(await take(node, seen, seen[0].now + MINUTE), []);
+    assert.deepEqual((await due(node)).map((j) => [j.schedule, j.due]), [['@yearly', false]]);
+    await ann.query('UPDATE cron.job SET active = false');
+    assert.deepEqual(await due(node), []);
+});
+
+test('@reboot fires once after each start of the server', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '@reboot', 'SELECT 1')");
+    const never = '9223372036854775807';
+    await take(node, await due(node), never);
+    assert.deepEqual(await due(node), []);
+    await admin.query('UPDATE cron.scriptorium_state SET since = 1'); // as if the server had started since
+    const seen = await due(node);
+    assert.equal(seen[0].due, true);
+    const exact = seen.map((j) => ({ ...j, next: never }));
+    const [run] = await take(node, exact, never);
+    assert.ok(run);
+    await node.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [run.runid]);
+    assert.deepEqual(await due(node), []);
+});
+
+test('a run whose node went away is told as failed; a late end still counts', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await take(node, await due(node), 1);
+    const [run] = await take(node, await due(node), 2);
+    await node.query('SELECT scriptorium.cron_hold($1)', [[run.runid]]);
+    assert.equal(await value(ann, 'SELECT status FROM cron.job_run_details'), 'starting');
+    await admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'");
+    await node.query('SELECT scriptorium.cron_hold($1)', [[]]);
+    assert.deepEqual(await row(ann, 'SELECT status, return_message FROM cron.job_run_details'), { status: 'failed',
+        return_message: 'the daemon that ran it went away; how far the command came is not known' });
+    assert.equal((await due(node)).length, 1);
+    await node.query("SELECT scriptorium.cron_ended($1, true, 'SELECT 1')", [run.runid]);
+    assert.equal(await value(ann, 'SELECT status FROM cron.job_run_details'), 'succeeded');
+});
+
+test('details of others are not to be seen', async (t) => {
+    const { as, ann, bob } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT ''secret''')");
+    await take(node, await due(node), 1);
+    await take(node, await due(node), 2);
+    assert.equal(await value(ann, 'SELECT count(*) FROM cron.job_run_details'), 1);
+    assert.equal(await value(bob, 'SELECT count(*) FROM cron.job_run_details'), 0);
+    assert.equal((await bob.query('DELETE FROM cron.job_run_details')).rowCount, 0);
+    assert.equal((await ann.query('DELETE FROM cron.job_run_details')).rowCount, 1);
+});
+
+test('migrating again changes nothing that is there', async (t) => {
+    const { admin, ann } = await prepared(t);
+    const id = await value(ann, "SELECT cron.schedule('a', '@daily', 'SELECT 1')");
+    await migrate(admin, { withCron: true, engine: 'worker' });
+    assert.equal(await value(ann, 'SELECT jobid FROM cron.job'), id);
+});
