@@ -199,7 +199,7 @@ int main(void)
         (void)fprintf(stderr, "bench_pg: %s\n", msg.text);
         return 1;
     }
-    store_migrate(b.store, false, on_done, &b);
+    store_migrate(b.store, 0, on_done, &b);
     await(&b);
     struct store_worker w = {
         .id = uuid_new(clock_wall()), .name = "bench", .lease_us = 3600 * USEC_PER_SEC};

@@ -21,6 +21,10 @@ for group in "$@"; do
         command -v npm >/dev/null || wanted="$wanted npm"
         # Any version of the server from 13 on.
         compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted="$wanted postgresql"
+        # pg_cron for the server that the tests start: the newest that is there, or Debian's own.
+        server=$(ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -n 1)
+        [ -n "$server" ] || server=$(. /etc/os-release && [ "${VERSION_ID:-12}" -ge 13 ] && echo 17 || echo 15)
+        wanted="$wanted postgresql-$server-cron"
     fi
 done
 

@@ -71,15 +71,17 @@ int cmd_stats(struct invocation *inv)
 static void take_plan(void *ctx, const struct store_result *r)
 {
     const struct invocation *inv = ctx;
-    const char *plan = r->text != NULL ? r->text : "";
+    const char *plan = r->text != NULL ? r->text : "", *said = r->said != NULL ? r->said : "";
     if (inv->set.json) {
         struct buf out = BUF_INIT((size_t)16 << 20);
         buf_puts(&out, "{\"plan\":");
         json_put_string(&out, plan, strlen(plan));
+        buf_puts(&out, ",\"said\":");
+        json_put_string(&out, said, strlen(said));
         (void)printf("%s}\n", buf_str(&out));
         buf_free(&out);
     } else if (!inv->set.dry_run) {
-        (void)printf("The store is up to date.\n");
+        (void)printf("%sThe store is up to date.\n", said);
     } else if (plan[0] == '\0') {
         (void)printf("Nothing to do: the store is up to date.\n");
     } else {
@@ -94,7 +96,9 @@ int cmd_migrate(struct invocation *inv)
     if (code != EXIT_DONE)
         return code;
     struct answer a = answer_new(&c, take_plan, inv);
-    store_migrate(c.store, inv->set.dry_run, answer_take, &a);
+    unsigned flags = (inv->set.dry_run ? STORE_MIGRATE_DRY_RUN : 0U) |
+                     (inv->set.with_cron ? STORE_MIGRATE_CRON : 0U);
+    store_migrate(c.store, flags, answer_take, &a);
     code = answer_wait(&c, &a);
     context_close(&c);
     return code;

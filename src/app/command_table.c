@@ -113,7 +113,7 @@ const struct command command_table[] = {
      .summary = "bring the store up to date",
      .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "
               "file that they create.",
-     .options = {SET_DRY_RUN, SET_JSON, SET_DATABASE, SET_MAX},
+     .options = {SET_WITH_CRON, SET_DRY_RUN, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_migrate},
     {.name = "backup",
      .args = "FILE",

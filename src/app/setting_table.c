@@ -403,4 +403,9 @@ const struct setting setting_table[SET_MAX] = {
                      .from = FROM_OPTION,
                      .help = "print what would be done, and do nothing",
                      FIELD(YAML_F_BOOL, dry_run)},
+    [SET_WITH_CRON] = {.name = "with-cron",
+                       .from = FROM_OPTION,
+                       .help = "on PostgreSQL without pg_cron or pg_net: also the schemas cron and "
+                               "net, which the daemon then serves",
+                       FIELD(YAML_F_BOOL, with_cron)},
 };

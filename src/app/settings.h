@@ -76,6 +76,7 @@ enum setting_id {
     SET_LIMIT,
     SET_OLDER_THAN,
     SET_DRY_RUN,
+    SET_WITH_CRON,
     SET_JOB,
     SET_FOLLOW,
     SET_MAX
@@ -90,7 +91,7 @@ struct settings {
     char *hook_input, *hook_completed, *hook_ended;
     int64_t pool;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
-    bool json, help, dry_run;
+    bool json, help, dry_run, with_cron;
     char *topic, *params, *user, *idempotency_key, *status;
     double minutes, speed;
     int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;

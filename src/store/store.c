@@ -526,10 +526,10 @@ void store_workers(struct store *s, store_fn fn, void *ctx)
     submit(s, op_new(s, VERB_WORKERS, fn, ctx));
 }
 
-void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx)
+void store_migrate(struct store *s, unsigned flags, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_MIGRATE, fn, ctx);
-    op->in.dry_run = dry_run;
+    op->in.migrate = flags;
     submit(s, op);
 }
 

@@ -357,8 +357,14 @@ struct store_worker_seen { /* a worker whose lease nobody has ended */
 /* -> workers, oldest first, STORE_BATCH_MAX at most. */
 void store_workers(struct store *s, store_fn fn, void *ctx);
 
-/* Brings the schema up to date. dry_run: -> plan, the statements it would run. */
-void store_migrate(struct store *s, bool dry_run, store_fn fn, void *ctx);
+enum {
+    STORE_MIGRATE_DRY_RUN = 1,
+    STORE_MIGRATE_CRON = 2, /* schedules and HTTP requests in SQL, where no extension has them */
+};
+/* Brings the schema up to date. -> text: the statements that it runs or, dry, would run; said: what
+ * became of schemas cron and net, for people. CRON is ERR_UNSUPPORTED where SQL is not for users.
+ */
+void store_migrate(struct store *s, unsigned flags, store_fn fn, void *ctx);
 /* A consistent copy while running; ERR_UNSUPPORTED where the server has better ways. */
 void store_backup(struct store *s, const char *path, store_fn fn, void *ctx);
 /* Durable settings (pause, scale). "paused" is on unless it is unset, '', 0, false or off; what we
@@ -401,6 +407,7 @@ struct store_result {
     const struct store_deployment *deployments;
     int version;      /* of the pipeline */
     const char *text; /* setting or plan */
+    const char *said; /* migrate: lines for people, or NULL */
 };
 
 #endif

@@ -91,7 +91,7 @@ struct store_op {
             struct store_call_end *end; /* or NULL */
         } save;
         struct store_finish *finish;
-        bool dry_run;
+        unsigned migrate; /* STORE_MIGRATE_... */
         const char *path;
         struct {
             const char *key, *value;

@@ -280,9 +280,9 @@ static void migrating_again_changes_nothing(void **state)
 {
     struct fixture *f = fixture(state);
     struct uuid id = add_job(f, 1);
-    assert_string_equal(CALL(f, store_migrate, true)->text, "");
-    assert_int_equal(CALL(f, store_migrate, false)->err, OK);
-    assert_int_equal(CALL(f, store_migrate, false)->err, OK);
+    assert_string_equal(CALL(f, store_migrate, STORE_MIGRATE_DRY_RUN)->text, "");
+    assert_int_equal(CALL(f, store_migrate, 0)->err, OK);
+    assert_int_equal(CALL(f, store_migrate, 0)->err, OK);
     assert_int_equal(get_job(f, &id)->status, JOB_PENDING);
 }
 

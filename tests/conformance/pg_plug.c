@@ -112,7 +112,7 @@ static void make_template(void)
     struct store_pg_config config = {.url = url};
     assert_int_equal(store_pg_open(loop, &config, &store, &msg), OK);
     bool done = false;
-    store_migrate(store, false, on_migrated, &done);
+    store_migrate(store, 0, on_migrated, &done);
     while (!done)
         loop_turn(loop, USEC_PER_SEC);
     store_free(store);

@@ -451,13 +451,13 @@ static void a_schema_of_another_program_version_is_told_apart(void **state)
     assert_true(pg_plug_sql(f->db, next));
     reopen(f, &config);
     assert_int_equal(CALL0(f, store_stats)->err, OK); /* the next version is understood */
-    assert_int_equal(CALL(f, store_migrate, false)->err, OK);
+    assert_int_equal(CALL(f, store_migrate, 0)->err, OK);
     assert_true(pg_plug_sql(f->db, next));
     reopen(f, &config);
     const struct store_result *r = CALL0(f, store_stats);
     assert_int_equal(r->err, ERR_NEWER);
     assert_non_null(strstr(r->message, "upgrade"));
-    assert_int_equal(CALL(f, store_migrate, false)->err, ERR_NEWER);
+    assert_int_equal(CALL(f, store_migrate, 0)->err, ERR_NEWER);
     assert_true(pg_plug_sql(f->db, "DELETE FROM scriptorium.migration"));
     reopen(f, &config);
     r = CALL0(f, store_stats);

@@ -226,10 +226,10 @@ static void an_older_schema_is_migrated_by_request(void **state)
     struct store_sqlite_config config = {.path = p->path};
     assert_int_equal(store_sqlite_open(p->loop, &config, &f.store, &p->msg), OK);
     assert_int_equal(CALL0(&f, store_stats)->err, ERR_UNSUPPORTED);
-    const struct store_result *plan = CALL(&f, store_migrate, true);
+    const struct store_result *plan = CALL(&f, store_migrate, STORE_MIGRATE_DRY_RUN);
     assert_non_null(strstr(plan->text, "CREATE TABLE script_generation_jobs"));
     assert_int_equal(CALL0(&f, store_stats)->err, ERR_UNSUPPORTED);
-    assert_int_equal(CALL(&f, store_migrate, false)->err, OK);
+    assert_int_equal(CALL(&f, store_migrate, 0)->err, OK);
     assert_int_equal(CALL0(&f, store_stats)->err, OK);
     store_free(f.store);
     arena_free(&f.arena);

@@ -14,7 +14,14 @@
 #define TRY_AGAIN_US  USEC_PER_SEC
 #define SQL_MAX       ((size_t)4 << 20)
 #define PLAN_MAX      ((size_t)1 << 20)
+#define PLAN_TOO_LONG "the plan is longer than 1 MiB"
 #define ADOPT_AT_ONCE "10000"
+
+/* Schedules and HTTP requests for users of SQL; each stands back where a real extension is. */
+enum part { PART_CRON, PART_NET, PARTS_MAX };
+static const struct {
+    const char *name, *file;
+} parts[] = {[PART_CRON] = {"cron", "surface_cron.sql"}, [PART_NET] = {"net", "surface_net.sql"}};
 
 struct pg_migration {
     struct pg_store *store;
@@ -23,8 +30,9 @@ struct pg_migration {
     struct pg_request request;
     struct loop_timer timer;
     void (*next)(struct pg_migration *m, const PGresult *res); /* takes the running step's result */
-    struct buf sql, plan;
-    size_t file; /* the next one */
+    struct buf sql, plan, said;
+    size_t file;          /* the next one */
+    bool with[PARTS_MAX]; /* the parts of the SQL surface that we have, or are to have */
     int64_t version;
     int tries;
     char engine[256];
@@ -117,6 +125,7 @@ static void destroy(struct pg_migration *m)
     pg_conn_free(m->conn);
     buf_free(&m->sql);
     buf_free(&m->plan);
+    buf_free(&m->said);
     free(m);
 }
 
@@ -226,8 +235,12 @@ static void after_commit(struct pg_migration *m, const PGresult *res)
 static bool is_due(const struct pg_migration *m, const struct embedded_file *file)
 {
     int version = file_version(file->name);
-    if (strcmp(file->name, "inspect.sql") == 0)
+    if (strcmp(file->name, "inspect.sql") == 0 || strcmp(file->name, "surface_inspect.sql") == 0)
         return false;
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        if (strcmp(file->name, parts[i].file) == 0)
+            return m->with[i];
+    }
     return version == 0 || version > m->version;
 }
 
@@ -293,7 +306,7 @@ static bool read_plan(struct pg_migration *m, const PGresult *res)
         only_notes = only_notes && strcmp(kind, "note") == 0;
         enum err e = buf_addf(&m->plan, "%s%s\n", lead, line);
         if (e != OK) {
-            refuse(m, e, "the plan is longer than 1 MiB");
+            refuse(m, e, PLAN_TOO_LONG);
             return false;
         }
     }
@@ -302,13 +315,41 @@ static bool read_plan(struct pg_migration *m, const PGresult *res)
     return true;
 }
 
-static void after_inspect(struct pg_migration *m, const PGresult *res)
+/* One row of scriptorium_surface(); see its file. */
+static enum err read_part(struct pg_migration *m, const PGresult *res, int row)
 {
-    buf_clear(&m->plan);
-    if (!read_plan(m, res))
-        return;
+    const char *part = PQgetvalue(res, row, 0), *kind = PQgetvalue(res, row, 1);
+    const char *line = PQgetvalue(res, row, 2);
+    bool install = strcmp(kind, "install") == 0;
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        if (strcmp(part, parts[i].name) == 0)
+            m->with[i] = install || strcmp(kind, "update") == 0;
+    }
+    if (install)
+        buf_putf(&m->said, "Schema %s is installed; see docs/cron-sql.md.\n", part);
+    else if (strcmp(kind, "keep") == 0)
+        buf_putf(&m->said, "%s.\n", line);
+    else
+        return OK;
+    return buf_addf(&m->plan, "%s%s\n", install ? "" : "-- note: ", line);
+}
+
+static void after_surface(struct pg_migration *m, const PGresult *res)
+{
+    buf_clear(&m->said);
+    for (int i = 0; i < PQntuples(res); i++) {
+        if (strcmp(PQgetvalue(res, i, 1), "refuse") == 0) {
+            refuse(m, ERR_INVALID, PQgetvalue(res, i, 2));
+            return;
+        }
+        if (read_part(m, res, i) != OK) {
+            refuse(m, ERR_TOO_BIG, PLAN_TOO_LONG);
+            return;
+        }
+    }
     m->op->result.text = arena_strdup(&m->op->arena, buf_str(&m->plan));
-    if (m->op->in.dry_run) {
+    m->op->result.said = arena_strdup(&m->op->arena, buf_str(&m->said));
+    if ((m->op->in.migrate & STORE_MIGRATE_DRY_RUN) != 0) {
         roll_back(m);
         return;
     }
@@ -318,6 +359,16 @@ static void after_inspect(struct pg_migration *m, const PGresult *res)
     run_step(m, after_known);
 }
 
+static void after_inspect(struct pg_migration *m, const PGresult *res)
+{
+    buf_clear(&m->plan);
+    if (!read_plan(m, res))
+        return;
+    buf_putf(&m->sql, "SELECT part, kind, line FROM pg_temp.scriptorium_surface(%s)",
+             (m->op->in.migrate & STORE_MIGRATE_CRON) != 0 ? "true" : "false");
+    run_step(m, after_surface);
+}
+
 static void after_begin(struct pg_migration *m, const PGresult *res)
 {
     const char *who = m->store->engine_role;
@@ -325,10 +376,12 @@ static void after_begin(struct pg_migration *m, const PGresult *res)
         who = PQntuples(res) > 0 ? PQgetvalue(res, 0, 0) : "";
     (void)snprintf(m->engine, sizeof m->engine, "%s", who);
     for (size_t i = 0; i < pg_migrations_count; i++) {
-        if (strcmp(pg_migrations[i].name, "inspect.sql") == 0)
-            put_file(m, &pg_migrations[i]);
+        if (strstr(pg_migrations[i].name, "inspect.sql") == NULL)
+            continue;
+        put_file(m, &pg_migrations[i]);
+        buf_puts(&m->sql, ";\n");
     }
-    buf_puts(&m->sql, ";\nSELECT kind, line FROM pg_temp.scriptorium_inspect(");
+    buf_puts(&m->sql, "SELECT kind, line FROM pg_temp.scriptorium_inspect(");
     put_quoted(&m->sql, m->store->schema, '\'');
     buf_puts(&m->sql, ", ");
     put_quoted(&m->sql, m->engine, '\'');
@@ -373,6 +426,7 @@ void pg_migrate_start(struct pg_store *s, struct store_op *op)
     m->op = op;
     m->sql = BUF_INIT(SQL_MAX);
     m->plan = BUF_INIT(PLAN_MAX);
+    m->said = BUF_INIT(PLAN_MAX);
     m->conn = pg_conn_new(s->base.loop, &config);
     s->migration = m;
     pg_conn_open(m->conn);

@@ -165,7 +165,12 @@ static void run_migrate(struct sqlite_store *s, struct store_op *op)
 {
     struct errmsg msg = {0};
     db_clear(s->db);
-    if (op->in.dry_run) {
+    if ((op->in.migrate & STORE_MIGRATE_CRON) != 0) {
+        store_op_fail(op, ERR_UNSUPPORTED,
+                      "schedules in SQL are for PostgreSQL; here use `scriptorium cron schedule`");
+        return;
+    }
+    if ((op->in.migrate & STORE_MIGRATE_DRY_RUN) != 0) {
         op->result.text = sqlite_schema_plan(s, &op->arena);
         return;
     }

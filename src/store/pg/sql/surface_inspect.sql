@@ -8,10 +8,10 @@ DECLARE
     preloaded text := coalesce(current_setting('cron.database_name', true), '');
 BEGIN
     FOR p IN VALUES ('cron', 'pg_cron', to_regclass('cron.scriptorium_state'),
-                     'schema cron: cron.job, cron.job_run_details, cron.schedule(), '
+                     'CREATE SCHEMA cron with cron.job, cron.job_run_details, cron.schedule(), '
                      'cron.schedule_in_database(), cron.alter_job(), cron.unschedule()'),
                     ('net', 'pg_net', to_regclass('net.scriptorium_owner'),
-                     'schema net: net.http_post(), net.http_get(), net.http_delete(), '
+                     'CREATE SCHEMA net with net.http_post(), net.http_get(), net.http_delete(), '
                      'net._http_response') LOOP
         part := p.column1;
         IF EXISTS (SELECT FROM pg_extension WHERE extname = p.column2) THEN
