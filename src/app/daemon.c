@@ -260,6 +260,7 @@ static int open_api(struct server_life *s)
                                 .worker = s->worker,
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
                                 .keep_invocations = inv->set.keep_invocations,
+                                .max_connections = (unsigned)inv->set.max_connections,
                                 .user_priority_max = (int)inv->set.user_priority_max};
     struct errmsg msg = {""};
     enum err e = api_new(s->context.loop, s->context.store, s->engine, &config, &s->api, &msg);

@@ -65,6 +65,7 @@ enum setting_id {
     SET_CONCURRENT_LIMIT,
     SET_KEEP_INVOCATIONS,
     SET_KEEP_LOG,
+    SET_MAX_CONNECTIONS,
     SET_SERVICE_KEY,
     SET_JWT_SECRET,
     SET_JWKS_URL,
@@ -104,6 +105,7 @@ struct settings {
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
+    int64_t max_connections;
     char *job;
     bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */
