@@ -1,6 +1,6 @@
-/* In: a daemon's address, a rate, paths to ask for (one a line on stdin), streams to hold open. Out:
- * the latency of GETs at that rate, measured from the moment each was due, so that a daemon that
- * stalls cannot hide what it did not answer; and how much the streams brought. */
+/* In: a daemon's address, a rate, paths to ask for (one a line on stdin), streams to hold open.
+ * Out: the latency of GETs at that rate, measured from the moment each was due, so that a daemon
+ * that stalls cannot hide what it did not answer; and how much the streams brought. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "store/store_driver.h"
+#include "store/store_places.h"
 
 void store_free(struct store *store)
 {
@@ -54,7 +55,8 @@ void store_op_refused(struct store_op *op, size_t i, const char *why)
 
 void store_op_done(struct store *s, struct store_op *op)
 {
-    (void)s;
+    if (store_places_take(s, op))
+        return;
     if (op->result.message == NULL)
         op->result.message = "";
     op->fn(op->ctx, &op->result);
@@ -165,6 +167,13 @@ void store_insert(struct store *s, const struct store_new_job *jobs, size_t n, s
 void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
 {
     submit_id(s, VERB_GET, id, fn, ctx);
+}
+
+struct store_op *store_ask_places(struct store *s, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_PLACES, fn, ctx);
+    submit(s, op);
+    return op;
 }
 
 static void submit_filter(struct store *s, enum store_verb verb, const struct store_filter *filter,

@@ -34,6 +34,7 @@ enum store_verb {
     VERB_INPUT,
     VERB_RUN_ENDED,
     VERB_STATS,
+    VERB_PLACES, /* the store's own: the order of what is due */
     VERB_WORKERS,
     VERB_MIGRATE,
     VERB_BACKUP,
@@ -51,6 +52,11 @@ enum store_verb {
     VERB_MAX
 };
 
+struct store_place { /* of a due job: higher priorities first, then smaller tags */
+    int priority;
+    int64_t tag;
+};
+
 struct store_op {
     struct store_op *next; /* the driver's queue */
     enum store_verb verb;
@@ -59,7 +65,12 @@ struct store_op {
     bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
-    const char **why;   /* of each item, once one was refused */
+    /* Out, get: the job, when it is due and its place is in `place`: its position is still to come.
+     * Out, places: the queue's order. */
+    struct store_job *placed;
+    struct store_place place;
+    struct places *places;
+    const char **why; /* of each item, once one was refused */
     union {
         struct store_new_job *insert;
         struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
@@ -130,6 +141,7 @@ struct store {
     unsigned hooks; /* STORE_HOOK_... */
     loop_fn change_fn;
     void *change_ctx;
+    struct store_places *places; /* store_places.h */
 };
 
 /* Item i was refused. */
@@ -138,6 +150,7 @@ void store_op_refused(struct store_op *op, size_t i, const char *why);
 void store_op_fail(struct store_op *op, enum err e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void store_op_done(struct store *s, struct store_op *op); /* calls back, frees op */
-void store_changed(struct store *s);                      /* runs the change hint */
+struct store_op *store_ask_places(struct store *s, store_fn fn, void *ctx); /* VERB_PLACES */
+void store_changed(struct store *s); /* runs the change hint */
 
 #endif

@@ -34,9 +34,13 @@ test('inserted jobs, in order, with what was given and what was not', async () =
     assert.equal(answers[0].id, id);
     assert.deepEqual(answers.map((a) => a.existed), [false, false]);
     const [a, b] = [await get(id), await get(answers[1].id)];
-    assert.deepEqual([a.user_id, a.workflow_id, a.priority, a.max_retries, a.params, a.status, a.current_step, a.queued, a.place],
-        [user, workflow, 9, 0, '{"topic": "a"}', 'pending', 'queued', true, 1]);
-    assert.deepEqual([b.workflow_id, b.priority, b.max_retries, b.place], [null, 5, 3, 2]);
+    assert.deepEqual([a.user_id, a.workflow_id, a.priority, a.max_retries, a.params, a.status, a.current_step, a.queued],
+        [user, workflow, 9, 0, '{"topic": "a"}', 'pending', 'queued', true]);
+    assert.deepEqual([b.workflow_id, b.priority, b.max_retries], [null, 5, 3]);
+    const all = await rows(db, 'SELECT priority, step, total FROM scriptorium.places(10)');
+    assert.deepEqual(all, [{ priority: 9, step: 1, total: 2 }, { priority: 5, step: 1, total: 2 }]);
+    assert.deepEqual(await rows(db, 'SELECT priority, step, total FROM scriptorium.places(1)'),
+        [{ priority: 9, step: 2, total: 2 }]);
 });
 
 test('the same key of the same user is the same job', async () => {

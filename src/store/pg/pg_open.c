@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "store/pg/pg.h"
+#include "store/store_places.h"
 
 #define WAIT_US      (3 * USEC_PER_SEC)
 #define STATEMENT_US (30 * USEC_PER_SEC)
@@ -91,6 +92,7 @@ static void close_all(struct pg_store *s)
     free(s->hook);
     free(s->ended_hook);
     free(s->options);
+    store_places_free(&s->base);
     free(s);
 }
 
@@ -104,7 +106,8 @@ static void pg_free(struct store *base)
         loop_turn(s->base.loop, TURN_US);
     pg_migrate_abandon(s);
     pg_pool_abandon(s);
-    deliver(s);
+    while (s->done != NULL) /* a callback may still ask for something */
+        deliver(s);
     close_all(s);
 }
 

@@ -1,6 +1,8 @@
 /* In: ops, rows. Out: one SQL function's call for each op, and results from its rows. */
 #include "store/pg/pg_verbs.h"
 
+#include "store/store_places.h"
+
 #include <string.h>
 
 /* ---- clients ---- */
@@ -97,6 +99,14 @@ static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
     j->metadata = pg_get_text(r);
 }
 
+static void read_place(struct store_op *op, struct pg_reader *r, struct store_job *j)
+{
+    bool due = !pg_next_is_null(r);
+    op->place.priority = (int)pg_get_int(r);
+    op->place.tag = pg_get_int(r);
+    op->placed = due ? j : NULL;
+}
+
 static bool take_jobs(struct pg_task *t, struct pg_reader *r)
 {
     size_t n = (size_t)pg_reader_rows(r);
@@ -110,6 +120,8 @@ static bool take_jobs(struct pg_task *t, struct pg_reader *r)
     for (size_t i = 0; i < n; i++) {
         pg_reader_row(r, (int)i);
         read_job(r, &jobs[i], one);
+        if (one)
+            read_place(t->op, r, &jobs[i]);
     }
     t->op->result.jobs = jobs;
     t->op->result.n = n;
@@ -264,6 +276,29 @@ static bool take_stats(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
+static void put_places(struct pg_params *p, struct pg_task *t)
+{
+    (void)t;
+    pg_put_int(p, STORE_PLACES_MAX);
+}
+
+static bool take_places(struct pg_task *t, struct pg_reader *r)
+{
+    struct places *p = arena_alloc(r->arena, sizeof *p);
+    int rows = pg_reader_rows(r);
+    if (rows > STORE_PLACES_MAX)
+        r->err = ERR_PROTOCOL;
+    p->at = arena_array(r->arena, (size_t)rows, sizeof *p->at);
+    for (int i = 0; i < rows && r->err == OK; i++) {
+        pg_reader_row(r, i);
+        p->at[p->n++] = (struct store_place){(int)pg_get_int(r), pg_get_int(r)};
+        p->step = pg_get_int(r);
+        p->total = pg_get_int(r);
+    }
+    t->op->places = p;
+    return false;
+}
+
 static bool take_workers(struct pg_task *t, struct pg_reader *r)
 {
     int rows = pg_reader_rows(r);
@@ -402,7 +437,10 @@ static bool take_lines(struct pg_task *t, struct pg_reader *r)
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
                      put_insert, take_insert},
-    [VERB_GET] = {LANE_ANY, false, true, F "get_job($1)", JOB_COLUMNS, put_id, take_jobs},
+    [VERB_GET] = {LANE_ANY, false, true,
+                  "SELECT j.*, p.* FROM scriptorium.get_job($1) j"
+                  " LEFT JOIN LATERAL scriptorium.place_of(j.id) p ON true",
+                  JOB_COLUMNS + 2, put_id, take_jobs},
     [VERB_LIST] = {LANE_ANY, false, true, F "list_jobs($1, $2, $3, $4)", JOB_COLUMNS, put_filter,
                    take_jobs},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, put_id, take_count},
@@ -454,6 +492,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     "SELECT s.*, scriptorium.setting_get('paused')"
                     " FROM scriptorium.stats() s",
                     29, put_none, take_stats},
+    [VERB_PLACES] = {LANE_ANY, false, true, F "places($1)", 4, put_places, take_places},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},

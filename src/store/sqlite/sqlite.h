@@ -68,6 +68,7 @@ enum err sqlite_hooks_check(struct sqlite_store *s, struct store_op *op) MUST_CH
 enum err sqlite_input(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_run_ended(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_places(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_workers(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

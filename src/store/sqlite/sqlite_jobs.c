@@ -3,6 +3,7 @@
 #include "store/sqlite/sqlite.h"
 
 #include "base/clock.h"
+#include "store/store_places.h"
 
 /* ---- insert ---- */
 
@@ -156,25 +157,13 @@ static const char sql_job_get[] = "SELECT " SMALL_COLUMNS ", j.generation_params
                                   " FROM script_generation_jobs j" JOINS " WHERE j.id = ?";
 static const char sql_queue_place[] =
     "SELECT priority, tag FROM scriptorium_queue WHERE job_id = ? AND state = 0";
-static const char sql_queue_before[] =
-    "SELECT (SELECT count(*) FROM scriptorium_queue INDEXED BY scriptorium_queue_due"
-    " WHERE state = 0 AND priority > ?1)"
-    " + (SELECT count(*) FROM scriptorium_queue INDEXED BY scriptorium_queue_due"
-    " WHERE state = 0 AND priority = ?1 AND tag < ?2)";
-
-static enum err read_position(struct sqlite_store *s, struct store_job *j)
+static enum err read_place(struct sqlite_store *s, struct store_op *op, struct store_job *j)
 {
     struct query *q = db_query(s->db, sql_queue_place);
     query_id(q, &j->id);
-    if (!query_next(q))
-        return db_error(s->db);
-    int64_t priority = query_get_int(q, 0), tag = query_get_int(q, 1);
-    query_end(q);
-    q = db_query(s->db, sql_queue_before);
-    query_int(q, priority);
-    query_int(q, tag);
     if (query_next(q)) {
-        j->position = 1 + (int)query_get_int(q, 0);
+        op->place = (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1)};
+        op->placed = j;
         query_end(q);
     }
     return db_error(s->db);
@@ -201,7 +190,7 @@ enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
     query_end(q);
     enum err e = read_cost(s, j);
     if (e == OK)
-        e = read_position(s, j);
+        e = read_place(s, op, j);
     op->result.jobs = j;
     op->result.n = 1;
     return e;
@@ -220,6 +209,21 @@ enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena 
         read_small(q, ret_job, a);
         query_end(q);
     }
+    return db_error(s->db);
+}
+
+static const char sql_places[] =
+    "SELECT priority, tag FROM scriptorium_queue INDEXED BY scriptorium_queue_due"
+    " WHERE state = 0 ORDER BY priority DESC, tag";
+
+enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
+{
+    struct places *p = arena_alloc(&op->arena, sizeof *p);
+    p->at = arena_array(&op->arena, STORE_PLACES_MAX, sizeof *p->at);
+    struct query *q = db_query(s->db, sql_places);
+    while (query_next(q))
+        places_add(p, (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1)});
+    op->places = p;
     return db_error(s->db);
 }
 

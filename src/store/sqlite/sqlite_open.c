@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "store/sqlite/sqlite.h"
 #include "store/sqlite/sqlite_files.h"
+#include "store/store_places.h"
 
 static void close_all(struct sqlite_store *s)
 {
@@ -18,6 +19,7 @@ static void close_all(struct sqlite_store *s)
         close(s->writers_fd);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
+    store_places_free(&s->base);
     free(s->path);
     free(s);
 }

@@ -45,6 +45,7 @@ static const struct {
     [VERB_INPUT] = {sqlite_input, true, false},
     [VERB_RUN_ENDED] = {sqlite_run_ended, true, false},
     [VERB_STATS] = {sqlite_stats, true, false},
+    [VERB_PLACES] = {sqlite_places, true, false},
     [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
@@ -73,6 +74,7 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
     int64_t written = db_total_changes(db);
     db_clear(db);
     op->result = (struct store_result){0};
+    op->placed = NULL;
     op->why = NULL;
     op->changed = false;
     enum err e = verbs[op->verb].fn(s, op);

@@ -71,24 +71,34 @@ BEGIN
     INTO cost, input, output FROM scriptorium.call c WHERE c.job_id = job;
 END $$;
 
--- 1 = next; counted up to 10,000, then 0: unknown.
-CREATE OR REPLACE FUNCTION scriptorium.position_of(job uuid) RETURNS integer LANGUAGE plpgsql STABLE
+-- Where a due job stands: higher priorities first, then smaller tags; no row for any other job.
+CREATE OR REPLACE FUNCTION scriptorium.place_of(job uuid)
+RETURNS TABLE (priority integer, tag bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN (
-        SELECT CASE WHEN b.n > 10000 THEN 0 ELSE b.n::integer END
-        FROM scriptorium.queue q CROSS JOIN LATERAL (
-            SELECT 1 + count(*) AS n FROM (
-                SELECT FROM scriptorium.queue o
-                WHERE o.state = 0 AND o.priority >= q.priority
-                  AND (o.priority > q.priority OR o.tag < q.tag)
-                LIMIT 10000) a
-        ) b
-        WHERE q.job_id = job AND q.state = 0);
+    RETURN QUERY SELECT q.priority::integer, q.tag FROM scriptorium.queue q
+    WHERE q.job_id = job AND q.state = 0;
 END $$;
 
+-- The order of what is due: every step-th place, so that there are at most so many.
+CREATE OR REPLACE FUNCTION scriptorium.places(most integer)
+RETURNS TABLE (priority integer, tag bigint, step bigint, total bigint) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT d.priority, d.tag, d.step, d.total FROM (
+        SELECT q.priority::integer, q.tag, count(*) OVER () AS total,
+               greatest(1, (count(*) OVER () + most - 1) / most) AS step,
+               row_number() OVER (ORDER BY q.priority DESC, q.tag) - 1 AS n
+        FROM scriptorium.queue q WHERE q.state = 0) d
+    WHERE d.n % d.step = 0 ORDER BY d.n;
+END $$;
+
+-- `place`: always 0; whoever wants it asks place_of() and places().
 CREATE OR REPLACE FUNCTION scriptorium.get_job(job uuid)
 RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
                current_chunk integer, total_chunks integer, retry_count integer,
@@ -111,7 +121,7 @@ BEGIN
            coalesce(scriptorium.us(j.completed_at), 0), coalesce(scriptorium.us(j.updated_at), 0),
            coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
            coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1),
-           coalesce(scriptorium.position_of(j.id), 0), c.cost, c.input, c.output,
+           0, c.cost, c.input, c.output,
            j.generation_params::text, j.generated_script::text, j.script_metadata::text
     FROM {{jobs}} j
     LEFT JOIN scriptorium.queue q ON q.job_id = j.id
