@@ -1,11 +1,11 @@
 // What goes wrong from outside: one line that says what to do, exit 1 or 2, nothing lost.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, cpSync, ftruncateSync, mkdirSync, openSync, readFileSync,
+import { chmodSync, closeSync, copyFileSync, cpSync, ftruncateSync, mkdirSync, openSync, readFileSync,
   writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, json, root, run, simulator, sql, start } from './harness.mjs';
+import { folder, json, program, root, run, simulator, sql, start } from './harness.mjs';
 
 const NOBODY = 65534;
 
@@ -70,13 +70,16 @@ test('a folder or file that may not be written is named', (t) => {
   chmodSync(locked, 0o555);
   chmodSync(join(dir, 'scriptorium.db'), 0o444);
   chmodSync(dir, 0o755);
-  const uid = process.getuid() === 0 ? NOBODY : undefined;
-  oneLine(run(dir, ['enqueue', '--topic', 'x'], { uid }), 1, /scriptorium\.db/);
-  oneLine(run(locked, ['enqueue', '--topic', 'x'], { uid }), 1, /scriptorium\.db/);
+  // root may write everything; who is not root may not even reach a program in root's home
+  const file = join(dir, 'scriptorium');
+  copyFileSync(program, file);
+  const who = process.getuid() === 0 ? { uid: NOBODY, file } : {};
+  oneLine(run(dir, ['enqueue', '--topic', 'x'], who), 1, /scriptorium\.db/);
+  oneLine(run(locked, ['enqueue', '--topic', 'x'], who), 1, /scriptorium\.db/);
   chmodSync(join(dir, 'scriptorium.db'), 0o644);
   const writable = folder(t);
   chmodSync(writable, 0o777);
-  oneLine(run(writable, ['run', '--topic', 'x', '--out', join(locked, 'out')], { uid }), 1,
+  oneLine(run(writable, ['run', '--topic', 'x', '--out', join(locked, 'out')], who), 1,
     /locked\/out: .*--out/);
 });
 

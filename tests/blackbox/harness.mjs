@@ -23,9 +23,9 @@ export function folder(t) {
   return dir;
 }
 
-// Runs to the end. `env` adds to the clean environment.
-export function run(dir, args, { env = {}, input = '', timeout = 120000, uid } = {}) {
-  const done = spawnSync(program, args, {
+// Runs to the end. `env` adds to the clean environment; `file`: a copy of the program that `uid` can reach.
+export function run(dir, args, { env = {}, input = '', timeout = 120000, uid, file = program } = {}) {
+  const done = spawnSync(file, args, {
     cwd: dir, env: { ...base, ...env }, input, timeout, uid, gid: uid, encoding: 'utf8',
     maxBuffer: 1 << 28,
   });
