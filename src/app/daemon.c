@@ -155,7 +155,7 @@ static void on_probe(void *ctx, const struct store_result *r)
 static void probe(void *ctx)
 {
     struct server_life *s = ctx;
-    store_hooks_check(s->context.store, STORE_WATCH_HOOKS, on_probe, s);
+    store_hooks_check(s->context.store, true, on_probe, s);
 }
 
 /* ---- signs of life ---- */

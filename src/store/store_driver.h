@@ -33,6 +33,13 @@ enum store_verb {
     VERB_HOOKS_CHECK,
     VERB_INPUT,
     VERB_RUN_ENDED,
+    VERB_ENDPOINTS_SET,
+    VERB_ENDPOINT_DROP,
+    VERB_ENDPOINTS,
+    VERB_DELIVERIES_TAKE,
+    VERB_DELIVERIES_NOTE,
+    VERB_DELIVERIES,
+    VERB_DELIVERIES_RETRY,
     VERB_STATS,
     VERB_PLACES, /* the store's own: the order of what is due */
     VERB_WORKERS,
@@ -89,8 +96,23 @@ struct store_op {
         struct store_follow *follow;
         struct store_call call;
         struct store_call_end call_end;
-        enum store_watch watch;
+        bool watch; /* hooks_check */
         size_t max; /* run_ended */
+        struct store_endpoint *endpoints;
+        struct {
+            const char *name, *why;
+        } endpoint_drop;
+        struct {
+            const char *endpoint;
+            size_t max;
+            int64_t lease_us;
+        } take;
+        struct store_delivery_end *noted;
+        struct store_delivery_filter deliveries;
+        struct {
+            struct uuid id;
+            const char *endpoint;
+        } redeliver;
         struct {
             struct store_held held;
             int run;

@@ -53,6 +53,25 @@ static void *copy_array(struct arena *a, const void *from, size_t n, size_t size
     return to;
 }
 
+static void copy_webhooks(struct arena *a, struct store_result *r)
+{
+    struct store_delivery *d = r->deliveries == NULL ? NULL : arena_array(a, r->n, sizeof *d);
+    for (size_t i = 0; d != NULL && i < r->n; i++) {
+        d[i] = r->deliveries[i];
+        d[i].endpoint = arena_strdup(a, d[i].endpoint);
+        d[i].error = arena_strdup(a, d[i].error);
+        d[i].job_error = arena_strdup(a, d[i].job_error);
+        d[i].words = arena_strdup(a, d[i].words);
+    }
+    r->deliveries = d;
+    struct store_endpoint_seen *e = r->endpoints == NULL ? NULL : arena_array(a, r->n, sizeof *e);
+    for (size_t i = 0; e != NULL && i < r->n; i++) {
+        e[i] = r->endpoints[i];
+        e[i].name = arena_strdup(a, e[i].name);
+    }
+    r->endpoints = e;
+}
+
 static void copy_history(struct arena *a, struct store_result *r)
 {
     struct store_invocation *calls =
@@ -162,6 +181,7 @@ void answer_take(void *ctx, const struct store_result *r)
     struct store_result *c = &answer->r;
     copy_texts(a, c);
     copy_history(a, c);
+    copy_webhooks(a, c);
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
@@ -359,6 +379,7 @@ int conformance_run(const struct conformance_plug *plug)
         {"history", history_tests, history_tests_n},
         {"follow", follow_tests, follow_tests_n},
         {"deployments", deployment_tests, deployment_tests_n},
+        {"webhooks", webhook_tests, webhook_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

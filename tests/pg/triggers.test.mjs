@@ -13,7 +13,7 @@ before(async () => {
     db = await server.connect();
     await migrate(db);
     by = await worker(db);
-    await db.query("SELECT scriptorium.setting_set('outbox.webhook', 'on')");
+    await db.query("SELECT scriptorium.endpoints_set(array_fill('all'::text, ARRAY[4]), '{completed,failed,cancelled,deleted}')");
 });
 after(() => server.remove());
 

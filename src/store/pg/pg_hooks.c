@@ -7,12 +7,10 @@
 
 void pg_hooks_put_check(struct pg_params *p, struct pg_task *t)
 {
-    static const char *const noted[] = {
-        [STORE_WATCH_KEEP] = NULL, [STORE_WATCH_HOOKS] = "false", [STORE_WATCH_ALL] = "true"};
     pg_put_text(p, t->store->input_hook);
     pg_put_text(p, t->store->hook);
     pg_put_text(p, t->store->ended_hook);
-    pg_put_text(p, noted[t->op->in.watch]);
+    pg_put_text(p, t->op->in.watch ? "true" : "false");
 }
 
 void pg_hooks_put_input(struct pg_params *p, struct pg_task *t)

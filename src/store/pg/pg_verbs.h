@@ -72,4 +72,17 @@ bool pg_hooks_take_input(struct pg_task *t, struct pg_reader *r);
 void pg_hooks_put_ended(struct pg_params *p, struct pg_task *t);
 bool pg_hooks_take_ended(struct pg_task *t, struct pg_reader *r);
 
+/* ---- pg_webhooks.c ---- */
+
+#define PG_DELIVERY_COLUMNS 24
+
+void pg_webhooks_put_endpoints(struct pg_params *p, struct pg_task *t);
+void pg_webhooks_put_drop(struct pg_params *p, struct pg_task *t);
+bool pg_webhooks_take_endpoints(struct pg_task *t, struct pg_reader *r);
+void pg_webhooks_put_take(struct pg_params *p, struct pg_task *t);
+void pg_webhooks_put_note(struct pg_params *p, struct pg_task *t);
+void pg_webhooks_put_filter(struct pg_params *p, struct pg_task *t);
+void pg_webhooks_put_retry(struct pg_params *p, struct pg_task *t);
+bool pg_webhooks_take_deliveries(struct pg_task *t, struct pg_reader *r);
+
 #endif

@@ -35,10 +35,10 @@ BEGIN
     RETURN f.name;
 END $$;
 
--- At the start: are they there? And whether somebody will want to hear of ends from now on: null
--- leaves that as it is.
+-- At the start: are they there? watch: from now on ends are noted for on_ended, if there is such a
+-- hook.
 CREATE OR REPLACE FUNCTION scriptorium.hooks_check(input text, completed text, ended text,
-                                                   webhooks boolean)
+                                                   watch boolean)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -52,8 +52,7 @@ BEGIN
     IF ended IS NOT NULL THEN
         PERFORM scriptorium.hook_name('hooks.on_ended', ended, 'uuid, text', 'void');
     END IF;
-    IF webhooks IS NOT NULL THEN
-        PERFORM scriptorium.setting_set('outbox.webhook', CASE WHEN webhooks THEN 'on' END);
+    IF watch THEN
         PERFORM scriptorium.setting_set('outbox.ended', CASE WHEN ended IS NOT NULL THEN 'on' END);
     END IF;
 END $$;

@@ -65,14 +65,16 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
-    INSERT INTO scriptorium.outbox (kind, job_id, run, user_id, outcome, ended_at, due_at)
-    SELECT k.kind, i.id, coalesce(r.run, 1), i.u, i.outcome, scriptorium.clock(),
-           scriptorium.clock()
+    INSERT INTO scriptorium.outbox (kind, endpoint, job_id, run, user_id, outcome, ended_at, due_at,
+                                    tried_since)
+    SELECT k.kind, k.endpoint, i.id, coalesce(r.run, 1), i.u, i.outcome, scriptorium.clock(),
+           scriptorium.clock(), scriptorium.clock()
     FROM unnest(ids, users, outcomes) AS i (id, u, outcome)
-    CROSS JOIN (SELECT 0 AS kind WHERE scriptorium.is_on('outbox.webhook')
-                UNION ALL SELECT 1 WHERE scriptorium.is_on('outbox.ended')) k
+    CROSS JOIN LATERAL (
+        SELECT 0 AS kind, w.endpoint FROM scriptorium.webhook w WHERE w.outcome = i.outcome
+        UNION ALL
+        SELECT 1, NULL WHERE i.outcome <> 'completed' AND scriptorium.is_on('outbox.ended')) k
     LEFT JOIN scriptorium.run r ON r.job_id = i.id
-    WHERE k.kind = 0 OR i.outcome <> 'completed'
     ON CONFLICT (job_id, run) WHERE kind = 1 DO NOTHING;
 END $$;
 
@@ -80,8 +82,8 @@ CREATE OR REPLACE FUNCTION scriptorium.has_outbox() RETURNS boolean LANGUAGE plp
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM scriptorium.setting s
-                   WHERE s.key IN ('outbox.webhook', 'outbox.ended'));
+    RETURN EXISTS (SELECT FROM scriptorium.webhook)
+        OR EXISTS (SELECT FROM scriptorium.setting s WHERE s.key = 'outbox.ended');
 END $$;
 
 -- Forgets streamed text, but not what its calls had cost by then.

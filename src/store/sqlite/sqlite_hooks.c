@@ -1,15 +1,11 @@
-/* In: who wants to hear of the ends of jobs. Out: they are noted, by triggers. The users' own
- * functions there are none here. */
+/* In: verbs about functions of the users' own. Out: there are none here. */
 #include "store/sqlite/sqlite.h"
 
 enum err sqlite_hooks_check(struct sqlite_store *s, struct store_op *op)
 {
-    if (op->in.watch == STORE_WATCH_KEEP)
-        return OK;
-    return query_run(db_query(
-        s->db, op->in.watch == STORE_WATCH_ALL
-                   ? "INSERT OR REPLACE INTO scriptorium_setting VALUES ('outbox.webhook', 'on')"
-                   : "DELETE FROM scriptorium_setting WHERE key = 'outbox.webhook'"));
+    (void)s;
+    (void)op;
+    return OK;
 }
 
 enum err sqlite_input(struct sqlite_store *s, struct store_op *op)
