@@ -71,6 +71,7 @@ void handle_job_create(struct api_request *rq)
                                 .priority = want.priority,
                                 .max_retries = -1,
                                 .params = want.params,
+                                .run_at_us = want.run_at_us,
                                 .idempotency_key = want.key};
     store_insert(rq->api->store, &job, 1, on_inserted, api_request_ask(rq));
     job_request_free(&want);

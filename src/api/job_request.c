@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/date.h"
 #include "job/params.h"
 #include "job/plan.h"
 #include "store/store.h"
 #include "text/json.h"
 
 /* Members of the body that are the row's, not the request's. */
-static const char *const row_members[] = {"user_id", "workflow_id", "priority"};
+static const char *const row_members[] = {"user_id", "workflow_id", "priority", "run_at"};
 #define ROW_MEMBERS (sizeof row_members / sizeof row_members[0])
 
 static enum err read_id(const json_t *body, const char *name, struct uuid *ret_id,
@@ -39,6 +40,17 @@ static enum err read_priority(const json_t *body, int *ret_priority, struct errm
         return err_set(msg, ERR_INVALID, "priority: expected a whole number from 1 to 10");
     *ret_priority = (int)n;
     return OK;
+}
+
+static enum err read_run_at(const json_t *body, int64_t *ret_us, struct errmsg *msg)
+{
+    const json_t *value = json_object_get(body, "run_at");
+    const char *text = json_string_value(value);
+    if (value == NULL || json_is_null(value))
+        return OK;
+    if (text != NULL && date_parse(text, ret_us) && *ret_us > 0)
+        return OK;
+    return err_set(msg, ERR_INVALID, "run_at: expected a time such as 2030-01-31T12:00:00Z");
 }
 
 static enum err read_owner(const json_t *body, const struct principal *who, struct uuid *ret_user,
@@ -102,6 +114,8 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
         e = read_id(json, "workflow_id", &r.workflow_id, msg);
     if (e == OK)
         e = read_priority(json, &r.priority, msg);
+    if (e == OK)
+        e = read_run_at(json, &r.run_at_us, msg);
     if (e == OK && who->role != ROLE_OPERATOR && r.priority > priority_max)
         r.priority = priority_max;
     if (e == OK) {

@@ -3,6 +3,7 @@
 #define API_JOB_REQUEST_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "api/auth.h"
 #include "base/err.h"
@@ -13,6 +14,7 @@
 struct job_request {
     struct uuid user_id, workflow_id; /* workflow: nil = none */
     int priority;                     /* 0 = the usual */
+    int64_t run_at_us;                /* wall: not before; 0 = now */
     char *params;                     /* owned: generation_params, as they were sent */
     char *key;                        /* owned: the idempotency key, or NULL */
 };

@@ -24,6 +24,7 @@ static const struct route_field job_body[] = {
     {"user_id", "uuid", "whose job it is (operator only, and required there)"},
     {"workflow_id", "uuid", "the workflow it belongs to"},
     {"priority", "integer", "1 to 10, higher goes first; 5 unless given"},
+    {"run_at", "string", "not before this time, such as 2030-01-31T12:00:00Z; now unless given"},
     {NULL, NULL, NULL}};
 
 static const struct route_field invocations_query[] = {

@@ -39,7 +39,7 @@ const struct command command_table[] = {
               "printed, and that it was there already.",
      .example = "scriptorium enqueue --topic 'The history of salt' --minutes 20 --priority 8",
      .options = {SET_TOPIC, SET_MINUTES, SET_USER, SET_PRIORITY, SET_PARAMS, SET_IDEMPOTENCY_KEY,
-                 SET_JSON, SET_DATABASE, SET_MAX},
+                 SET_AFTER, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_enqueue},
     {.name = "jobs list",
      .summary = "list jobs, newest first",

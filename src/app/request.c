@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/context.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "job/params.h"
 #include "job/plan.h"
@@ -76,6 +77,11 @@ static int check(const struct invocation *inv, const char *params)
     return EXIT_DONE;
 }
 
+static int64_t start_us(const struct settings *set)
+{
+    return set->after_us > 0 ? clock_wall() + set->after_us : 0;
+}
+
 int request_build(const struct invocation *inv, size_t n, size_t users, struct request *ret_request)
 {
     const struct settings *set = &inv->set;
@@ -97,6 +103,7 @@ int request_build(const struct invocation *inv, size_t n, size_t users, struct r
                                              .priority = (int)set->priority,
                                              .max_retries = -1,
                                              .params = r.params[r.n],
+                                             .run_at_us = start_us(set),
                                              .idempotency_key = set->idempotency_key};
         r.n++;
         if (i < TOPICS) /* after that they repeat */

@@ -154,6 +154,11 @@ const struct setting setting_table[SET_MAX] = {
                              .help = "the same key of the same user is the same job",
                              FIELD(YAML_F_STRING, idempotency_key)},
 
+    [SET_AFTER] = {.name = "after",
+                   .from = FROM_OPTION,
+                   .value = "TIME",
+                   .help = "do not begin before so much time has passed, say 2h",
+                   RANGE(YAML_F_DURATION, after_us, 1, (int64_t)365 * 86400 * 1000000)},
     [SET_OUT] = {.name = "out",
                  .from = ANYWHERE,
                  .env = {"SCRIPTORIUM_OUT"},

@@ -34,6 +34,7 @@ enum setting_id {
     SET_USER,
     SET_PRIORITY,
     SET_IDEMPOTENCY_KEY,
+    SET_AFTER,
     /* how it is made */
     SET_OUT,
     SET_CONCURRENCY,
@@ -96,7 +97,7 @@ struct settings {
     char *topic, *params, *user, *idempotency_key, *status;
     double minutes, speed;
     int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;
-    int64_t grace_us, lease_us, older_than_us;
+    int64_t grace_us, lease_us, older_than_us, after_us;
     char *out, *pipeline, *models;
     char *api_key, *base_url;
     int64_t rpm, itpm, otpm, max_calls;

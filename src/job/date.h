@@ -1,4 +1,5 @@
-/* In: a calendar date in UTC. Out: microseconds since 1970, without libc's locale or time zone. */
+/* In: a calendar date in UTC, or a time as text. Out: microseconds since 1970, without libc's locale
+ * or time zone. */
 #ifndef JOB_DATE_H
 #define JOB_DATE_H
 
@@ -12,5 +13,8 @@ struct date {
 
 bool date_valid(const struct date *d); /* proleptic Gregorian calendar */
 int64_t date_wall_us(const struct date *d);
+/* RFC 3339, section 5.6: 2030-01-31T12:00:00Z, ...+01:00; a space in place of T too; digits past
+ * the microsecond are dropped. */
+bool date_parse(const char *s, int64_t *ret_us);
 
 #endif

@@ -27,78 +27,6 @@ static void set_defaults(json_t *all, const struct params_limits *limits)
         json_object_set_new(all, "variants", json_integer(1));
 }
 
-static int digits(const char **s, int count)
-{
-    int value = 0;
-    for (; count > 0; count--, (*s)++) {
-        if (**s < '0' || **s > '9')
-            return -1;
-        value = value * 10 + (**s - '0');
-    }
-    return value;
-}
-
-static bool take(const char **s, const char *any_of)
-{
-    if (**s == '\0' || strchr(any_of, **s) == NULL)
-        return false;
-    (*s)++;
-    return true;
-}
-
-/* "Z", "+02:00", "-0530": seconds east of UTC. */
-static bool read_offset(const char **s, int64_t *ret_s)
-{
-    *ret_s = 0;
-    if (take(s, "Zz"))
-        return true;
-    int sign = **s == '-' ? -1 : 1;
-    if (!take(s, "+-"))
-        return false;
-    int hours = digits(s, 2);
-    (void)take(s, ":");
-    int minutes = digits(s, 2);
-    *ret_s = (int64_t)sign * (hours * 3600 + minutes * 60);
-    return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
-}
-
-/* ".123456789": microseconds; further digits are dropped. */
-static bool read_fraction(const char **s, int64_t *ret_us)
-{
-    int64_t scale = 100000, sum = 0;
-    const char *start = *s;
-    for (; **s >= '0' && **s <= '9'; (*s)++, scale /= 10)
-        sum += (**s - '0') * scale;
-    *ret_us = sum;
-    return *s > start;
-}
-
-/* RFC 3339, section 5.6; a space in place of T too. */
-static bool read_time(const char *s, int64_t *ret_us)
-{
-    struct date d;
-    int64_t fraction_us = 0, offset_s;
-    d.year = digits(&s, 4);
-    bool ok = take(&s, "-");
-    d.month = ok ? digits(&s, 2) : -1;
-    ok = ok && take(&s, "-");
-    d.day = ok ? digits(&s, 2) : -1;
-    ok = ok && take(&s, "Tt ");
-    d.hour = ok ? digits(&s, 2) : -1;
-    ok = ok && take(&s, ":");
-    d.minute = ok ? digits(&s, 2) : -1;
-    ok = ok && take(&s, ":");
-    d.second = ok ? digits(&s, 2) : -1;
-    if (!ok || d.hour < 0 || d.minute < 0 || d.second < 0 || !date_valid(&d))
-        return false;
-    if (take(&s, ".") && !read_fraction(&s, &fraction_us))
-        return false;
-    if (!read_offset(&s, &offset_s) || *s != '\0')
-        return false;
-    *ret_us = date_wall_us(&d) + fraction_us - offset_s * 1000000;
-    return true;
-}
-
 static enum err check_duration(int64_t seconds, const struct params_limits *limits,
                                struct errmsg *msg)
 {
@@ -127,7 +55,7 @@ static enum err read_typed(json_t *all, const struct params_limits *limits, stru
     };
     if (p->topic == NULL)
         return err_set(msg, ERR_INVALID, "topic: is missing; say what the video is about");
-    if (deadline != NULL && !read_time(deadline, &p->deadline_us))
+    if (deadline != NULL && !date_parse(deadline, &p->deadline_us))
         return err_set(msg, ERR_INVALID, "deadline: '%s' is no time such as 2030-01-31T12:00:00Z",
                        deadline);
     return check_duration(p->duration_s, limits, msg);

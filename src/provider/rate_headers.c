@@ -21,61 +21,10 @@ static int64_t read_count(const char *s)
     return *end == '\0' && value <= COUNT_MAX ? value : -1;
 }
 
-static bool read_digits(const char **s, int n, int *ret)
+static int64_t read_time(const char *text)
 {
-    int value = 0;
-    for (int i = 0; i < n; i++, (*s)++) {
-        if (**s < '0' || **s > '9')
-            return false;
-        value = value * 10 + (**s - '0');
-    }
-    *ret = value;
-    return true;
-}
-
-static bool read_char(const char **s, const char *any)
-{
-    for (const char *c = any; *c != '\0'; c++) {
-        if (**s == *c) {
-            (*s)++;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "Z", "+02:00" */
-static bool read_offset(const char **s, int64_t *ret_us)
-{
-    int hours, minutes;
-    if (read_char(s, "Zz")) {
-        *ret_us = 0;
-        return true;
-    }
-    int sign = **s == '-' ? -1 : 1;
-    if (!read_char(s, "+-") || !read_digits(s, 2, &hours) || !read_char(s, ":") ||
-        !read_digits(s, 2, &minutes))
-        return false;
-    *ret_us = sign * ((int64_t)hours * 60 + minutes) * 60 * USEC_PER_SEC;
-    return true;
-}
-
-/* RFC 3339, to the second (fractions are dropped). */
-static int64_t read_time(const char *s)
-{
-    struct date d;
-    int64_t offset_us;
-    if (s == NULL || !read_digits(&s, 4, &d.year) || !read_char(&s, "-") ||
-        !read_digits(&s, 2, &d.month) || !read_char(&s, "-") || !read_digits(&s, 2, &d.day) ||
-        !read_char(&s, "Tt ") || !read_digits(&s, 2, &d.hour) || !read_char(&s, ":") ||
-        !read_digits(&s, 2, &d.minute) || !read_char(&s, ":") || !read_digits(&s, 2, &d.second))
-        return -1;
-    if (read_char(&s, "."))
-        while (read_char(&s, "0123456789"))
-            continue;
-    if (!read_offset(&s, &offset_us) || *s != '\0' || !date_valid(&d))
-        return -1;
-    return date_wall_us(&d) - offset_us;
+    int64_t us;
+    return text != NULL && date_parse(text, &us) ? us : -1;
 }
 
 static struct limit_report read_family(rate_header_fn get, const void *ctx, const char *family)

@@ -72,6 +72,14 @@ test('values that cannot be are refused with exit 2, naming the option', (t) => 
   }
 });
 
+test('a job for later waits, and nobody claims it', (t) => {
+  const dir = folder(t);
+  run(dir, ['enqueue', '--topic', 'Salt', '--after', '2h']);
+  const { queue } = json(dir, ['stats']);
+  assert.deepEqual([queue.due, queue.delayed, queue.running], [0, 1, 0]);
+  assert.equal(run(dir, ['enqueue', '--topic', 'Salt', '--after', 'tomorrow']).code, 2);
+});
+
 test('enqueue prints the id; the same key of the same user is the same job', (t) => {
   const dir = folder(t);
   const first = run(dir, ['enqueue', '--topic', 'Salt', '--idempotency-key', 'k1']);

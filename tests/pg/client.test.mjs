@@ -191,3 +191,28 @@ test('the queries that users monitor with', async () => {
         FROM script_generation_jobs WHERE status = 'processing' ORDER BY started_at DESC`);
     assert.deepEqual([now[0].id, now[0].current_step, now[0].progress], [it.id, 'initializing', 5]);
 });
+
+test('create_job: part of the caller\'s transaction, later, once per key, and only for whom it was granted to', async () => {
+    const user = randomUUID();
+    await db.query('BEGIN');
+    const gone = await value(db, `SELECT scriptorium.create_job($1, '{"topic": "a"}')`, user);
+    await db.query('ROLLBACK');
+    assert.equal(await state(db, gone), 'absent');
+    const first = await value(db, `SELECT scriptorium.create_job($1, '{"topic": "a"}', idempotency_key => 'order-17')`, user);
+    const again = await value(db, `SELECT scriptorium.create_job($1, '{"topic": "b"}', idempotency_key => 'order-17')`, user);
+    assert.equal(again, first);
+    const later = await value(db, `SELECT scriptorium.create_job($1, '{"topic": "c"}', 9, '2100-01-01T00:00:00Z')`, user);
+    const job = await get(later);
+    assert.deepEqual([job.priority, job.run_at_us, job.params], [9, Date.UTC(2100, 0, 1) * 1000, '{"topic": "c"}']);
+    assert.deepEqual((await claim(db, by, 10)).map((j) => j.id), [first]);
+    for (const bad of ["NULL, '{}'", "gen_random_uuid(), '[]'", "gen_random_uuid(), NULL", "gen_random_uuid(), '{}', idempotency_key => ''"])
+        await assert.rejects(db.query(`SELECT scriptorium.create_job(${bad})`), { code: 'SCI01' }, bad);
+    await db.query('CREATE ROLE shop LOGIN; GRANT USAGE ON SCHEMA scriptorium TO shop');
+    const shop = await server.connect({ user: 'shop' });
+    const ask = `SELECT scriptorium.create_job('${user}', '{"topic": "d"}')`;
+    await assert.rejects(shop.query(ask), { code: '42501' });
+    await db.query('GRANT EXECUTE ON FUNCTION scriptorium.create_job TO shop');
+    assert.equal(await state(db, (await shop.query(ask)).rows[0].create_job), 'waiting');
+    await assert.rejects(shop.query('SELECT * FROM scriptorium.queue'), { code: '42501' });
+    await shop.end();
+});

@@ -48,12 +48,14 @@ static void members_of_the_row_are_taken_out(void **state)
 {
     (void)state;
     struct job_request r = reads("{\"user_id\":\"" ID "\",\"topic\":\"Salt\",\"workflow_id\":null,"
-                                 "\"priority\":9,\"b\":1,\"a\":2}",
+                                 "\"priority\":9,\"run_at\":\"2030-01-31T12:00:00+01:00\",\"b\":1,"
+                                 "\"a\":2}",
                                  NULL, &operator_);
     char text[UUID_TEXT_SIZE];
     assert_string_equal(uuid_text(&r.user_id, text), ID);
     assert_true(uuid_is_nil(&r.workflow_id));
     assert_int_equal(r.priority, 9);
+    assert_int_equal(r.run_at_us, INT64_C(1896087600000000));
     assert_string_equal(r.params, "{\"topic\":\"Salt\",\"b\":1,\"a\":2}");
     job_request_free(&r);
 }
@@ -92,6 +94,8 @@ static void what_is_wrong_is_named(void **state)
     refuses("{\"topic\":\"Salt\",\"user_id\":\"" ID "\"}", &user, ERR_PERMISSION, "user_id");
     refuses("{\"topic\":\"Salt\",\"workflow_id\":\"x\"}", &user, ERR_INVALID, "workflow_id");
     refuses("{\"topic\":\"Salt\",\"priority\":0}", &user, ERR_INVALID, "priority");
+    refuses("{\"topic\":\"Salt\",\"run_at\":\"tomorrow\"}", &user, ERR_INVALID, "run_at");
+    refuses("{\"topic\":\"Salt\",\"run_at\":1896087600}", &user, ERR_INVALID, "run_at");
     refuses("{\"topic\":\"Salt\",\"priority\":5.0}", &user, ERR_INVALID, "priority");
     refuses("{\"topic\":\"Salt\",\"targetDuration\":99999}", &user, ERR_INVALID, "targetDuration");
 }

@@ -56,6 +56,28 @@ BEGIN
     RETURN QUERY SELECT i.id, i.old FROM unnest(new_ids, old) AS i (id, old);
 END $$;
 
+-- For the users' own SQL: a job as part of their transaction, perhaps later, perhaps once per key. With
+-- its owner's rights, so that one GRANT of this function is all that a caller needs; it is nobody's at
+-- first, for it takes anybody's user_id.
+CREATE OR REPLACE FUNCTION scriptorium.create_job(
+    user_id uuid, params jsonb, priority integer DEFAULT 5, run_at timestamptz DEFAULT NULL,
+    idempotency_key text DEFAULT NULL, workflow_id uuid DEFAULT NULL)
+RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF user_id IS NULL OR jsonb_typeof(params) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'create_job needs a user_id and params such as {"topic": "Why bridges hum"}'
+            USING ERRCODE = 'SCI01';
+    ELSIF octet_length(idempotency_key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'an idempotency_key has 1 to 255 bytes' USING ERRCODE = 'SCI01';
+    END IF;
+    RETURN (SELECT i.id FROM scriptorium.insert_jobs(
+        ARRAY[NULL::uuid], ARRAY[user_id], ARRAY[workflow_id], ARRAY[priority], ARRAY[NULL::integer],
+        ARRAY[params::text], ARRAY[scriptorium.us(run_at)], ARRAY[idempotency_key]) i);
+END $$;
+
 -- ---- look ----
 
 CREATE OR REPLACE FUNCTION scriptorium.cost_of(job uuid, OUT cost bigint, OUT input bigint,
