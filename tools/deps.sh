@@ -5,6 +5,7 @@ set -euo pipefail
 
 build="build-essential pkg-config meson ninja-build libuv1-dev libcurl4-openssl-dev
        libmicrohttpd-dev libsqlite3-dev libpq-dev libjansson-dev libyaml-dev libssl-dev libcjose-dev
+       libglib2.0-dev
        uthash-dev python3"
 check="libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck sqlite3 postgresql pgbouncer ccache
        git util-linux procps"

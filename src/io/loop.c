@@ -291,6 +291,12 @@ void loop_advance(struct loop *loop, int64_t us)
     move_time(loop, target_us);
 }
 
+void loop_shift_wall(struct loop *loop, int64_t us)
+{
+    assert(loop->manual);
+    loop->wall += us;
+}
+
 int64_t loop_now(const struct loop *loop)
 {
     return loop->now;

@@ -26,6 +26,8 @@ void loop_stop(struct loop *loop); /* ends loop_run() after this turn */
 void loop_turn(struct loop *loop, int64_t max_wait_us);
 /* Manual loops only: moves time forward, running what falls due in order, at its own time. */
 void loop_advance(struct loop *loop, int64_t us);
+/* Manual loops: somebody sets the wall clock; the other one goes on. */
+void loop_shift_wall(struct loop *loop, int64_t us);
 
 int64_t loop_now(const struct loop *loop);  /* monotonic microseconds, fixed during a turn */
 int64_t loop_wall(const struct loop *loop); /* wall clock microseconds */

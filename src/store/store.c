@@ -606,6 +606,125 @@ void store_deployment_active(struct store *s, store_fn fn, void *ctx)
     submit(s, op_new(s, VERB_DEPLOYMENT_ACTIVE, fn, ctx));
 }
 
+/* ---- schedules ---- */
+
+void store_schedule_save(struct store *s, const struct store_schedule *schedule, store_fn fn,
+                         void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_SAVE, fn, ctx);
+    struct store_schedule *to = &op->in.schedule;
+    *to = *schedule;
+    op_need(op, to->name != NULL && to->name[0] != '\0' && to->expr != NULL,
+            "a schedule needs a name and an expression");
+    op_need(op, (unsigned)to->missed < STORE_MISSED_MAX, "no such policy for missed firings");
+    if (to->missed != STORE_MISSED_ALL)
+        to->missed_max = 1;
+    op_need(op, to->missed_max >= 1 && to->missed_max <= STORE_MISSED_LIMIT,
+            "all may make up for 1 to 100 missed firings");
+    to->name = copy(op, to->name, STORE_LABEL_MAX, "the schedule's name");
+    to->expr = copy(op, to->expr, STORE_LABEL_MAX, "the expression");
+    to->label = copy(op, to->label, STORE_LABEL_MAX, "the worker id");
+    submit(s, op);
+}
+
+static void copy_schedule_filter(struct store_op *op, const struct store_schedule_filter *f)
+{
+    op->in.schedules = *f;
+    op->in.schedules.name = copy(op, f->name, STORE_LABEL_MAX, "the schedule's name");
+    op_need(op, f->limit >= 1 && f->limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
+}
+
+void store_schedule_remove(struct store *s, const char *name, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_REMOVE, fn, ctx);
+    copy_schedule_filter(op, &(struct store_schedule_filter){name, 0, 1});
+    op_need(op, name != NULL, "which schedule?");
+    submit(s, op);
+}
+
+void store_schedule_list(struct store *s, const struct store_schedule_filter *filter, store_fn fn,
+                         void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_LIST, fn, ctx);
+    copy_schedule_filter(op, filter);
+    submit(s, op);
+}
+
+void store_schedule_due(struct store *s, size_t max, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_DUE, fn, ctx);
+    op->in.plan.max = max;
+    op_need(op, max >= 1 && max <= STORE_BATCH_MAX, "max must be 1 to 1000");
+    submit(s, op);
+}
+
+static size_t copy_plan(struct store_op *op, struct store_plan *p)
+{
+    struct store_firing *firings = arena_array(&op->arena, p->n, sizeof *firings);
+    for (size_t i = 0; i < p->n; i++) {
+        firings[i] = p->firings[i];
+        firings[i].note = copy_text(op, firings[i].note, "the note");
+    }
+    p->firings = firings;
+    p->error = copy_text(op, p->error, "the error");
+    return p->n;
+}
+
+void store_schedule_plan(struct store *s, const struct uuid *worker, const struct store_plan *plans,
+                         size_t n, int64_t keep, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_PLAN, fn, ctx);
+    size_t firings = 0;
+    op->in.plan.worker = *worker;
+    op->in.plan.keep = keep;
+    op->in.plan.items = copy_items(op, plans, n, sizeof *plans);
+    for (size_t i = 0; i < op->n; i++)
+        firings += copy_plan(op, &op->in.plan.items[i]);
+    op_need(op, firings <= STORE_BATCH_MAX, "too many firings at once");
+    op_need(op, keep >= 1, "at least one run is kept");
+    submit(s, op);
+}
+
+void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t keep, store_fn fn,
+                         void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCHEDULE_BOOT, fn, ctx);
+    op->in.plan.worker = *worker;
+    op->in.plan.keep = keep;
+    op_need(op, keep >= 1, "at least one run is kept");
+    submit(s, op);
+}
+
+void store_run_take(struct store *s, const struct uuid *worker, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_RUN_TAKE, fn, ctx);
+    op->in.plan.worker = *worker;
+    submit(s, op);
+}
+
+void store_run_end(struct store *s, const struct store_run_end *ends, size_t n, store_fn fn,
+                   void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_RUN_END, fn, ctx);
+    op->in.ends = copy_items(op, ends, n, sizeof *ends);
+    for (size_t i = 0; i < op->n; i++) {
+        struct store_run_end *end = &op->in.ends[i];
+        op_need(op, end->state > STORE_RUN_RUNNING && end->state < STORE_RUN_LOST,
+                "a run ends succeeded, failed or skipped");
+        end->message = copy_text(op, end->message, "the message");
+    }
+    submit(s, op);
+}
+
+void store_runs(struct store *s, const struct store_run_filter *filter, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_RUNS, fn, ctx);
+    op->in.runs = *filter;
+    op->in.runs.name = copy(op, filter->name, STORE_LABEL_MAX, "the schedule's name");
+    op_need(op, filter->limit >= 1 && filter->limit <= STORE_BATCH_MAX, "limit must be 1 to 1000");
+    submit(s, op);
+}
+
 /* ---- the whole ---- */
 
 void store_stats(struct store *s, store_fn fn, void *ctx)

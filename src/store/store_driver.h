@@ -56,6 +56,15 @@ enum store_verb {
     VERB_DEPLOYMENT_GET,
     VERB_DEPLOYMENT_ACTIVATE,
     VERB_DEPLOYMENT_ACTIVE,
+    VERB_SCHEDULE_SAVE,
+    VERB_SCHEDULE_REMOVE,
+    VERB_SCHEDULE_LIST,
+    VERB_SCHEDULE_DUE,
+    VERB_SCHEDULE_PLAN,
+    VERB_SCHEDULE_BOOT,
+    VERB_RUN_TAKE,
+    VERB_RUN_END,
+    VERB_RUNS,
     VERB_MAX
 };
 
@@ -142,6 +151,16 @@ struct store_op {
             int64_t keep;
         } log;
         struct store_log_filter log_filter;
+        struct store_schedule schedule;         /* save */
+        struct store_schedule_filter schedules; /* list, remove */
+        struct {
+            struct uuid worker; /* plan, boot, take */
+            size_t max;         /* due */
+            int64_t keep;       /* plan, boot */
+            struct store_plan *items;
+        } plan;
+        struct store_run_end *ends;
+        struct store_run_filter runs;
     } in;
     struct store_result result;
     store_fn fn;

@@ -122,6 +122,28 @@ static struct store_step *copy_steps(struct arena *a, const struct store_step *f
     return steps;
 }
 
+static void copy_schedules(struct arena *a, struct store_result *r)
+{
+    struct store_schedule *all = r->schedules == NULL ? NULL : arena_array(a, r->n, sizeof *all);
+    for (size_t i = 0; all != NULL && i < r->n; i++) {
+        all[i] = r->schedules[i];
+        all[i].name = arena_strdup(a, all[i].name);
+        all[i].expr = arena_strdup(a, all[i].expr);
+        all[i].label = arena_strdup(a, all[i].label);
+        all[i].error = arena_strdup(a, all[i].error);
+    }
+    r->schedules = all;
+    struct store_run *runs = r->runs == NULL ? NULL : arena_array(a, r->n, sizeof *runs);
+    for (size_t i = 0; runs != NULL && i < r->n; i++) {
+        runs[i] = r->runs[i];
+        runs[i].name = arena_strdup(a, runs[i].name);
+        runs[i].label = arena_strdup(a, runs[i].label);
+        runs[i].node = arena_strdup(a, runs[i].node);
+        runs[i].message = arena_strdup(a, runs[i].message);
+    }
+    r->runs = runs;
+}
+
 static void copy_texts(struct arena *a, struct store_result *r)
 {
     struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs) == NULL
@@ -182,6 +204,7 @@ void answer_take(void *ctx, const struct store_result *r)
     copy_texts(a, c);
     copy_history(a, c);
     copy_webhooks(a, c);
+    copy_schedules(a, c);
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
@@ -380,6 +403,7 @@ int conformance_run(const struct conformance_plug *plug)
         {"follow", follow_tests, follow_tests_n},
         {"deployments", deployment_tests, deployment_tests_n},
         {"webhooks", webhook_tests, webhook_tests_n},
+        {"schedules", schedule_tests, schedule_tests_n},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char *name = mem_printf("%s/%s", plug->name, groups[i].name);

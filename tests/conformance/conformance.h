@@ -26,8 +26,9 @@ struct conformance_plug {
     struct loop *(*loop)(void); /* whose time `pass` moves */
     /* The first handle is the engine's; others belong to other programs. */
     struct store *(*open)(void *db, struct loop *loop, bool engine);
-    void (*pass)(void *db, struct loop *loop, int64_t us); /* time goes by for the store */
-    int64_t (*now)(void *db, struct loop *loop);           /* its wall clock; NULL: the loop's */
+    /* Time goes by for the store; less than nothing: its clock is set back. */
+    void (*pass)(void *db, struct loop *loop, int64_t us);
+    int64_t (*now)(void *db, struct loop *loop); /* its wall clock; NULL: the loop's */
     /* A client's statement on a connection of its own. Booleans and dates are not needed; ids are
      * text literals. False when it failed. */
     bool (*raw)(void *db, const char *sql);
@@ -90,9 +91,9 @@ void assert_json(const struct fixture *f, const char *got, const char *want);
 
 extern const struct CMUnitTest jobs_tests[], trigger_tests[], claim_tests[], attempt_tests[],
     worker_tests[], random_tests[], history_tests[], follow_tests[], deployment_tests[],
-    webhook_tests[];
+    webhook_tests[], schedule_tests[];
 extern const size_t jobs_tests_n, trigger_tests_n, claim_tests_n, attempt_tests_n, worker_tests_n,
-    random_tests_n, history_tests_n, follow_tests_n, deployment_tests_n, webhook_tests_n;
+    random_tests_n, history_tests_n, follow_tests_n, deployment_tests_n, webhook_tests_n, schedule_tests_n;
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 #define CASE(fn)    cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)

@@ -63,7 +63,10 @@ static struct store *open_store(void *ctx, struct loop *loop, bool engine)
 static void pass_time(void *ctx, struct loop *loop, int64_t us)
 {
     (void)ctx;
-    loop_advance(loop, us);
+    if (us < 0)
+        loop_shift_wall(loop, us);
+    else
+        loop_advance(loop, us);
 }
 
 static bool run_raw(void *ctx, const char *sql)

@@ -428,11 +428,13 @@ static bool take_lines(struct pg_task *t, struct pg_reader *r)
 
 /* ---- the table ---- */
 
-#define F              "SELECT * FROM scriptorium."
-#define JOB_COLUMNS    27
-#define CLAIM_AGAIN    F "claim_again($1, $2, $3)"
-#define CLAIM_LABELLED F "claim_labelled($1, $2, $3, $4, $5, $6)"
-#define STEP_COLUMNS   14
+#define F                "SELECT * FROM scriptorium."
+#define JOB_COLUMNS      27
+#define CLAIM_AGAIN      F "claim_again($1, $2, $3)"
+#define CLAIM_LABELLED   F "claim_labelled($1, $2, $3, $4, $5, $6)"
+#define STEP_COLUMNS     14
+#define SCHEDULE_COLUMNS 14
+#define RUN_COLUMNS      12
 
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
@@ -532,6 +534,26 @@ static const struct pg_verb verbs[VERB_MAX] = {
                                 pg_deployments_take_version},
     [VERB_LOG] = {LANE_ANY, false, true, F "log_lines($1, $2, $3, $4)", 9, put_log_filter,
                   take_lines},
+    [VERB_SCHEDULE_SAVE] = {LANE_ANY, true, true,
+                            F "schedule_save($1, $2, $3, $4, $5, $6::boolean)", SCHEDULE_COLUMNS,
+                            pg_schedules_put_save, pg_schedules_take_list},
+    [VERB_SCHEDULE_REMOVE] = {LANE_ANY, false, false, F "schedule_remove($1)", 1,
+                              pg_schedules_put_list, take_count},
+    [VERB_SCHEDULE_LIST] = {LANE_ANY, false, true, F "schedules($1, $2, $3)", SCHEDULE_COLUMNS,
+                            pg_schedules_put_list, pg_schedules_take_list},
+    [VERB_SCHEDULE_DUE] = {LANE_ANY, false, true, F "schedule_due($1)", SCHEDULE_COLUMNS,
+                           pg_schedules_put_due, pg_schedules_take_due},
+    [VERB_SCHEDULE_PLAN] = {LANE_ANY, false, false,
+                            F "schedule_plan($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", RUN_COLUMNS,
+                            pg_schedules_put_plan, pg_schedules_take_runs},
+    [VERB_SCHEDULE_BOOT] = {LANE_ANY, false, false, F "schedule_boot($1, $2)", RUN_COLUMNS,
+                            pg_schedules_put_boot, pg_schedules_take_runs},
+    [VERB_RUN_TAKE] = {LANE_ANY, false, true, F "run_take($1)", RUN_COLUMNS, pg_schedules_put_boot,
+                       pg_schedules_take_runs},
+    [VERB_RUN_END] = {LANE_ANY, false, true, F "run_end($1, $2, $3, $4, $5)", 1,
+                      pg_schedules_put_end, take_count},
+    [VERB_RUNS] = {LANE_ANY, false, true, F "runs($1, $2, $3)", RUN_COLUMNS, pg_schedules_put_runs,
+                   pg_schedules_take_runs},
 };
 
 const struct pg_verb *pg_verb_of(enum store_verb verb)

@@ -84,5 +84,17 @@ void pg_webhooks_put_note(struct pg_params *p, struct pg_task *t);
 void pg_webhooks_put_filter(struct pg_params *p, struct pg_task *t);
 void pg_webhooks_put_retry(struct pg_params *p, struct pg_task *t);
 bool pg_webhooks_take_deliveries(struct pg_task *t, struct pg_reader *r);
+/* ---- pg_schedules.c ---- */
+
+void pg_schedules_put_save(struct pg_params *p, struct pg_task *t);
+void pg_schedules_put_list(struct pg_params *p, struct pg_task *t);
+bool pg_schedules_take_list(struct pg_task *t, struct pg_reader *r);
+void pg_schedules_put_due(struct pg_params *p, struct pg_task *t);
+bool pg_schedules_take_due(struct pg_task *t, struct pg_reader *r);
+void pg_schedules_put_plan(struct pg_params *p, struct pg_task *t);
+void pg_schedules_put_boot(struct pg_params *p, struct pg_task *t);
+bool pg_schedules_take_runs(struct pg_task *t, struct pg_reader *r);
+void pg_schedules_put_end(struct pg_params *p, struct pg_task *t);
+void pg_schedules_put_runs(struct pg_params *p, struct pg_task *t);
 
 #endif

@@ -88,6 +88,18 @@ enum err sqlite_deployments(struct sqlite_store *s, struct store_op *op) MUST_CH
 enum err sqlite_deployment_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_deployment_activate(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_deployment_active(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_remove(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_list(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_due(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_plan(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_boot(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_run_take(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_run_end(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_runs(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+
+/* Answers with the unfinished runs that were made after that one (sqlite_runs.c). */
+enum err sqlite_runs_after(struct sqlite_store *s, struct store_op *op, int64_t after) MUST_CHECK;
 
 /* A job's row, without position, cost and texts (sqlite_jobs.c). */
 enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena *a,

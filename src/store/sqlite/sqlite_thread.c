@@ -66,6 +66,15 @@ static const struct {
     [VERB_DEPLOYMENT_GET] = {sqlite_deployment_get, true, false},
     [VERB_DEPLOYMENT_ACTIVATE] = {sqlite_deployment_activate, false, false},
     [VERB_DEPLOYMENT_ACTIVE] = {sqlite_deployment_active, true, false},
+    [VERB_SCHEDULE_SAVE] = {sqlite_schedule_save, false, false},
+    [VERB_SCHEDULE_REMOVE] = {sqlite_schedule_remove, false, false},
+    [VERB_SCHEDULE_LIST] = {sqlite_schedule_list, true, false},
+    [VERB_SCHEDULE_DUE] = {sqlite_schedule_due, true, false},
+    [VERB_SCHEDULE_PLAN] = {sqlite_schedule_plan, false, false},
+    [VERB_SCHEDULE_BOOT] = {sqlite_schedule_boot, false, false},
+    [VERB_RUN_TAKE] = {sqlite_run_take, false, false},
+    [VERB_RUN_END] = {sqlite_run_end, false, false},
+    [VERB_RUNS] = {sqlite_runs, true, false},
 };
 
 static enum err run(struct db *db, const char *sql)

@@ -9,7 +9,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', object);
     END LOOP;
     FOR object IN SELECT c.oid::regclass FROM pg_class c
-        WHERE c.relnamespace = 'scriptorium'::regnamespace AND c.relkind = 'r'
+        WHERE c.relnamespace = 'scriptorium'::regnamespace AND c.relkind IN ('r', 'v')
           AND c.relname <> 'migration' LOOP
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', object, {{engine_text}});
     END LOOP;
