@@ -29,22 +29,45 @@ static const char *const usual[] = {"Access-Control-Allow-Origin",
 #define CORS_HEADERS_AT 3
 #define ADDED_MAX       6
 
-void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
-                const char *body, size_t n)
+/* The usual headers, and those of one answer, into `all`. */
+static void gather_headers(const struct api_request *rq, http_headers headers, const char **all)
 {
-    const char *all[USUAL + ADDED_MAX + 1];
     size_t count = USUAL;
-    if (rq->answered)
-        return;
     memcpy(all, usual, sizeof usual);
     if (strncmp(http_path(rq->x), function_paths, sizeof function_paths - 1) == 0)
         all[CORS_HEADERS_AT] = function_headers;
     for (size_t i = 0; headers != NULL && headers[i] != NULL && i < ADDED_MAX; i++)
         all[count++] = headers[i];
     all[count] = NULL;
+}
+
+static void count_answer(struct api_request *rq, int status)
+{
     rq->answered = true;
     timer_stop(rq->api->loop, &rq->deadline);
     rq->api->counters.answers[status >= 100 && status < 600 ? status / 100 : 0]++;
+}
+
+void api_answer_stream(struct api_request *rq)
+{
+    /* Proxies would gather events up to a bufferful. */
+    static const char *const headers[] = {"X-Accel-Buffering", "no", NULL};
+    const char *all[USUAL + ADDED_MAX + 1];
+    if (rq->answered)
+        return;
+    gather_headers(rq, headers, all);
+    count_answer(rq, 200);
+    http_stream_begin(rq->x, 200, "text/event-stream", all);
+}
+
+void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
+                const char *body, size_t n)
+{
+    const char *all[USUAL + ADDED_MAX + 1];
+    if (rq->answered)
+        return;
+    gather_headers(rq, headers, all);
+    count_answer(rq, status);
     http_reply(rq->x, status, content_type, all, body, n);
 }
 

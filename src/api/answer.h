@@ -15,6 +15,8 @@ void api_answer_json(struct api_request *rq, int status, const struct buf *json)
 /* `headers`: as in http_reply(), added to the usual ones; may be NULL. */
 void api_answer(struct api_request *rq, int status, const char *content_type, http_headers headers,
                 const char *body, size_t n);
+/* Begins an event stream; nothing but http_stream_...() after it. */
+void api_answer_stream(struct api_request *rq);
 /* {"error": error, "details": text}; without "details" when fmt is NULL. */
 void api_answer_error(struct api_request *rq, int status, const char *error, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

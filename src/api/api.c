@@ -10,6 +10,7 @@
 #include "api/answer.h"
 #include "api/impl.h"
 #include "api/request.h"
+#include "api/streams.h"
 #include "base/mem.h"
 
 #define HOST_MAX                 255
@@ -176,6 +177,7 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
         api_free(api);
         return e;
     }
+    api->streams = streams_new(api, config->max_streams);
     make_link(api, config);
     *ret_api = api;
     return OK;
@@ -186,6 +188,7 @@ void api_free(struct api *api)
     if (api == NULL)
         return;
     http_server_free(api->server);
+    streams_free(api->streams);
     functions_end(api);
     auth_free(api->auth);
     free(api->version);
@@ -217,6 +220,7 @@ void api_limit(struct api *api, int concurrent_limit)
 void api_drain(struct api *api)
 {
     api->draining = true;
+    streams_drain(api->streams);
     if (api->shared)
         http_server_stop_listening(api->server);
 }
@@ -233,6 +237,7 @@ void api_engine_event(struct api *api, const struct engine_event *event)
 {
     if ((unsigned)event->kind < ENGINE_EVENT_MAX)
         api->counters.events[event->kind]++;
+    streams_event(api->streams, event);
     if (event->kind == ENGINE_JOB_COMPLETED)
         figures_learn(&api->figures, event->worked_us);
 }

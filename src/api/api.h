@@ -31,6 +31,7 @@ struct api_config {
     int concurrent_limit;     /* running jobs per worker id; 0 = 3 */
     int64_t keep_invocations; /* 0 = 10,000 */
     int user_priority_max;    /* what users may ask for; 0 = 5 */
+    size_t max_streams;       /* event streams at once; 0 = 1024 */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */

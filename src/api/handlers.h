@@ -25,6 +25,9 @@ void handle_job_retry(struct api_request *rq);
 void handle_job_create(struct api_request *rq);
 /* job_script.c */
 void handle_job_script(struct api_request *rq);
+/* streams.c */
+void handle_job_events(struct api_request *rq);
+void handle_events(struct api_request *rq);
 /* functions.c */
 void handle_process_script_jobs(struct api_request *rq);
 /* invocations.c, logs.c */

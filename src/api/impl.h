@@ -22,6 +22,7 @@ struct api {
     char *worker;
     int concurrent_limit;
     int64_t keep_invocations;
+    struct streams *streams; /* of events */
     size_t requests; /* that wait for the store */
     int64_t started_us;
     struct figures figures;

@@ -19,6 +19,11 @@ static void put_cut(struct buf *out, const char *name, const char *value, size_t
         json_put_string(out, value, strnlen(value, max));
 }
 
+void job_json_put_note(struct buf *out, const char *name, const char *value)
+{
+    put_cut(out, name, value, NOTE_MAX);
+}
+
 void job_json_put_string(struct buf *out, const char *name, const char *value)
 {
     put_cut(out, name, value, STORE_TEXT_MAX);
@@ -88,7 +93,7 @@ void job_json_put(struct buf *out, const struct store_job *job, bool everything)
     buf_puts(out, "}");
 }
 
-static void put_step(struct buf *out, const struct store_step *step)
+void job_json_put_step(struct buf *out, const struct store_step *step)
 {
     char dollars[DOLLARS_SIZE];
     const struct usage *u = &step->usage;
@@ -110,7 +115,7 @@ void job_json_put_steps(struct buf *out, const struct store_step *steps, size_t 
     buf_puts(out, ",\"steps\":[");
     for (size_t i = 0; i < n; i++) {
         buf_puts(out, i > 0 ? "," : "");
-        put_step(out, &steps[i]);
+        job_json_put_step(out, &steps[i]);
     }
     buf_puts(out, "]");
 }

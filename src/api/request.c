@@ -29,6 +29,8 @@ struct api_request *api_request_new(struct api *api, struct http_exchange *x)
 void api_request_end(struct api_request *rq)
 {
     timer_stop(rq->api->loop, &rq->deadline);
+    if (rq->gone != NULL)
+        rq->gone(rq);
     if (rq->waiting > 0)
         rq->api->requests--;
     rq->x = NULL;

@@ -24,6 +24,7 @@ struct api_request {
     struct loop_timer deadline;
     unsigned waiting; /* verbs of the store that have not called back */
     bool answered;
+    void (*gone)(struct api_request *rq); /* the exchange is over, `state` may go; may be NULL */
 };
 
 struct api_request *api_request_new(struct api *api, struct http_exchange *x);

@@ -18,6 +18,10 @@ static const struct route_field list_query[] = {
 static const struct route_field script_query[] = {{"format", "string", "md (default), txt or json"},
                                                   {NULL, NULL, NULL}};
 
+static const struct route_field events_query[] = {
+    {"text", "boolean", "false: without the text that is being written; true unless given"},
+    {NULL, NULL, NULL}};
+
 static const struct route_field job_body[] = {
     {"topic", "string", "what the video is about; required"},
     {"targetDuration", "integer", "seconds; 600 unless given"},
@@ -70,6 +74,13 @@ const struct route route_table[] = {
     {"POST", "/v1/jobs/" ID "/retry", ROUTE_ANYBODY, handle_job_retry,
      "Run an ended job again; finished model calls are not paid twice", NULL, NULL,
      "200 404 409 503", NULL},
+    {"GET", "/v1/jobs/" ID "/events", ROUTE_ANYBODY, handle_job_events,
+     "What becomes of a job, as it happens: progress, text, step, reset and done events. All from "
+     "the beginning, or with Last-Event-ID what came after that one; 204 when that was the end",
+     NULL, NULL, "200 204 400 404 503", "text/event-stream"},
+    {"GET", "/v1/events", ROUTE_ANYBODY, handle_events,
+     "The same of all jobs that the caller may see, from now on", events_query, NULL,
+     "200 400 503", "text/event-stream"},
     {"GET", "/v1/jobs/" ID "/script", ROUTE_ANYBODY, handle_job_script, "The finished script",
      script_query, NULL, "200 400 404 409 503", "text/markdown"},
     {"GET", "/v1/invocations", ROUTE_OPERATOR, handle_invocations,

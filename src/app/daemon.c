@@ -261,6 +261,7 @@ static int open_api(struct server_life *s)
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
                                 .keep_invocations = inv->set.keep_invocations,
                                 .max_connections = (unsigned)inv->set.max_connections,
+                                .max_streams = (size_t)inv->set.max_streams,
                                 .user_priority_max = (int)inv->set.user_priority_max};
     struct errmsg msg = {""};
     enum err e = api_new(s->context.loop, s->context.store, s->engine, &config, &s->api, &msg);

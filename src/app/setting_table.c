@@ -386,6 +386,14 @@ const struct setting setting_table[SET_MAX] = {
                                .help = "the highest priority that users get over the API",
                                RANGE(YAML_F_INT, user_priority_max, 1, 10)},
 
+    [SET_MAX_STREAMS] = {.name = "max-streams",
+                         .from = FROM_ENV | FROM_FILE,
+                         .env = {"SCRIPTORIUM_MAX_STREAMS"},
+                         .value = "N",
+                         .fallback = "1024",
+                         .help = "event streams at once; past them 503",
+                         RANGE(YAML_F_INT, max_streams, 1, 100000)},
+
     [SET_STATUS] = {.name = "status",
                     .from = FROM_OPTION,
                     .value = "STATUS",

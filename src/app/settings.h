@@ -73,6 +73,7 @@ enum setting_id {
     SET_ISSUER,
     SET_AUDIENCE,
     SET_USER_PRIORITY_MAX,
+    SET_MAX_STREAMS,
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
@@ -106,7 +107,7 @@ struct settings {
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
-    int64_t max_connections;
+    int64_t max_streams, max_connections;
     char *job;
     bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */

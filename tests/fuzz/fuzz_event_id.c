@@ -1,0 +1,26 @@
+/* In: bytes as a Last-Event-ID. Out: a crash if reading them is not safe, or an id that is not read
+ * back as it was written. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/event_id.h"
+#include "base/mem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = mem_strndup((const char *)data, size), again[EVENT_ID_SIZE];
+    struct event_id id, back;
+    if (event_id_parse(text, &id) == OK) {
+        event_id_text(&id, again);
+        assert(strlen(again) < EVENT_ID_SIZE - 1);
+        assert(event_id_parse(again, &back) == OK);
+        assert(back.run == id.run && back.steps == id.steps && back.chain == id.chain);
+        assert(strcmp(back.step, id.step) == 0 && back.offset == id.offset);
+        assert(back.text == id.text && back.row == id.row && back.done == id.done);
+    }
+    free(text);
+    return 0;
+}
