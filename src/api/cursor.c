@@ -126,21 +126,27 @@ static bool next_reset(struct cursor *c, struct buf *out)
     return true;
 }
 
-/* A piece ends where a character does. */
-static size_t piece_of(const struct buf *text, size_t from)
+/* Bytes of a character that begins with this one. */
+static size_t character_size(unsigned char first)
 {
-    size_t n = text->len - from;
-    if (n <= PIECE_MAX)
+    return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* A piece ends where a character does; what is not whole yet waits for its rest. */
+static size_t piece_of(const struct watch_part *p, size_t from)
+{
+    size_t left = p->text.len - from, n = left < PIECE_MAX ? left : PIECE_MAX, back = 1;
+    const unsigned char *text = (const unsigned char *)p->text.data + from;
+    if (n == left && p->done)
         return n;
-    n = PIECE_MAX;
-    while (n > 1 && ((unsigned char)text->data[from + n] & 0xc0) == 0x80)
-        n--;
-    return n;
+    while (back < 4 && back < n && (text[n - back] & 0xc0) == 0x80)
+        back++;
+    return n > 0 && character_size(text[n - back]) > back ? n - back : n;
 }
 
 static void put_text(struct cursor *c, const struct watch_part *p, struct buf *out)
 {
-    size_t n = piece_of(&p->text, c->offset);
+    size_t n = piece_of(p, c->offset);
     const char *text = p->text.data + c->offset;
     open_object(c, out);
     job_json_put_string(out, "step", p->step);
@@ -196,7 +202,7 @@ bool cursor_next(struct cursor *c, enum watch_event *ret_event, struct buf *out)
     } else if (!watch_is_over(w) && c->row != w->row_hash) {
         *ret_event = WATCH_PROGRESS;
         put_row(c, out);
-    } else if (p != NULL && c->offset < p->text.len) {
+    } else if (p != NULL && c->offset < p->text.len && piece_of(p, c->offset) > 0) {
         *ret_event = WATCH_TEXT;
         put_text(c, p, out);
     } else if (p != NULL && p->done) {

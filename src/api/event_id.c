@@ -32,7 +32,7 @@ static bool read_number(const char **at, unsigned base, uint64_t max, uint64_t *
     const char *p = *at, *digit;
     for (; *p != '\0' && (digit = memchr(digits, *p, base)) != NULL; p++) {
         uint64_t d = (uint64_t)(digit - digits);
-        if (n > (max - d) / base)
+        if (d > max || n > (max - d) / base)
             return false;
         n = n * base + d;
     }
