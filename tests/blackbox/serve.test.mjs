@@ -238,7 +238,7 @@ test('headers and bodies that drip are cut after ten seconds, whatever still com
 
 test('a flood of connections that say nothing is bounded: newcomers hear 503, the work goes on', async (t) => {
   const dir = folder(t);
-  const d = await daemon(t, dir);
+  const d = await daemon(t, dir, { env: { SCRIPTORIUM_MAX_CONNECTIONS: '1024' } });
   const { connect } = await import('node:net');
   const silent = [];
   let refused = 0;
