@@ -44,7 +44,7 @@ struct bench {
     size_t n_paths, n_conns, n_streams;
     int64_t rate, seconds;
     int epoll;
-    struct conn *conns, *idle;
+    struct conn *conns, *idle, **idle_end; /* each in its turn: none rests until it is closed */
     int64_t *latency_us;
     size_t sent, done, failed, wanted;
     uint64_t stream_bytes, streams_cut;
@@ -87,8 +87,9 @@ static void put_idle(struct bench *b, struct conn *c)
     c->busy = false;
     c->head_len = 0;
     c->in_body = false;
-    c->next_idle = b->idle;
-    b->idle = c;
+    c->next_idle = NULL;
+    *b->idle_end = c;
+    b->idle_end = &c->next_idle;
 }
 
 static void finish(struct bench *b, struct conn *c)
@@ -173,6 +174,8 @@ static void send_due(struct bench *b, int64_t start_us)
             return;
         struct conn *c = b->idle;
         b->idle = c->next_idle;
+        if (b->idle == NULL)
+            b->idle_end = &b->idle;
         c->busy = true;
         c->due_us = due;
         ask(b, c, b->paths[b->sent++ % b->n_paths]);
@@ -206,6 +209,7 @@ static void print(struct bench *b, int64_t took_us)
 static void run(struct bench *b, const char *stream_path)
 {
     size_t all = b->n_conns + b->n_streams;
+    b->idle_end = &b->idle;
     b->conns = mem_array(all, sizeof *b->conns);
     b->wanted = (size_t)(b->rate * b->seconds);
     b->latency_us = mem_array(b->wanted, sizeof *b->latency_us);

@@ -19,6 +19,7 @@ const daemon = spawn(program, ['serve', '--listen', '127.0.0.1:0', '--json', '--
   '--concurrency', String(JOBS), '--log-level', 'error',
   ...(database ? ['--database', database] : [])],
 { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] });
+process.on('exit', () => daemon.kill('SIGKILL'));
 const ended = new Promise((done) => { daemon.once('exit', done); });
 const hello = await new Promise((done) => {
   let text = '';
