@@ -28,7 +28,7 @@ OUTSIDES = {"store/store.h", "provider/provider.h", "provider/pacer.h"}
 HOMES = {
     "uv.h": ["src/io/loop"],
     "curl/curl.h": ["src/io/http_client", "src/io/curl_loop"],
-    "microhttpd.h": ["src/io/http_server", "src/io/http_exchange"],
+    "microhttpd.h": ["src/io/http_server", "src/io/http_conn", "src/io/http_exchange"],
     "sqlite3.h": ["src/store/sqlite/"],
     "libpq-fe.h": ["src/store/pg/"],
     "jansson.h": ["src/text/json"],

@@ -24,8 +24,9 @@ static const char *const usual[] = {"Access-Control-Allow-Origin",
                                     "X-Content-Type-Options",
                                     "nosniff",
                                     "Cache-Control",
-                                    "no-store"};
-#define USUAL           (sizeof usual / sizeof usual[0])
+                                    "no-store",
+                                    NULL};
+#define USUAL           (sizeof usual / sizeof usual[0] - 1)
 #define CORS_HEADERS_AT 3
 #define ADDED_MAX       6
 
@@ -33,7 +34,7 @@ static const char *const usual[] = {"Access-Control-Allow-Origin",
 static void gather_headers(const struct api_request *rq, http_headers headers, const char **all)
 {
     size_t count = USUAL;
-    memcpy(all, usual, sizeof usual);
+    memcpy(all, usual, USUAL * sizeof usual[0]);
     if (strncmp(http_path(rq->x), function_paths, sizeof function_paths - 1) == 0)
         all[CORS_HEADERS_AT] = function_headers;
     for (size_t i = 0; headers != NULL && headers[i] != NULL && i < ADDED_MAX; i++)
@@ -150,10 +151,16 @@ bool api_answer_failure(struct api_request *rq, const struct store_result *r)
     }
 }
 
+http_headers api_refusal_headers(void)
+{
+    return usual;
+}
+
 char *api_refusal_body(void *ctx, int status)
 {
+    struct api *api = ctx;
     struct buf out = BUF_INIT(1024);
-    (void)ctx;
+    api->counters.answers[status / 100]++;
     switch (status) {
     case 408:
         put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");

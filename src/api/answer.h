@@ -25,7 +25,8 @@ void api_answer_options(struct api_request *rq);     /* CORS preflight */
 /* True when the store has failed: answered. ERR_INVALID is 409, the state does not allow it. */
 bool api_answer_failure(struct api_request *rq, const struct store_result *r);
 
-/* The body of a refusal that the server makes by itself. Owned. */
+/* The headers of a refusal that the server makes by itself, and its body, owned. */
+http_headers api_refusal_headers(void);
 char *api_refusal_body(void *ctx, int status);
 
 #endif

@@ -167,7 +167,8 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                                       .port = config->port,
                                       .listener = config->listener,
                                       .max_connections = config->max_connections,
-                                      .refusal_body = api_refusal_body};
+                                      .refusal_body = api_refusal_body,
+                                      .refusal_headers = api_refusal_headers()};
     enum err e = check_reach(config, msg);
     if (e == OK)
         e = auth_new(loop, &config->auth, &api->auth, msg);

@@ -11,8 +11,9 @@
 
 #include "base/mem.h"
 
-#define STREAM_BLOCK 4096
-#define OUT_KEPT     ((size_t)16 * 1024) /* an emptied stream buffer larger than this is freed */
+#define STREAM_BLOCK        4096
+#define REFUSAL_HEADERS_MAX 8
+#define OUT_KEPT            ((size_t)16 * 1024) /* an emptied stream buffer larger than this is freed */
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *mhd, int fd,
                                    size_t max_body, size_t max_unsent)
@@ -108,10 +109,12 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, h
     server_wake(x->server, x);
 }
 
-void exchange_refuse(struct http_exchange *x, int status, const char *body)
+void exchange_refuse(struct http_exchange *x, int status, http_headers headers, const char *body)
 {
-    static const char *const headers[] = {"Connection", "close", NULL};
-    http_reply(x, status, "application/json", headers, body, strlen(body));
+    const char *all[2 * REFUSAL_HEADERS_MAX + 3] = {"Connection", "close"};
+    for (size_t i = 0; headers != NULL && headers[i] != NULL && i < 2 * REFUSAL_HEADERS_MAX; i++)
+        all[2 + i] = headers[i];
+    http_reply(x, status, "application/json", all, body, strlen(body));
 }
 
 /* libmicrohttpd asks again only after all it took has left, so what it has is then the kernel's. */

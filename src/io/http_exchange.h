@@ -45,7 +45,7 @@ void exchange_free(struct http_exchange *x);
 /* Hands the answer to libmicrohttpd. */
 enum MHD_Result exchange_queue(struct http_exchange *x);
 /* The answer to a request that the server itself refuses; ends the connection. */
-void exchange_refuse(struct http_exchange *x, int status, const char *body);
+void exchange_refuse(struct http_exchange *x, int status, http_headers headers, const char *body);
 
 /* http_server.c: something changed that libmicrohttpd has to be told at the end of the turn. */
 void server_wake(struct http_server *server, struct http_exchange *x);

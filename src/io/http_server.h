@@ -1,5 +1,5 @@
 /* In: HTTP/1.1 requests. Out: one callback per whole request, answered at once, later, or as a
- * stream. microhttpd.h has its home in http_server.c and http_exchange.c. */
+ * stream. microhttpd.h has its home in http_conn.h and http_exchange.h. */
 #ifndef IO_HTTP_SERVER_H
 #define IO_HTTP_SERVER_H
 
@@ -31,6 +31,7 @@ struct http_server_config {
      * body; NULL = an empty JSON object. Returns an owned string. What is not HTTP at all, or twice
      * past max_headers, gets a 400 or 431 with libmicrohttpd's own short page. */
     char *(*refusal_body)(void *ctx, int status);
+    const char *const *refusal_headers; /* as in http_reply(), up to 8; borrowed; may be NULL */
 };
 
 /* A listening socket for config.listener: for processes that share one. ERR_BUSY: the port is

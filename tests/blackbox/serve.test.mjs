@@ -183,6 +183,15 @@ async function refusal(answer, status, pattern) {
   assert.match((await answer.json()).error, pattern);
 }
 
+// A refusal that the server makes by itself: a browser must be able to read it too.
+const CORS = /^Access-Control-Allow-Origin: \*\r$/mi;
+const refusesItself = (text, code, words) => {
+  assert.match(text, new RegExp(`^HTTP/1.1 ${code} `));
+  assert.match(text, CORS);
+  assert.match(text, /^Content-Type: application\/json\r$/mi);
+  assert.match(JSON.parse(text.split('\r\n\r\n')[1]).error, words);
+};
+
 test('a body past 1 MiB is 413, also when it comes in chunks; one of 1 MiB is read', async (t) => {
   const d = await daemon(t, folder(t));
   const MiB = 1 << 20;
@@ -191,7 +200,9 @@ test('a body past 1 MiB is 413, also when it comes in chunks; one of 1 MiB is re
   const chunk = `10000\r\n${'y'.repeat(0x10000)}\r\n`;
   const chunked = await raw(d.port, 'POST /v1/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
     + `Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(17)}0\r\n\r\n`);
-  assert.match(chunked, /^HTTP\/1.1 413/);
+  refusesItself(chunked, 413, /too large/i);
+  refusesItself(await raw(d.port, 'POST /v1/stats HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n'
+    + 'Content-Length: 2097152\r\n\r\n'), 413, /too large/i);
   assert.equal((await d.post('/v1/stats', { body: 'x'.repeat(MiB) })).status, 405);
 });
 
@@ -199,7 +210,7 @@ test('headers past 16 KiB are 431', async (t) => {
   const d = await daemon(t, folder(t));
   const ask = (n) => raw(d.port, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: ${'a'.repeat(n)}\r\n\r\n`);
   assert.match(await ask(15000), /^HTTP\/1.1 200/);
-  assert.match(await ask(17000), /^HTTP\/1.1 431/);
+  refusesItself(await ask(17000), 431, /headers/i);
   assert.match(await ask(100000), /^HTTP\/1.1 431/);
 });
 
@@ -208,6 +219,14 @@ test('what is no HTTP gets 400 and the daemon goes on', async (t) => {
   assert.match(await raw(d.port, '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', { end: true }), /^$|^HTTP\/1.[01] 400/);
   assert.match(await raw(d.port, 'GET / HTTP/1.1\r\nno colon here\r\n\r\n', { end: true }), /^$|^HTTP\/1.[01] [24]0/);
   assert.equal((await d.get('/healthz')).status, 200);
+});
+
+test('500 clients that leave in the middle of a request are forgotten', async (t) => {
+  const d = await daemon(t, folder(t));
+  const halves = ['GET /healthz HTTP/1.1\r\nHost: loc', 'POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{"to'];
+  await Promise.all(Array.from({ length: 500 }, (_, i) => raw(d.port, halves[i % 2], { end: true })
+    .catch(() => '')));
+  await until(async () => /_http_connections 1$/m.test(await (await d.get('/metrics')).text()));
 });
 
 test('headers and bodies that drip are cut after ten seconds, whatever still comes', async (t) => {
@@ -230,28 +249,41 @@ test('headers and bodies that drip are cut after ten seconds, whatever still com
     drip(''),
   ]);
   for (const { text, took } of all) {
-    assert.match(text, /^HTTP\/1.1 408/);
+    refusesItself(text, 408, /timeout/i);
     assert.ok(took > 9000 && took < 13000, `cut after ${took} ms`);
   }
   assert.equal((await d.get('/healthz')).status, 200);
 });
 
-test('a flood of connections that say nothing is bounded: newcomers hear 503, the work goes on', async (t) => {
+test('10,000 connections that say nothing: newcomers hear 503, who is known is served, the work goes on', async (t) => {
   const dir = folder(t);
-  const d = await daemon(t, dir, { env: { SCRIPTORIUM_MAX_CONNECTIONS: '1024' } });
+  const d = await daemon(t, dir, { env: { SCRIPTORIUM_MAX_CONNECTIONS: '1000' } });
+  const http = await import('node:http');
   const { connect } = await import('node:net');
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const known = () => new Promise((done, fail) => {
+    http.get(`${d.url}/healthz`, { agent }, (answer) => {
+      answer.resume();
+      answer.on('end', () => done(answer.statusCode));
+    }).on('error', fail);
+  });
+  assert.equal(await known(), 200);
   const silent = [];
-  let refused = 0;
-  for (let i = 0; i < 1060; i++) {
+  let refused, cut = 0;
+  for (let i = 0; i < 10000; i++) {
     const socket = connect(d.port, '127.0.0.1');
-    socket.on('data', (b) => { refused += /^HTTP\/1.1 503/.test(b); });
+    socket.on('data', (b) => { refused ??= String(b); });
     socket.on('error', () => {});
+    socket.on('close', () => { cut += 1; });
     silent.push(socket);
   }
-  t.after(() => silent.forEach((s) => s.destroy()));
-  await until(() => refused > 0);
+  t.after(() => { silent.forEach((s) => s.destroy()); agent.destroy(); });
+  await until(() => refused && cut > 0);
+  refusesItself(refused, 503, /unavailable/i);
+  assert.equal(await known(), 200);
   const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim();
   await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  assert.equal(await known(), 200);
   silent.forEach((s) => s.destroy());
   await until(async () => (await d.get('/healthz').catch(() => ({ status: 0 }))).status === 200);
 });
