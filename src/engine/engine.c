@@ -41,7 +41,7 @@ struct engine *engine_new(struct loop *loop, struct store *store, struct provide
     e->store = store;
     e->provider = provider;
     e->pacer = pacer;
-    e->pipeline = pipeline;
+    e->pipeline = e->current = pipeline;
     e->catalog = catalog;
     e->config = *config;
     set_defaults(&e->config);
@@ -126,7 +126,8 @@ static void on_open(void *ctx, const struct store_result *r)
 
 static void take_lease(struct engine *e)
 {
-    struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us, .version = -1};
+    struct store_worker w = {
+        .name = e->worker_name, .lease_us = e->config.lease_us, .version = versions_current(e)};
     w.id = e->worker = uuid_new(loop_wall(e->loop));
     e->lease_until_us = loop_now(e->loop) + e->config.lease_us;
     e->ops++;
@@ -165,6 +166,11 @@ void engine_start(struct engine *e)
     if (e->stage != ENGINE_NEW)
         return;
     e->started = true;
+    versions_open(e);
+}
+
+void versions_opened(struct engine *e)
+{
     open_worker(e);
 }
 
@@ -277,6 +283,7 @@ void engine_stop(struct engine *e)
     e->stage = ENGINE_STOPPING;
     store_on_change(e->store, NULL, NULL);
     claim_stop(e);
+    versions_stop(e);
     e->stop_task.fn = begin_stop;
     e->stop_task.ctx = e;
     loop_defer(e->loop, &e->stop_task);
@@ -288,6 +295,7 @@ static void stop_timers(struct engine *e)
 {
     lease_stop(e);
     claim_stop(e);
+    versions_stop(e);
     timer_stop(e->loop, &e->grace_timer);
     timer_stop(e->loop, &e->pacing_timer);
     timer_stop(e->loop, &e->report_timer);
@@ -301,6 +309,7 @@ static void stop_timers(struct engine *e)
 static void destroy(struct engine *e)
 {
     stop_timers(e); /* the last answers may have set some again */
+    versions_free(e);
     free(e->worker_name);
     free(e);
 }

@@ -28,6 +28,8 @@ struct engine_config {
     int64_t grace_us;     /* of a graceful stop, 0 = 500 ms */
     bool sole;            /* no other worker can be alive: older leases are dead at once */
     const char *worker_name;
+    /* Version 0, where it is not the pipeline that the engine is given; borrowed, may be NULL. */
+    const struct pipeline *built_in;
     uint64_t seed; /* of jitter; 0 = from the kernel */
 };
 
@@ -69,7 +71,9 @@ struct engine_event {
 };
 typedef void (*engine_event_fn)(void *ctx, const struct engine_event *event);
 
-/* Borrows everything but config. Nothing happens before engine_start(). */
+/* Borrows everything but config. Nothing happens before engine_start(). With the built-in pipeline
+ * (its `deployment` is 0) jobs are made by the version that is active in the store, and a new one
+ * is taken within a second; with any other, those that no version began are made by that one. */
 struct engine *engine_new(struct loop *loop, struct store *store, struct provider *provider,
                           struct pacer *pacer, const struct pipeline *pipeline,
                           const struct catalog *catalog, const struct engine_config *config,
@@ -86,5 +90,7 @@ void engine_free(struct engine *e);
 void engine_limit(struct engine *e, size_t slots, int cap_per_user);
 void engine_wake(struct engine *e); /* something may be due: claim soon */
 size_t engine_running(const struct engine *e);
+/* Of what jobs begin with now: its deployment's number, -1 = none, and its version's name. */
+int engine_pipeline(const struct engine *e, const char **ret_version);
 
 #endif

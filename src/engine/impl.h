@@ -75,9 +75,12 @@ struct run {
     int64_t waited_us, claimed_us; /* claimed_us: loop clock */
     int64_t deadline_us, max_cost_udollar;
     enum run_stage stage;
-    int ops;      /* store requests that will still call back with this run */
-    bool alone;   /* its end is written by itself: one in its batch could not be committed */
-    char *params; /* kept until the input hook has answered; else NULL */
+    int ops;    /* store requests that will still call back with this run */
+    bool alone; /* its end is written by itself: one in its batch could not be committed */
+    char *params, *overlay;          /* kept until the script machine has them; may be NULL */
+    const struct pipeline *pipeline; /* that it is made by; NULL until that is known */
+    struct version *version;         /* its hold on it, or NULL */
+    int wanted_version;
     struct loop_timer deadline;
     struct loop_timer store_retry; /* LOADING, SAVING, FINISHING: repeats what failed */
 
@@ -129,7 +132,7 @@ struct engine {
     struct store *store;
     struct provider *provider;
     struct pacer *pacer;
-    const struct pipeline *pipeline;
+    const struct pipeline *pipeline; /* given at the start */
     const struct catalog *catalog;
     struct engine_config config;
     char *worker_name;
@@ -144,6 +147,14 @@ struct engine {
     struct run *runs;
     size_t n_runs;
     size_t n_batched; /* of these, claimed for a batch: beside the slots */
+
+    /* versions.c */
+    const struct pipeline *current; /* what new jobs begin with */
+    struct version *versions;       /* read from the store */
+    struct loop_timer version_timer;
+    int version_asked, version_seen, version_told; /* numbers, -1 = none */
+    int version_tries;
+    bool versions_known;
 
     /* claim.c */
     bool claiming, claim_again, idle_told, paused;
@@ -247,9 +258,22 @@ void pace_put_off(struct run *r, int64_t wait_us, const char *why);
 void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
 
 /* input.c: what the users' hook adds to the parameters, then run_begin() */
-void input_load(struct run *r, const char *params);
-/* Parameters and what the hook added, JSON texts or NULL: the first step, or a failure. */
-void run_begin(struct run *r, const char *params, const char *overlay);
+void input_load(struct run *r);
+/* What the hook added to r->params, JSON texts or NULL: the first step, or a failure. */
+void run_begin(struct run *r, const char *overlay);
+/* Makes the script machine, once r->pipeline is known; false after a failure, the run has ended. */
+bool run_prepare(struct run *r);
+
+/* versions.c */
+void versions_open(struct engine *e);   /* what is active, then versions_opened() */
+void versions_opened(struct engine *e); /* engine.c: goes on with the start */
+void versions_stop(struct engine *e);
+void versions_free(struct engine *e);
+int versions_current(const struct engine *e); /* for the worker's lease */
+/* Sets r->pipeline by the number that the store has for the job; false: it must be read first, and
+ * run_resume() comes again. */
+bool versions_use(struct run *r, int number);
+void versions_drop(struct run *r); /* the run is over */
 
 /* report.c */
 void report_phase(struct run *r, enum phase phase, int chunk, int chunks);

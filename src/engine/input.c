@@ -34,9 +34,7 @@ static void on_input(void *ctx, const struct store_result *result)
     } else if (result->lost[0] != STORE_HELD) {
         run_lost(r, result->lost[0]);
     } else {
-        run_begin(r, r->params, result->text);
-        free(r->params);
-        r->params = NULL;
+        run_begin(r, result->text);
     }
     run_op_done(r);
 }
@@ -48,8 +46,7 @@ static void ask(void *ctx)
     store_input(r->engine->store, &r->held, r->run, on_input, r);
 }
 
-void input_load(struct run *r, const char *params)
+void input_load(struct run *r)
 {
-    r->params = mem_strdup(params);
     ask(r);
 }

@@ -54,7 +54,8 @@ static void start_over(struct engine *e)
             run_lost(run, STORE_REPLACED);
     }
     log_warn(NULL, "the lease was lost: another worker has taken over our jobs");
-    struct store_worker w = {.name = e->worker_name, .lease_us = e->config.lease_us, .version = -1};
+    struct store_worker w = {
+        .name = e->worker_name, .lease_us = e->config.lease_us, .version = versions_current(e)};
     w.id = e->worker = uuid_new(loop_wall(e->loop));
     e->lease_until_us = loop_now(e->loop) + e->config.lease_us;
     e->ops++;

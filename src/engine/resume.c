@@ -94,7 +94,7 @@ static void on_steps(void *ctx, const struct store_result *saved)
     } else if (engine_store_failed(e, saved)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, resume_again,
                   r);
-    } else {
+    } else if (versions_use(r, saved->version) && run_prepare(r)) {
         report_phase(r, PHASE_PREPARING, 0, script_plan(r->script)->chunks);
         if (!reuse_steps(r, saved) || !reuse_partial(r, saved))
             run_continue(r);

@@ -60,6 +60,8 @@ static void free_run(struct run *r)
     buf_free(&r->call.text);
     free(r->error);
     free(r->params);
+    free(r->overlay);
+    versions_drop(r);
     free(r);
 }
 
@@ -211,7 +213,7 @@ static enum err prepare(struct run *r, const char *text, const char *overlay_tex
         return err;
     r->max_cost_udollar = params.max_cost_udollar;
     r->deadline_us = params.deadline_us;
-    err = script_new(e->pipeline, e->catalog, &params, &r->script, msg);
+    err = script_new(r->pipeline, e->catalog, &params, &r->script, msg);
     params_free(&params);
     return err;
 }
@@ -226,17 +228,29 @@ static void drop_last_attempt(struct engine *e, const struct uuid *job)
     }
 }
 
-void run_begin(struct run *r, const char *params, const char *overlay)
+bool run_prepare(struct run *r)
 {
     struct engine *e = r->engine;
     struct errmsg msg = {0};
-    if (prepare(r, params, overlay, &msg) != OK) {
+    if (r->script != NULL)
+        return true;
+    enum err err = prepare(r, r->params, r->overlay, &msg);
+    free(r->params);
+    free(r->overlay);
+    r->params = r->overlay = NULL;
+    if (err != OK) {
         run_fail(r, true, msg.text);
-        return;
+        return false;
     }
     if (r->deadline_us > 0)
         timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - loop_wall(e->loop)),
                   on_deadline, r);
+    return true;
+}
+
+void run_begin(struct run *r, const char *overlay)
+{
+    r->overlay = mem_strdup(overlay);
     run_resume(r);
 }
 
@@ -266,11 +280,12 @@ void run_start_in(struct engine *e, const struct store_claimed *job, struct batc
     r->shown_progress = r->progress = plan_progress(PHASE_INITIALIZING, 0, 0, 0);
     r->row_written_us = loop_now(e->loop); /* the claim wrote it */
     r->call.text = BUF_INIT(ENGINE_TEXT_MAX);
+    r->params = mem_strdup(job->params);
     DL_APPEND(e->runs, r);
     e->n_runs++;
     run_tell(r, ENGINE_JOB_CLAIMED, NULL);
     if ((store_hooks(e->store) & STORE_HOOK_INPUT) != 0)
-        input_load(r, job->params);
+        input_load(r);
     else
-        run_begin(r, job->params, NULL);
+        run_begin(r, NULL);
 }

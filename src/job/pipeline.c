@@ -291,7 +291,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Of names and contents, whatever the order in which the files came. */
-static char *version_of(const struct pipeline_file *files, size_t n)
+static char *hash_of(const struct pipeline_file *files, size_t n)
 {
     const struct pipeline_file **sorted = mem_array(n, sizeof(const struct pipeline_file *));
     for (size_t i = 0; i < n; i++)
@@ -308,7 +308,7 @@ static char *version_of(const struct pipeline_file *files, size_t n)
     char hex[HASH_HEX_SIZE];
     hash_finish(hash, hex);
     free(sorted);
-    return mem_strndup(hex, VERSION_DIGITS);
+    return mem_strdup(hex);
 }
 
 static enum err check_files(const struct reader *r)
@@ -342,7 +342,9 @@ enum err pipeline_parse(const struct pipeline_file *files, size_t n, struct pipe
         pipeline_free(r.p);
         return e;
     }
-    r.p->version = version_of(files, n);
+    r.p->hash = hash_of(files, n);
+    r.p->version = mem_strndup(r.p->hash, VERSION_DIGITS);
+    r.p->deployment = -1;
     *ret_pipeline = r.p;
     return OK;
 }
@@ -363,5 +365,6 @@ void pipeline_free(struct pipeline *p)
     yaml_strings_free(&p->forbidden);
     free(p->name);
     free(p->version);
+    free(p->hash);
     free(p);
 }

@@ -37,7 +37,9 @@ struct pipeline_step {
 enum on_fail { ON_FAIL_DELIVER, ON_FAIL_RETRY_STEP, ON_FAIL_FAIL, ON_FAIL_MAX };
 
 struct pipeline {
-    char *name, *version; /* version: SHA-256 over all files, first 12 digits */
+    char *name, *version; /* version: the first 12 digits of hash */
+    char *hash;           /* SHA-256 over all files, in hexadecimal */
+    int deployment; /* its number in the store; 0 = built in, -1 = none; the caller's to set */
     int wpm;
     struct pipeline_step *steps;
     size_t n_steps;

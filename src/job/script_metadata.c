@@ -229,6 +229,8 @@ const char *script_metadata(struct script *s, int attempts)
         json_object_set(m, "outline", s->outline);
     json_object_set_new(m, "pipeline", json_string(s->pipeline->name));
     json_object_set_new(m, "pipelineVersion", json_string(s->pipeline->version));
+    if (s->pipeline->deployment >= 0)
+        json_object_set_new(m, "deployment", json_integer(s->pipeline->deployment));
     json_object_set_new(m, "attempts", json_integer(attempts));
     if (s->notes.len > 0) {
         json_t *notes = json_stringn(s->notes.data, s->notes.len);
