@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -182,6 +183,17 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
     make_link(api, config);
     *ret_api = api;
     return OK;
+}
+
+const char *api_build(const struct api *api, char *out)
+{
+    const char *name;
+    int pipeline = api->engine != NULL ? engine_pipeline(api->engine, &name) : -1;
+    if (pipeline >= 0)
+        (void)snprintf(out, API_BUILD_SIZE, "%.60s pipeline %d", api->version, pipeline);
+    else
+        (void)snprintf(out, API_BUILD_SIZE, "%.80s", api->version);
+    return out;
 }
 
 void api_free(struct api *api)

@@ -29,6 +29,7 @@ struct call {                 /* one invocation; outlives its caller */
     char *caller, *label, *error;
     int64_t started_us; /* loop clock */
     struct store_invocation row;
+    char build[API_BUILD_SIZE];
 };
 
 static void call_free(struct call *c)
@@ -301,7 +302,7 @@ static struct call *call_new(struct api_request *rq)
                                        .caller = c->caller,
                                        .label = c->label,
                                        .worker = api->worker,
-                                       .version = api->version};
+                                       .version = api_build(api, c->build)};
     return c;
 }
 

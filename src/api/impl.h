@@ -32,6 +32,10 @@ struct api {
     } counters;
 };
 
+/* api.c: the program and what its new jobs are made by: "1.2.0 pipeline 3". Returns `out`. */
+#define API_BUILD_SIZE 96
+const char *api_build(const struct api *api, char *out);
+
 /* functions.c: forgets the calls that are under way, when nobody will tell of them any more. */
 void functions_end(struct api *api);
 

@@ -75,7 +75,10 @@ static void put_value(struct buf *out, const char *name, const char *type, const
 static void put_build(struct buf *out, const struct api *api)
 {
     put_head(out, "build_info", "gauge", "The program's version; always 1.");
-    buf_putf(out, "scriptorium_build_info{version=\"%s\"} 1\n", api->version);
+    const char *name = "";
+    int pipeline = api->engine != NULL ? engine_pipeline(api->engine, &name) : -1;
+    buf_putf(out, "scriptorium_build_info{version=\"%s\",pipeline=\"%d\",pipeline_hash=\"%s\"} 1\n",
+             api->version, pipeline, name);
     put_head(out, "start_time_seconds", "gauge", "When this process began to serve.");
     buf_putf(out, "scriptorium_start_time_seconds %.3f\n", (double)api->started_us / 1e6);
 }

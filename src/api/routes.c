@@ -36,6 +36,10 @@ static const struct route_field invocations_query[] = {
     {"cursor", "uuid", "next_cursor of the page before"},
     {NULL, NULL, NULL}};
 
+static const struct route_field rollback_query[] = {
+    {"version", "integer", "the version to go to; else the one that the active one replaced"},
+    {NULL, NULL, NULL}};
+
 static const struct route_field logs_query[] = {
     {"job_id", "uuid", "only this job's lines"},
     {"invocation", "uuid", "only lines of this call of the function endpoint"},
@@ -92,6 +96,11 @@ const struct route route_table[] = {
      NULL},
     {"POST", "/v1/resume", ROUTE_OPERATOR, handle_resume, "Claim jobs again", NULL, NULL, "200 503",
      NULL},
+    {"GET", "/v1/deployments", ROUTE_OPERATOR, handle_deployments,
+     "Versions of the pipeline, newest first; 0 is the built-in one", NULL, NULL, "200 503", NULL},
+    {"POST", "/v1/deployments/rollback", ROUTE_OPERATOR, handle_rollback,
+     "Make another version the active one; running jobs finish on theirs", rollback_query, NULL,
+     "200 400 404 409 503", NULL},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
     {"GET", "/v1/workers", ROUTE_OPERATOR, handle_workers,

@@ -260,7 +260,8 @@ static void work(struct session *s)
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,
-                                   .worker_name = name};
+                                   .worker_name = name,
+                                   .built_in = s->workshop.built_in};
     struct context *c = &s->context;
     s->engine = engine_new(c->loop, c->store, s->workshop.provider, s->workshop.pacer,
                            s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);

@@ -109,6 +109,31 @@ const struct command command_table[] = {
      .example = "scriptorium logs --follow",
      .options = {SET_JOB, SET_FOLLOW, SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_logs},
+    {.name = "deploy",
+     .args = "DIR",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "make the pipeline in a folder the one that new jobs are made by",
+     .about = "Checks the steps and prompts in DIR, stores them as the next version and makes that "
+              "the active one. Running daemons take it within a second; a job that has begun "
+              "finishes on the version it began with, also after a crash. The same files again are "
+              "the version that they are already.",
+     .example = "scriptorium deploy my-pipeline --note 'shorter intros'",
+     .options = {SET_NOTE, SET_MODELS, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_deploy},
+    {.name = "deployments",
+     .summary = "list the versions of the pipeline, newest first",
+     .about = "Version 0 is the pipeline that the program carries.",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_deployments},
+    {.name = "rollback",
+     .args = "[VERSION]",
+     .max_args = 1,
+     .summary = "make an earlier version of the pipeline the active one again",
+     .about = "Without VERSION the one that the active version took the place of. Any version of "
+              "the list will do, 0 too.",
+     .options = {SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_rollback},
     {.name = "migrate",
      .summary = "bring the store up to date",
      .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "

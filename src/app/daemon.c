@@ -278,7 +278,8 @@ static void open_engine(struct server_life *s)
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,
-                                   .worker_name = s->worker};
+                                   .worker_name = s->worker,
+                                   .built_in = s->workshop.built_in};
     s->journal = journal_new(s->context.loop, s->context.store, s->worker, set->keep_log);
     s->engine =
         engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,

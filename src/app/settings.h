@@ -82,6 +82,7 @@ enum setting_id {
     SET_WITH_CRON,
     SET_JOB,
     SET_FOLLOW,
+    SET_NOTE,
     SET_MAX
 };
 
@@ -109,6 +110,7 @@ struct settings {
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
     int64_t max_streams, max_connections;
     char *job;
+    char *note;
     bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */

@@ -1,22 +1,18 @@
 /* In: settings. Out: models, pipeline, provider and pacer. */
 #include "app/workshop.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "app/models_files.h"
 #include "app/pipeline_files.h"
+#include "app/pipeline_folder.h"
 #include "base/clock.h"
 #include "base/embed.h"
 #include "base/mem.h"
 
-#define PIPELINE_FILES_MAX 64
-#define PIPELINE_FILE_MAX  ((size_t)1 << 20)
-#define ANTHROPIC_URL      "https://api.anthropic.com"
-#define SIMULATED_KEY      "simulated"
+#define ANTHROPIC_URL "https://api.anthropic.com"
+#define SIMULATED_KEY "simulated"
 
 int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog)
 {
@@ -39,69 +35,25 @@ int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog)
 
 /* ---- the pipeline ---- */
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct pipeline_file *)a)->name, ((const struct pipeline_file *)b)->name);
-}
-
-struct folder {
-    struct pipeline_file files[PIPELINE_FILES_MAX];
-    char *names[PIPELINE_FILES_MAX], *texts[PIPELINE_FILES_MAX]; /* owned */
-    size_t n;
-};
-
-/* One entry of the folder, added when it is a file. */
-static enum err read_one(struct folder *f, const char *dir, const char *name, struct errmsg *msg)
-{
-    char *path = mem_printf("%s/%s", dir, name), *text = NULL;
-    struct stat st;
-    size_t len = 0;
-    enum err e = OK;
-    if (name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-        if (f->n == PIPELINE_FILES_MAX)
-            e = err_set(msg, ERR_TOO_BIG, "%s: more than %d files", dir, PIPELINE_FILES_MAX);
-        if (e == OK)
-            e = settings_read_file(path, PIPELINE_FILE_MAX, &text, &len, msg);
-        if (e == OK) {
-            f->names[f->n] = mem_strdup(name);
-            f->texts[f->n] = text;
-            f->files[f->n] = (struct pipeline_file){f->names[f->n], text, len};
-            f->n++;
-        }
-    }
-    free(path);
-    return e;
-}
-
 static enum err read_folder(const char *dir, struct pipeline **ret_pipeline, struct errmsg *msg)
 {
-    DIR *d = opendir(dir);
-    if (d == NULL)
-        return err_set(msg, ERR_NOT_FOUND, "%s: %s", dir, strerror(errno));
-    struct folder *f = mem_alloc(sizeof *f);
-    enum err e = OK;
-    for (struct dirent *entry = readdir(d); e == OK && entry != NULL; entry = readdir(d))
-        e = read_one(f, dir, entry->d_name, msg);
-    (void)closedir(d);
-    if (e == OK) {
-        qsort(f->files, f->n, sizeof f->files[0], by_name);
-        e = pipeline_parse(f->files, f->n, ret_pipeline, msg);
-    }
-    for (size_t i = 0; i < f->n; i++) {
-        free(f->names[i]);
-        free(f->texts[i]);
-    }
-    free(f);
+    struct pipeline_folder *folder = NULL;
+    enum err e = pipeline_folder_read(dir, &folder, msg);
+    if (e == OK)
+        e = pipeline_parse(folder->files, folder->n, ret_pipeline, msg);
+    pipeline_folder_free(folder);
     return e;
 }
 
-static enum err built_in(struct pipeline **ret_pipeline, struct errmsg *msg)
+enum err workshop_built_in(struct pipeline **ret_pipeline, struct errmsg *msg)
 {
     struct pipeline_file *files = mem_array(pipeline_files_count, sizeof *files);
     for (size_t i = 0; i < pipeline_files_count; i++)
         files[i] = (struct pipeline_file){
             pipeline_files[i].name, (const char *)pipeline_files[i].data, pipeline_files[i].len};
     enum err e = pipeline_parse(files, pipeline_files_count, ret_pipeline, msg);
+    if (e == OK)
+        (*ret_pipeline)->deployment = 0;
     free(files);
     return e;
 }
@@ -152,8 +104,10 @@ int workshop_open(struct workshop *w, struct context *c)
     int code = workshop_catalog(c->inv, &w->catalog);
     if (code != EXIT_DONE)
         return code;
-    enum err e = set->pipeline != NULL ? read_folder(set->pipeline, &w->pipeline, &msg)
-                                       : built_in(&w->pipeline, &msg);
+    enum err e = workshop_built_in(&w->built_in, &msg);
+    w->pipeline = w->built_in;
+    if (e == OK && set->pipeline != NULL)
+        e = read_folder(set->pipeline, &w->pipeline, &msg);
     if (e != OK) {
         workshop_close(w);
         return command_fail(c->inv, EXIT_USAGE, "%s", msg.text);
@@ -178,7 +132,9 @@ void workshop_close(struct workshop *w)
     provider_free(w->provider);
     http_client_free(w->http);
     sim_free(w->sim);
-    pipeline_free(w->pipeline);
+    if (w->pipeline != w->built_in)
+        pipeline_free(w->pipeline);
+    pipeline_free(w->built_in);
     catalog_free(w->catalog);
     memset(w, 0, sizeof *w);
 }

@@ -11,7 +11,8 @@
 
 struct workshop {
     struct catalog *catalog;
-    struct pipeline *pipeline;
+    struct pipeline *pipeline; /* of --pipeline, else built_in */
+    struct pipeline *built_in; /* version 0 */
     struct http_client *http;
     struct sim *sim; /* when no key is configured */
     struct provider *provider;
@@ -21,6 +22,9 @@ struct workshop {
 /* EXIT_DONE, or another exit code after one line on standard error. */
 int workshop_open(struct workshop *w, struct context *c);
 void workshop_close(struct workshop *w); /* takes one that was not opened */
+
+/* The pipeline that the program carries. Owned. */
+enum err workshop_built_in(struct pipeline **ret_pipeline, struct errmsg *msg) MUST_CHECK;
 
 /* --models, or the built-in ones; also for simulate. Owned. */
 int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog);

@@ -216,12 +216,14 @@ static enum err read_step(struct reader *r, const struct yaml *map)
         e = check_order(r, map, s.action);
     if (e == OK) {
         struct pipeline_step *step = &r->p->steps[r->p->n_steps++];
-        *step = (struct pipeline_step){.name = s.name,
-                                       .action = (enum pipeline_action)s.action,
-                                       .model = s.model,
-                                       .max_tokens = s.max_tokens,
-                                       .max_tokens_per_chunk = s.max_tokens_per_chunk,
-                                       .max_tokens_cap = s.max_tokens_cap};
+        *step =
+            (struct pipeline_step){.name = s.name,
+                                   .action = (enum pipeline_action)s.action,
+                                   .model = s.model,
+                                   .model_line = s.model != NULL ? yaml_get(map, "model")->line : 0,
+                                   .max_tokens = s.max_tokens,
+                                   .max_tokens_per_chunk = s.max_tokens_per_chunk,
+                                   .max_tokens_cap = s.max_tokens_cap};
         s.name = s.model = NULL;
         e = load_prompts(r, map, &s, step);
     }
@@ -346,6 +348,19 @@ enum err pipeline_parse(const struct pipeline_file *files, size_t n, struct pipe
     r.p->version = mem_strndup(r.p->hash, VERSION_DIGITS);
     r.p->deployment = -1;
     *ret_pipeline = r.p;
+    return OK;
+}
+
+enum err pipeline_check_models(const struct pipeline *p, const struct catalog *catalog,
+                               struct errmsg *msg)
+{
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const struct pipeline_step *step = &p->steps[i];
+        if (step->model != NULL && catalog_model(catalog, step->model) == NULL)
+            return err_set(msg, ERR_INVALID,
+                           "%s:%d: there is no model '%.100s' among those that may be used",
+                           MAIN_FILE, step->model_line, step->model);
+    }
     return OK;
 }
 

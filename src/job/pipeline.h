@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "job/price.h"
 #include "text/template.h"
 #include "text/yaml.h"
 
@@ -30,7 +31,8 @@ struct pipeline_step {
     char *name;
     enum pipeline_action action;
     struct template *system, *prompt, *repair; /* NULL where the action has none */
-    char *model; /* id or alias; NULL = the request's, else the catalogue's default */
+    char *model;    /* id or alias; NULL = the request's, else the catalogue's default */
+    int model_line; /* where pipeline.yaml names it */
     int64_t max_tokens, max_tokens_per_chunk, max_tokens_cap; /* base + per_chunk * n, <= cap */
 };
 
@@ -53,6 +55,9 @@ struct pipeline {
 /* ERR_INVALID with "file:line: ...". Owned. */
 enum err pipeline_parse(const struct pipeline_file *files, size_t n, struct pipeline **ret_pipeline,
                         struct errmsg *msg) MUST_CHECK;
+/* Models that the steps name and the catalogue does not have: ERR_INVALID with "file:line: ...". */
+enum err pipeline_check_models(const struct pipeline *p, const struct catalog *catalog,
+                               struct errmsg *msg) MUST_CHECK;
 void pipeline_free(struct pipeline *p);
 
 #endif

@@ -1,0 +1,21 @@
+/* In: a folder's name. Out: the files of the pipeline in it, read within limits. */
+#ifndef APP_PIPELINE_FOLDER_H
+#define APP_PIPELINE_FOLDER_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "job/pipeline.h"
+
+struct pipeline_folder {
+    struct pipeline_file *files; /* by name */
+    size_t n;
+};
+
+/* Regular files that are not hidden; folders in it are left out. ERR_TOO_BIG past the limits of
+ * job/bundle.h; ERR_PERMISSION for a link that leads out of the folder. Owned. */
+enum err pipeline_folder_read(const char *dir, struct pipeline_folder **ret_folder,
+                              struct errmsg *msg) MUST_CHECK;
+void pipeline_folder_free(struct pipeline_folder *f); /* takes NULL */
+
+#endif
