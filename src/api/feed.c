@@ -19,11 +19,13 @@ struct entry {
     struct uuid job; /* the key */
     int64_t due_us;  /* loop clock */
     bool asked;      /* is in the question that is under way */
+    bool joined;     /* somebody has come: tell, news or not */
     UT_hash_handle hh;
 };
 
 struct round { /* a question under way; outlives the feed when it must */
     struct feed *feed;
+    uint64_t number;
     size_t n;
     struct entry *entries[ROUND_MAX];
 };
@@ -36,6 +38,7 @@ struct feed {
     struct entry *entries;
     struct entry *at; /* the round goes on here: all get their turn */
     struct round *round;
+    uint64_t rounds; /* asked so far */
     struct loop_timer timer;
 };
 
@@ -107,8 +110,9 @@ void feed_join(struct feed *f, const struct uuid *job, struct cursor *c, void *o
         HASH_ADD(hh, f->entries, job, sizeof e->job, e);
     }
     cursor_join(c, e->watch, owner);
-    if (!e->watch->loaded || watch_is_over(e->watch))
-        e->due_us = 0; /* it may have been run again */
+    c->since = f->rounds;
+    e->joined = true;
+    e->due_us = 0; /* what the client knows may be newer than what we know */
     look_at(f, loop_now(f->loop));
 }
 
@@ -163,11 +167,13 @@ static void answered(struct feed *f, struct round *round, const struct store_res
             continue;
         }
         if (r->err == OK) {
-            bool first = !e->watch->loaded;
+            bool tell = e->joined;
+            e->joined = e->watch->cursors->prev->since >= round->number;
+            e->watch->looked = round->number;
             bool news = watch_take(e->watch, &r->followed[i]);
-            e->due_us = next_look(e, now);
+            e->due_us = e->joined ? 0 : next_look(e, now);
             e->asked = true; /* whoever leaves in the handler does not free it */
-            if (news || first)
+            if (news || tell)
                 f->handlers.news(f->ctx, e->watch);
             e->asked = false;
             if (e->watch->cursors == NULL)
@@ -231,5 +237,6 @@ static void look(void *ctx)
         return;
     }
     f->round = round;
+    round->number = ++f->rounds;
     store_follow(f->store, items, round->n, on_followed, round);
 }

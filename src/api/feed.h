@@ -8,7 +8,7 @@
 
 struct feed;
 
-/* `news`: a watch that has changed, or was looked at for the first time. `tick`: after each round.
+/* `news`: a watch that has changed, or that somebody has joined. `tick`: after each round.
  * Both may join and leave watches. */
 struct feed_handlers {
     void (*news)(void *ctx, struct watch *w);
@@ -19,7 +19,8 @@ struct feed *feed_new(struct loop *loop, struct store *store, const struct feed_
                       void *ctx);
 void feed_free(struct feed *f); /* takes NULL; nobody may watch any more */
 
-/* `c` begins before everything there is; the watch may be loaded already. */
+/* `c` begins before everything there is; the watch may be loaded already: what it holds was asked
+ * for after the client came once watch->looked > c->since. */
 void feed_join(struct feed *f, const struct uuid *job, struct cursor *c, void *owner);
 void feed_leave(struct feed *f, struct cursor *c);
 struct watch *feed_find(struct feed *f, const struct uuid *job); /* NULL: nobody watches it */

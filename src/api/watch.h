@@ -38,6 +38,7 @@ struct watch {
     int64_t place;
     struct uuid call;
     struct cursor *cursors;
+    uint64_t looked; /* the number of the last look, for its feed */
 };
 
 struct watch *watch_new(const struct uuid *job);
@@ -52,6 +53,7 @@ struct cursor {
     struct cursor *prev, *next; /* of the watch */
     struct watch *watch;
     void *owner;
+    uint64_t since; /* the look it came after, for its feed */
     size_t part, offset; /* the next byte to be told */
     uint64_t text;       /* hash of what was told of this part */
     uint32_t row;
