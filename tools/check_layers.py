@@ -35,6 +35,7 @@ HOMES = {
     "yaml.h": ["src/text/yaml"],
     "openssl/": ["src/base/", "src/text/jwt"],
     "cjose/": ["src/text/jwt"],
+    "glib.h": ["src/text/cron_zone"],
     "pthread.h": ["src/io/", "src/store/"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
