@@ -19,6 +19,7 @@ int cmd_logs(struct invocation *inv);
 int cmd_deploy(struct invocation *inv);
 int cmd_deployments(struct invocation *inv);
 int cmd_rollback(struct invocation *inv);
+int cmd_prompt(struct invocation *inv);
 int cmd_migrate(struct invocation *inv);
 int cmd_backup(struct invocation *inv);
 int cmd_pause(struct invocation *inv);

@@ -134,6 +134,18 @@ const struct command command_table[] = {
               "the list will do, 0 too.",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_rollback},
+    {.name = "prompt",
+     .summary =
+         "print the request of a step as it would be sent, with tokens and cost; call nothing",
+     .about =
+         "The JSON body goes to standard output, the estimate to standard error. The pipeline is "
+         "that of --pipeline, else the deployed one. Answers of earlier steps that the prompt "
+         "quotes are made by "
+         "the simulated provider's text generator.",
+     .example = "scriptorium prompt --params request.json --step chunk_2",
+     .options = {SET_PARAMS, SET_STEP, SET_TOPIC, SET_MINUTES, SET_PIPELINE, SET_MODELS, SET_JSON,
+                 SET_DATABASE, SET_MAX},
+     .run = cmd_prompt},
     {.name = "migrate",
      .summary = "bring the store up to date",
      .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "

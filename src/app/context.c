@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/pg/store_pg.h"
 #include "store/sqlite/store_sqlite.h"
@@ -70,6 +71,12 @@ int context_open(struct context *c, struct invocation *inv, unsigned flags)
                             msg.text);
     }
     return EXIT_DONE;
+}
+
+bool context_has_store(const struct invocation *inv)
+{
+    const char *path = sqlite_path(inv->set.database);
+    return path == NULL || inv->given[SET_DATABASE] || access(path, F_OK) == 0;
 }
 
 void context_close(struct context *c)

@@ -22,6 +22,8 @@ enum {
 
 /* EXIT_DONE, or another exit code after one line on standard error. */
 int context_open(struct context *c, struct invocation *inv, unsigned flags);
+/* False only for an SQLite file that nobody named and that is not there. */
+bool context_has_store(const struct invocation *inv);
 void context_close(struct context *c); /* takes one that was not opened */
 
 /* An answer that a command waits for: give `answer_take` and the struct to a verb of store.h. */

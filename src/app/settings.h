@@ -83,6 +83,7 @@ enum setting_id {
     SET_JOB,
     SET_FOLLOW,
     SET_NOTE,
+    SET_STEP,
     SET_MAX
 };
 
@@ -111,6 +112,7 @@ struct settings {
     int64_t max_streams, max_connections;
     char *job;
     char *note;
+    char *step;
     bool follow;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
