@@ -28,6 +28,8 @@ void handle_job_script(struct api_request *rq);
 /* streams.c */
 void handle_job_events(struct api_request *rq);
 void handle_events(struct api_request *rq);
+/* job_why.c */
+void handle_job_why(struct api_request *rq);
 /* functions.c */
 void handle_process_script_jobs(struct api_request *rq);
 /* deployments.c */

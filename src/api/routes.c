@@ -78,6 +78,8 @@ const struct route route_table[] = {
     {"POST", "/v1/jobs/" ID "/retry", ROUTE_ANYBODY, handle_job_retry,
      "Run an ended job again; finished model calls are not paid twice", NULL, NULL,
      "200 404 409 503", NULL},
+    {"GET", "/v1/jobs/" ID "/why", ROUTE_ANYBODY, handle_job_why,
+     "What a waiting job waits for, as a code and in words", NULL, NULL, "200 400 404 503", NULL},
     {"GET", "/v1/jobs/" ID "/events", ROUTE_ANYBODY, handle_job_events,
      "What becomes of a job, as it happens: progress, text, step, reset and done events. All from "
      "the beginning, or with Last-Event-ID what came after that one; 204 when that was the end",

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "api/job_json.h"
+#include "api/why.h"
 #include "app/cmd.h"
 #include "app/context.h"
 #include "app/job_print.h"
+#include "base/mem.h"
 
 static int read_filter(const struct invocation *inv, struct store_filter *f)
 {
@@ -47,14 +49,81 @@ static void take_list(void *ctx, const struct store_result *r)
         (void)fprintf(stderr, "No such jobs.\n");
 }
 
+struct page {
+    struct context *c;
+    struct listing l;
+    struct store_job job; /* without its texts; they are printed already */
+    struct arena arena;
+    struct why_facts facts;
+};
+
 static void take_page(void *ctx, const struct store_result *r)
 {
-    struct listing *l = ctx;
-    if (l->json) {
-        job_json_put(&l->out, &r->jobs[0], true);
-        buf_puts(&l->out, "\n");
-    } else {
-        job_put_page(&l->out, &r->jobs[0]);
+    struct page *p = ctx;
+    p->job = r->jobs[0];
+    p->job.current_step = arena_strdup(&p->arena, p->job.current_step);
+    p->job.error_message = arena_strdup(&p->arena, p->job.error_message);
+    if (p->l.json)
+        job_json_open(&p->l.out, &r->jobs[0], true);
+    else
+        job_put_page(&p->l.out, &r->jobs[0]);
+}
+
+static void take_stats(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    p->facts.paused = r->stats->paused;
+    p->facts.running = r->stats->running;
+}
+
+static void take_workers(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    for (size_t i = 0; i < r->n; i++)
+        p->facts.workers += r->workers[i].expires_us > p->facts.now_us;
+}
+
+static void take_running(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    for (size_t i = 0; i < r->n; i++)
+        p->facts.user_running += r->jobs[i].queued;
+}
+
+/* What a waiting job waits for, as far as it can be known from the store. */
+static int find_why(struct page *p)
+{
+    struct context *c = p->c;
+    p->facts.job = &p->job;
+    p->facts.now_us = loop_wall(c->loop);
+    p->facts.cap_per_user = (int)c->inv->set.cap_per_user;
+    struct answer a = answer_new(c, take_stats, p);
+    store_stats(c->store, answer_take, &a);
+    int code = answer_wait(c, &a);
+    if (code == EXIT_DONE) {
+        a = answer_new(c, take_workers, p);
+        store_workers(c->store, answer_take, &a);
+        code = answer_wait(c, &a);
+    }
+    if (code == EXIT_DONE && p->facts.cap_per_user > 0) {
+        struct store_filter filter = {
+            .status = JOB_PROCESSING, .user_id = p->job.user_id, .limit = STORE_BATCH_MAX};
+        a = answer_new(c, take_running, p);
+        store_list(c->store, &filter, answer_take, &a);
+        code = answer_wait(c, &a);
+    }
+    return code;
+}
+
+static void put_why(struct page *p)
+{
+    struct why why = why_explain(&p->facts);
+    if (p->l.json) {
+        buf_puts(&p->l.out, ",\"why\":{");
+        why_put_json(&p->l.out, &why);
+        buf_puts(&p->l.out, "}}\n");
+    } else if (why.waits) {
+        buf_putf(&p->l.out, "%-12s %s (%s)\n", "waits for", why.text, why_code_name(why.code));
     }
 }
 
@@ -91,11 +160,18 @@ int cmd_jobs_show(struct invocation *inv)
         code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct listing l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)};
-    struct answer a = answer_new(&c, take_page, &l);
+    struct page p = {.c = &c, .l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)}};
+    struct answer a = answer_new(&c, take_page, &p);
     store_get(c.store, &id, answer_take, &a);
     code = answer_wait(&c, &a);
-    print(&l);
+    if (code == EXIT_DONE)
+        code = find_why(&p);
+    if (code == EXIT_DONE) {
+        put_why(&p);
+        print(&p.l);
+    }
+    buf_free(&p.l.out);
+    arena_free(&p.arena);
     context_close(&c);
     return code;
 }

@@ -93,6 +93,13 @@ size_t engine_running(const struct engine *e)
     return e->n_runs;
 }
 
+struct engine_view engine_view(const struct engine *e)
+{
+    return (struct engine_view){.slots = e->config.slots,
+                                .cap_per_user = e->config.cap_per_user,
+                                .parked = e->parked ? pacer_parked(e->pacer, NULL) : NULL};
+}
+
 /* ---- start ---- */
 
 static void on_change(void *ctx)

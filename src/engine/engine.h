@@ -90,6 +90,13 @@ void engine_free(struct engine *e);
 void engine_limit(struct engine *e, size_t slots, int cap_per_user);
 void engine_wake(struct engine *e); /* something may be due: claim soon */
 size_t engine_running(const struct engine *e);
+
+struct engine_view { /* what it would say of itself */
+    size_t slots;
+    int cap_per_user;
+    const char *parked; /* why the provider is not asked and nothing is claimed, or NULL; borrowed */
+};
+struct engine_view engine_view(const struct engine *e);
 /* Of what jobs begin with now: its deployment's number, -1 = none, and its version's name. */
 int engine_pipeline(const struct engine *e, const char **ret_version);
 
