@@ -220,6 +220,11 @@ const char *api_operator_link(const struct api *api)
     return api->link;
 }
 
+size_t api_slots(const struct api *api)
+{
+    return api->engine != NULL ? engine_slots(api->engine) : api->slots;
+}
+
 size_t api_waiting(const struct api *api)
 {
     return api->requests;

@@ -1,9 +1,11 @@
-/* In: POST /v1/pause, /v1/resume. Out: the setting that every claim looks at, changed. */
+/* In: POST /v1/pause, /v1/resume, /v1/scale, GET /scale. Out: settings that all nodes look at,
+ * changed and told. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "api/answer.h"
 #include "api/handlers.h"
+#include "api/scale_json.h"
 
 static void on_changed(void *ctx, const struct store_result *r)
 {
@@ -35,4 +37,38 @@ void handle_pause(struct api_request *rq)
 void handle_resume(struct api_request *rq)
 {
     set_paused(rq, false, NULL);
+}
+
+/* ---- scale ---- */
+
+static void on_scale(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    struct scale_figures f =
+        scale_figures(r->scale, (int64_t)api_slots(rq->api), rq->api->concurrent_limit);
+    struct buf out = BUF_INIT(SCALE_JSON_MAX);
+    scale_put_json(&out, r->scale, &f);
+    api_answer_json(rq, 200, &out);
+    buf_free(&out);
+}
+
+void handle_scale(struct api_request *rq)
+{
+    store_scale_get(rq->api->store, &(struct uuid){0}, true, on_scale, api_request_ask(rq));
+}
+
+void handle_scale_change(struct api_request *rq)
+{
+    struct store_scale_change change;
+    struct errmsg msg = {""};
+    size_t n;
+    const char *body = http_body(rq->x, &n);
+    if (scale_read_body(body, n, &change, &msg) != OK) {
+        api_answer_error(rq, 400, "Bad request", "%s", msg.text);
+        return;
+    }
+    change.fallback = rq->api->concurrent_limit;
+    store_scale(rq->api->store, &change, on_scale, api_request_ask(rq));
 }

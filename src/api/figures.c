@@ -64,7 +64,7 @@ struct estimate figures_for(const struct api_request *rq, const struct store_job
     int64_t here = api->engine != NULL ? (int64_t)engine_running(api->engine) : 0;
     if (here > f.running)
         f.running = here;
-    return figures_estimate(&f, api->slots, job, loop_wall(api->loop));
+    return figures_estimate(&f, api_slots(api), job, loop_wall(api->loop));
 }
 
 struct need {

@@ -41,5 +41,7 @@ void handle_logs(struct api_request *rq);
 /* control.c */
 void handle_pause(struct api_request *rq);
 void handle_resume(struct api_request *rq);
+void handle_scale(struct api_request *rq);
+void handle_scale_change(struct api_request *rq);
 
 #endif

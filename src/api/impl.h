@@ -35,6 +35,8 @@ struct api {
 /* api.c: the program and what its new jobs are made by: "1.2.0 pipeline 3". Returns `out`. */
 #define API_BUILD_SIZE 96
 const char *api_build(const struct api *api, char *out);
+/* api.c: jobs that this process takes at once, by now; 0 in triggered mode. */
+size_t api_slots(const struct api *api);
 
 /* functions.c: forgets the calls that are under way, when nobody will tell of them any more. */
 void functions_end(struct api *api);

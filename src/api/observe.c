@@ -130,7 +130,8 @@ static void put_process(struct buf *out, const struct api *api)
     if (api->engine != NULL) {
         put_value(out, "running", "gauge", "Jobs in work in this process.",
                   (int64_t)engine_running(api->engine));
-        put_value(out, "slots", "gauge", "Jobs this process takes at once.", (int64_t)api->slots);
+        put_value(out, "slots", "gauge", "Jobs this process takes at once.",
+                  (int64_t)api_slots(api));
     }
     put_head(out, "http_answers_total", "counter", "HTTP answers, by the kind of status.");
     for (int i = 2; i < 6; i++)

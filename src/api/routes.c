@@ -31,6 +31,13 @@ static const struct route_field job_body[] = {
     {"run_at", "string", "not before this time, such as 2030-01-31T12:00:00Z; now unless given"},
     {NULL, NULL, NULL}};
 
+static const struct route_field scale_body[] = {
+    {"workers", "integer", "workers, 1 to 1000; as it is unless given"},
+    {"concurrency", "integer", "scripts of each worker at once, 1 to 1000; as it is unless given"},
+    {"preset", "string", "both in one, say 3x3"},
+    {"undo", "boolean", "undo the latest change instead"},
+    {NULL, NULL, NULL}};
+
 static const struct route_field invocations_query[] = {
     {"limit", "integer", "calls on one page, 1 to 1000; 50 unless given"},
     {"cursor", "uuid", "next_cursor of the page before"},
@@ -103,6 +110,12 @@ const struct route route_table[] = {
     {"POST", "/v1/deployments/rollback", ROUTE_OPERATOR, handle_rollback,
      "Make another version the active one; running jobs finish on theirs", rollback_query, NULL,
      "200 400 404 409 503", NULL},
+    {"POST", "/v1/scale", ROUTE_OPERATOR, handle_scale_change,
+     "How many workers, each with how many scripts at once, on all nodes; rewrites the schedules "
+     "that drive workers",
+     NULL, scale_body, "200 400 409 413 503", NULL},
+    {"GET", "/scale", ROUTE_OPERATOR, handle_scale,
+     "For autoscalers: due, running, slots, desired_workers", NULL, NULL, "200 503", NULL},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
     {"GET", "/v1/workers", ROUTE_OPERATOR, handle_workers,

@@ -1,9 +1,12 @@
-/* In: pause, resume. Out: the setting that every claim looks at, changed. */
+/* In: pause, resume, scale. Out: settings that all daemons look at, changed. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "api/scale_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
+#include "app/daemon.h"
 
 static int set_paused(struct invocation *inv, bool pause)
 {
@@ -34,4 +37,72 @@ int cmd_pause(struct invocation *inv)
 int cmd_resume(struct invocation *inv)
 {
     return set_paused(inv, false);
+}
+
+/* ---- scale ---- */
+
+static void print_scale(void *ctx, const struct store_result *r)
+{
+    const struct invocation *inv = ctx;
+    const struct store_scale *s = r->scale;
+    struct scale_figures f = scale_figures(s, inv->set.mode == MODE_TRIGGERED ? 0 : SLOTS_DEFAULT,
+                                           inv->set.concurrent_limit);
+    if (inv->set.json) {
+        struct buf out = BUF_INIT(SCALE_JSON_MAX);
+        scale_put_json(&out, s, &f);
+        (void)printf("%s\n", buf_str(&out));
+        buf_free(&out);
+        return;
+    }
+    if (s->workers == 0 || s->concurrency == 0)
+        (void)printf("Not scaled: every daemon has the slots and the limit it was started with.\n");
+    else
+        (void)printf("%d x %d: up to %" PRId64 " scripts at once.\n", s->workers, s->concurrency,
+                     f.slots);
+    if (s->schedules > 0)
+        (void)printf("%d schedule%s the workers.\n", s->schedules,
+                     s->schedules == 1 ? " drives" : "s drive");
+    (void)printf("%" PRId64 " due, %" PRId64 " running%s.\n", s->due, s->running,
+                 s->paused ? ", paused" : "");
+}
+
+static int read_change(const struct invocation *inv, struct store_scale_change *ret)
+{
+    struct store_scale_change c = {.undo = inv->set.undo,
+                                   .fallback = (int)inv->set.concurrent_limit};
+    bool options = inv->given[SET_WORKERS] || inv->given[SET_CONCURRENCY];
+    struct errmsg msg = {""};
+    if (inv->n_args + options + c.undo > 1)
+        return command_fail(inv, EXIT_USAGE,
+                            "give a preset, or --workers and --concurrency, or --undo");
+    if (inv->n_args > 0 && scale_read_preset(inv->args[0], strlen(inv->args[0]), &c.workers,
+                                             &c.concurrency, &msg) != OK)
+        return command_fail(inv, EXIT_USAGE, "%s", msg.text);
+    if (inv->given[SET_CONCURRENCY] && inv->set.concurrency > STORE_SCALE_MAX)
+        return command_fail(inv, EXIT_USAGE, "--concurrency must be 1 to %d here", STORE_SCALE_MAX);
+    if (inv->given[SET_WORKERS])
+        c.workers = (int)inv->set.workers;
+    if (inv->given[SET_CONCURRENCY])
+        c.concurrency = (int)inv->set.concurrency;
+    *ret = c;
+    return EXIT_DONE;
+}
+
+int cmd_scale(struct invocation *inv)
+{
+    struct context c;
+    struct store_scale_change change;
+    int code = read_change(inv, &change);
+    if (code == EXIT_DONE)
+        code = context_open(&c, inv, 0);
+    if (code != EXIT_DONE)
+        return code;
+    struct answer a = answer_new(&c, print_scale, inv);
+    if (change.undo || change.workers > 0 || change.concurrency > 0)
+        store_scale(c.store, &change, answer_take, &a);
+    else
+        store_scale_get(c.store, &(struct uuid){0}, true, answer_take, &a);
+    code = answer_wait(&c, &a);
+    context_close(&c);
+    return code;
 }

@@ -94,6 +94,22 @@ const struct command command_table[] = {
      .summary = "claim jobs again after `scriptorium pause`",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_resume},
+    {.name = "scale",
+     .args = "[WxC]",
+     .max_args = 1,
+     .summary = "set how many workers there are, and how many scripts each writes at once",
+     .about = "1x1 is one worker with one script, the old way; 3x3 what the guide recommends; 5x5 "
+              "and more are as good. Running daemons follow within a second, on all nodes, and "
+              "after a restart. Where schedules drive the workers (process-script-jobs-worker-1 "
+              "..., or the single process-script-generation-jobs) they are rewritten to fit, with "
+              "the commands they have but for the worker id. In continuous mode workers times "
+              "scripts is what all daemons together have in work.\n\n"
+              "--undo puts settings and schedules back as they were before the latest change, and "
+              "before the one before it the next time. Without anything it prints what is.",
+     .example = "scriptorium scale 3x3",
+     .options = {SET_WORKERS, SET_CONCURRENCY, SET_UNDO, SET_CONCURRENT_LIMIT, SET_JSON,
+                 SET_DATABASE, SET_MAX},
+     .run = cmd_scale},
     {.name = "stats",
      .summary = "count jobs, tokens and money",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},

@@ -19,7 +19,6 @@
 #include "engine/journal.h"
 #include "engine/outbox.h"
 
-#define SLOTS_DEFAULT   256
 #define BEAT_US         USEC_PER_SEC
 #define PROBE_FIRST_US  USEC_PER_SEC
 #define PROBE_MAX_US    (30 * USEC_PER_SEC)
@@ -278,6 +277,7 @@ static void open_engine(struct server_life *s)
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,
+                                   .scaled = true,
                                    .worker_name = s->worker,
                                    .built_in = s->workshop.built_in};
     s->journal = journal_new(s->context.loop, s->context.store, s->worker, set->keep_log);

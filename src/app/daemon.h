@@ -7,6 +7,8 @@
 #include "app/command.h"
 #include "app/listen.h"
 
+#define SLOTS_DEFAULT 256
+
 struct daemon_config {
     struct listen_address address;
     int listener;   /* 0 = the address; else an open socket, taken over */

@@ -84,6 +84,7 @@ enum setting_id {
     SET_FOLLOW,
     SET_NOTE,
     SET_STEP,
+    SET_UNDO,
     SET_MAX
 };
 
@@ -113,7 +114,7 @@ struct settings {
     char *job;
     char *note;
     char *step;
-    bool follow;
+    bool follow, undo;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
 };

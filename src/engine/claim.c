@@ -87,14 +87,14 @@ static void on_claimed(void *ctx, const struct store_result *r)
 static void claim_now(void *ctx)
 {
     struct engine *e = ctx;
-    if (e->stage != ENGINE_RUNNING || !lease_held(e) || e->parked)
+    if (e->stage != ENGINE_RUNNING || !lease_held(e) || e->parked || !scale_is_known(e))
         return; /* the end of each of these asks again */
     if (e->claiming) {
         e->claim_again = true;
         return;
     }
     size_t used = e->n_runs - e->n_batched;
-    size_t slots = e->config.slots > used ? e->config.slots - used : 0;
+    size_t slots = engine_slots(e) > used ? engine_slots(e) - used : 0;
     if (slots == 0)
         return; /* the end of a run asks again */
     struct store_claim claim = {.worker = e->worker,

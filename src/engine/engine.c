@@ -49,6 +49,7 @@ struct engine *engine_new(struct loop *loop, struct store *store, struct provide
     e->fn = fn;
     e->ctx = ctx;
     e->rng = rng_seed(e->config.seed, 1);
+    e->share = -1;
     e->retry_budget = 10;
     e->bytes_per_token = 4.4;
     e->input_ratio = 1;
@@ -107,6 +108,7 @@ static void on_change(void *ctx)
     struct engine *e = ctx;
     engine_wake(e);
     lease_check_soon(e);
+    scale_look_soon(e);
 }
 
 static void open_worker(void *ctx);
@@ -125,6 +127,7 @@ static void on_open(void *ctx, const struct store_result *r)
     } else if (!engine_is_stopping(e)) {
         e->stage = ENGINE_RUNNING;
         lease_start(e);
+        scale_start(e);
         store_on_change(e->store, on_change, e);
         claim_soon(e);
     }
@@ -288,6 +291,7 @@ void engine_stop(struct engine *e)
     if (engine_is_stopping(e))
         return;
     e->stage = ENGINE_STOPPING;
+    scale_stop(e);
     store_on_change(e->store, NULL, NULL);
     claim_stop(e);
     versions_stop(e);
@@ -301,6 +305,7 @@ void engine_stop(struct engine *e)
 static void stop_timers(struct engine *e)
 {
     lease_stop(e);
+    scale_stop(e);
     claim_stop(e);
     versions_stop(e);
     timer_stop(e->loop, &e->grace_timer);

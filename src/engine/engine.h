@@ -27,6 +27,8 @@ struct engine_config {
     int64_t text_save_us; /* how old unsaved text may get, 0 = 100 ms */
     int64_t grace_us;     /* of a graceful stop, 0 = 500 ms */
     bool sole;            /* no other worker can be alive: older leases are dead at once */
+    bool scaled; /* follows store_scale(): its workers x concurrency are the slots of all engines
+                    together, each has its share; unless slots is 0 */
     const char *worker_name;
     /* Version 0, where it is not the pipeline that the engine is given; borrowed, may be NULL. */
     const struct pipeline *built_in;
@@ -88,7 +90,8 @@ void engine_free(struct engine *e);
 
 /* From now on; what runs goes on. slots 0: claims nothing. cap_per_user as in the config. */
 void engine_limit(struct engine *e, size_t slots, int cap_per_user);
-void engine_wake(struct engine *e); /* something may be due: claim soon */
+void engine_wake(struct engine *e);          /* something may be due: claim soon */
+size_t engine_slots(const struct engine *e); /* jobs at once, by now */
 size_t engine_running(const struct engine *e);
 
 struct engine_view { /* what it would say of itself */

@@ -189,6 +189,11 @@ struct engine {
     bool renewing, sweeping;
     int checking; /* looks under way */
 
+    /* scale.c */
+    struct loop_timer scale_timer;
+    bool scale_asking, scale_known;
+    int64_t share; /* of the slots of all; -1 = nobody has set any */
+
     /* engine.c */
     struct loop_timer grace_timer;
     struct loop_task stop_task;
@@ -298,6 +303,12 @@ int64_t ledger_untaught_input(const struct script_call *want);
 int64_t ledger_input_tokens(const struct engine *e, const struct call *call);
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want);
 void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage);
+
+/* scale.c */
+void scale_start(struct engine *e);
+void scale_stop(struct engine *e);
+void scale_look_soon(struct engine *e);
+bool scale_is_known(const struct engine *e); /* before that nothing may be claimed */
 
 /* lease.c */
 void lease_start(struct engine *e);

@@ -737,6 +737,28 @@ void store_workers(struct store *s, store_fn fn, void *ctx)
     submit(s, op_new(s, VERB_WORKERS, fn, ctx));
 }
 
+void store_scale_get(struct store *s, const struct uuid *worker, bool counted, store_fn fn,
+                     void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCALE_GET, fn, ctx);
+    op->in.scale_look.worker = *worker;
+    op->in.scale_look.counted = counted;
+    submit(s, op);
+}
+
+void store_scale(struct store *s, const struct store_scale_change *change, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SCALE, fn, ctx);
+    op->in.scale_change = *change;
+    op_need(op, change->workers >= 0 && change->workers <= STORE_SCALE_MAX,
+            "workers must be 1 to 1000");
+    op_need(op, change->concurrency >= 0 && change->concurrency <= STORE_SCALE_MAX,
+            "concurrency must be 1 to 1000");
+    op_need(op, change->fallback >= 1 && change->fallback <= STORE_SCALE_MAX,
+            "the usual concurrency must be 1 to 1000");
+    submit(s, op);
+}
+
 void store_migrate(struct store *s, unsigned flags, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_MIGRATE, fn, ctx);

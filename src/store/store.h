@@ -553,6 +553,29 @@ struct store_worker_seen { /* a worker whose lease nobody has ended */
 /* -> workers, oldest first, STORE_BATCH_MAX at most. */
 void store_workers(struct store *s, store_fn fn, void *ctx);
 
+struct store_scale {          /* how many workers, each with how many jobs at a time */
+    int workers, concurrency; /* as set; 0 = nobody has set it */
+    bool can_undo, paused;
+    int processes;        /* with a live lease */
+    int place;            /* of the asked worker among them, 1..; 0 = not there */
+    int schedules;        /* counted: active ones that drive workers */
+    int64_t due, running; /* counted: of the queue */
+};
+/* `counted`: with the figures that take counting. `worker`: nil = none. -> scale. */
+void store_scale_get(struct store *s, const struct uuid *worker, bool counted, store_fn fn,
+                     void *ctx);
+struct store_scale_change {
+    bool undo;                /* the latest change, to the letter; ERR_INVALID when there is none */
+    int workers, concurrency; /* 0 = as they are */
+    int fallback;             /* of the concurrency that nobody has set */
+};
+#define STORE_SCALE_MAX 1000
+/* Sets "workers" and "concurrent_limit". Where schedules drive the workers (named
+ * process-script-jobs-worker-N, or process-script-generation-jobs for one) they are rewritten to be
+ * as many, with commands like those that are there but for the worker id; ERR_INVALID when that
+ * cannot be. All of it can be undone. -> scale, counted. */
+void store_scale(struct store *s, const struct store_scale_change *change, store_fn fn, void *ctx);
+
 enum {
     STORE_MIGRATE_DRY_RUN = 1,
     STORE_MIGRATE_CRON = 2, /* schedules and HTTP requests in SQL, where no extension has them */
@@ -598,6 +621,7 @@ struct store_result {
     const struct store_followed *followed;
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
+    const struct store_scale *scale;
     const struct store_invocation *invocations;
     const struct store_line *lines;
     const struct store_deployment *deployments;

@@ -43,6 +43,8 @@ enum store_verb {
     VERB_STATS,
     VERB_PLACES, /* the store's own: the order of what is due */
     VERB_WORKERS,
+    VERB_SCALE,
+    VERB_SCALE_GET,
     VERB_MIGRATE,
     VERB_BACKUP,
     VERB_SETTING_SET,
@@ -133,6 +135,11 @@ struct store_op {
             struct store_call_end *end; /* or NULL */
         } save;
         struct store_finish *finish;
+        struct store_scale_change scale_change;
+        struct {
+            struct uuid worker;
+            bool counted;
+        } scale_look;
         unsigned migrate; /* STORE_MIGRATE_... */
         const char *path;
         struct {

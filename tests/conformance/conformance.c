@@ -183,6 +183,11 @@ static const struct store_followed *copy_followed(struct arena *a,
     return to;
 }
 
+static void copy_control(struct arena *a, struct store_result *r)
+{
+    r->scale = copy_array(a, r->scale, 1, sizeof *r->scale);
+}
+
 static const char *const *copy_whys(struct arena *a, const char *const *why, size_t n)
 {
     const char **copies = NULL;
@@ -203,6 +208,7 @@ void answer_take(void *ctx, const struct store_result *r)
     struct store_result *c = &answer->r;
     copy_texts(a, c);
     copy_history(a, c);
+    copy_control(a, c);
     copy_webhooks(a, c);
     copy_schedules(a, c);
     c->message = arena_strdup(a, r->message);
@@ -400,6 +406,7 @@ int conformance_run(const struct conformance_plug *plug)
         {"workers", worker_tests, worker_tests_n},
         {"random", random_tests, random_tests_n},
         {"history", history_tests, history_tests_n},
+        {"control", control_tests, control_tests_n},
         {"follow", follow_tests, follow_tests_n},
         {"deployments", deployment_tests, deployment_tests_n},
         {"webhooks", webhook_tests, webhook_tests_n},

@@ -95,6 +95,8 @@ extern const struct CMUnitTest jobs_tests[], trigger_tests[], claim_tests[], att
 extern const size_t jobs_tests_n, trigger_tests_n, claim_tests_n, attempt_tests_n, worker_tests_n,
     random_tests_n, history_tests_n, follow_tests_n, deployment_tests_n, webhook_tests_n,
     schedule_tests_n;
+extern const struct CMUnitTest control_tests[];
+extern const size_t control_tests_n;
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 #define CASE(fn)    cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)

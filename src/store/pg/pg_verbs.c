@@ -435,6 +435,7 @@ static bool take_lines(struct pg_task *t, struct pg_reader *r)
 #define STEP_COLUMNS     14
 #define SCHEDULE_COLUMNS 14
 #define RUN_COLUMNS      12
+#define SCALE_COLUMNS  9
 
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
@@ -511,6 +512,10 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     29, put_none, take_stats},
     [VERB_PLACES] = {LANE_ANY, false, true, F "places($1)", 4, put_places, take_places},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
+    [VERB_SCALE] = {LANE_ANY, true, false, F "scale($1, $2, $3, $4 <> 0)", SCALE_COLUMNS,
+                    pg_control_put_scale, pg_control_take_scale},
+    [VERB_SCALE_GET] = {LANE_ANY, false, true, F "scale_get($1, $2 <> 0)", SCALE_COLUMNS,
+                        pg_control_put_scale_look, pg_control_take_scale},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},
     [VERB_SETTING_GET] = {LANE_ANY, false, true, F "setting_get($1)", 1, put_setting, take_text},

@@ -64,6 +64,12 @@ bool pg_deployments_take(struct pg_task *t, struct pg_reader *r);
 bool pg_deployments_take_version(struct pg_task *t, struct pg_reader *r);
 void pg_deployments_put_worker(struct pg_params *p, struct pg_task *t);
 
+/* ---- pg_control.c ---- */
+
+void pg_control_put_scale(struct pg_params *p, struct pg_task *t);
+void pg_control_put_scale_look(struct pg_params *p, struct pg_task *t);
+bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r);
+
 /* ---- pg_hooks.c ---- */
 
 void pg_hooks_put_check(struct pg_params *p, struct pg_task *t);

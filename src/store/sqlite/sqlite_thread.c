@@ -54,6 +54,8 @@ static const struct {
     [VERB_STATS] = {sqlite_stats, true, false},
     [VERB_PLACES] = {sqlite_places, true, false},
     [VERB_WORKERS] = {sqlite_workers, true, false},
+    [VERB_SCALE] = {sqlite_scale, false, false},
+    [VERB_SCALE_GET] = {sqlite_scale_get, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
     [VERB_INVOCATION_SAVE] = {sqlite_invocation_save, false, false},
