@@ -2,7 +2,6 @@
 #include "api/api.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,7 +15,6 @@
 
 #define HOST_MAX                 255
 #define CONCURRENT_LIMIT_DEFAULT 3
-#define KEEP_INVOCATIONS_DEFAULT 10000
 
 /* ---- loopback ---- */
 
@@ -155,10 +153,7 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                         .version = mem_strdup(config->version),
                         .local = !has_key(&config->auth),
                         .slots = config->slots,
-                        .journal = config->journal,
-                        .worker = mem_strdup(config->worker),
-                        .keep_invocations = config->keep_invocations > 0 ? config->keep_invocations
-                                                                         : KEEP_INVOCATIONS_DEFAULT,
+                        .invoker = config->invoker,
                         .user_priority_max =
                             config->user_priority_max > 0 ? config->user_priority_max : 5,
                         .shared = config->listener > 0,
@@ -185,17 +180,6 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
     return OK;
 }
 
-const char *api_build(const struct api *api, char *out)
-{
-    const char *name;
-    int pipeline = api->engine != NULL ? engine_pipeline(api->engine, &name) : -1;
-    if (pipeline >= 0)
-        (void)snprintf(out, API_BUILD_SIZE, "%.60s pipeline %d", api->version, pipeline);
-    else
-        (void)snprintf(out, API_BUILD_SIZE, "%.80s", api->version);
-    return out;
-}
-
 void api_free(struct api *api)
 {
     if (api == NULL)
@@ -205,7 +189,6 @@ void api_free(struct api *api)
     functions_end(api);
     auth_free(api->auth);
     free(api->version);
-    free(api->worker);
     free(api->link);
     free(api);
 }
@@ -233,6 +216,8 @@ size_t api_waiting(const struct api *api)
 void api_limit(struct api *api, int concurrent_limit)
 {
     api->concurrent_limit = concurrent_limit > 0 ? concurrent_limit : CONCURRENT_LIMIT_DEFAULT;
+    if (api->invoker != NULL)
+        invoker_limit(api->invoker, api->concurrent_limit);
 }
 
 void api_drain(struct api *api)

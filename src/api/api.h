@@ -9,7 +9,7 @@
 #include "api/auth.h"
 #include "base/err.h"
 #include "engine/engine.h"
-#include "engine/journal.h"
+#include "engine/invoke.h"
 #include "io/http_server.h"
 #include "io/loop.h"
 #include "store/store.h"
@@ -26,12 +26,10 @@ struct api_config {
     const char *version; /* of the program */
     size_t slots;        /* of the engine, for the metrics */
     /* The function endpoint. */
-    struct journal *journal;  /* its log; borrowed; NULL only without an engine */
-    const char *worker;       /* this process's name */
-    int concurrent_limit;     /* running jobs per worker id; 0 = 3 */
-    int64_t keep_invocations; /* 0 = 10,000 */
-    int user_priority_max;    /* what users may ask for; 0 = 5 */
-    size_t max_streams;       /* event streams at once; 0 = 1024 */
+    struct invoker *invoker; /* borrowed; NULL only without an engine */
+    int concurrent_limit;    /* running jobs per worker id; 0 = 3 */
+    int user_priority_max;   /* what users may ask for; 0 = 5 */
+    size_t max_streams;      /* event streams at once; 0 = 1024 */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */

@@ -17,13 +17,11 @@ struct api {
     bool draining;
     int user_priority_max;
     size_t slots;
-    struct journal *journal;
-    struct call *calls; /* of the function endpoint, under way */
-    char *worker;
+    struct invoker *invoker; /* or NULL */
+    struct call *calls;      /* of the function endpoint, under way */
     int concurrent_limit;
-    int64_t keep_invocations;
     struct streams *streams; /* of events */
-    size_t requests; /* that wait for the store */
+    size_t requests;         /* that wait for the store */
     int64_t started_us;
     struct figures figures;
     struct api_counters {
@@ -32,9 +30,6 @@ struct api {
     } counters;
 };
 
-/* api.c: the program and what its new jobs are made by: "1.2.0 pipeline 3". Returns `out`. */
-#define API_BUILD_SIZE 96
-const char *api_build(const struct api *api, char *out);
 /* api.c: jobs that this process takes at once, by now; 0 in triggered mode. */
 size_t api_slots(const struct api *api);
 

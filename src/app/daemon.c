@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "engine/invoke.h"
 #include "engine/journal.h"
 #include "engine/outbox.h"
 
@@ -31,6 +32,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     const struct daemon_config *config;
     struct engine *engine;
     struct journal *journal;
+    struct invoker *invoker;
     struct outbox *outbox;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
@@ -255,10 +257,8 @@ static int open_api(struct server_life *s)
                                 .auth = auth_of(s, &inv->set),
                                 .version = SCRIPTORIUM_VERSION,
                                 .slots = slots_of(&inv->set),
-                                .journal = s->journal,
-                                .worker = s->worker,
+                                .invoker = s->invoker,
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
-                                .keep_invocations = inv->set.keep_invocations,
                                 .max_connections = (unsigned)inv->set.max_connections,
                                 .max_streams = (size_t)inv->set.max_streams,
                                 .user_priority_max = (int)inv->set.user_priority_max};
@@ -285,6 +285,11 @@ static void open_engine(struct server_life *s)
         engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,
                    s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);
     engine_limit(s->engine, config.slots, config.cap_per_user);
+    s->invoker = invoker_new(s->context.loop, s->context.store, s->engine,
+                             &(struct invoker_config){.journal = s->journal,
+                                                      .worker = s->worker,
+                                                      .version = SCRIPTORIUM_VERSION,
+                                                      .keep = set->keep_invocations});
 }
 
 static void live(struct server_life *s)
@@ -335,6 +340,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     }
     api_free(s.api);
     outbox_free(s.outbox);
+    invoker_free(s.invoker);
     engine_free(s.engine);
     journal_free(s.journal);
     workshop_close(&s.workshop);
