@@ -128,6 +128,7 @@ static void on_open(void *ctx, const struct store_result *r)
         e->stage = ENGINE_RUNNING;
         lease_start(e);
         scale_start(e);
+        share_start(e);
         store_on_change(e->store, on_change, e);
         claim_soon(e);
     }
@@ -222,6 +223,7 @@ void engine_check_stopped(struct engine *e)
         return;
     e->stage = ENGINE_CLOSING;
     lease_stop(e);
+    share_stop(e);
     e->ops++;
     store_worker_close(e->store, &e->worker, on_closed, e);
 }
@@ -306,6 +308,7 @@ static void stop_timers(struct engine *e)
 {
     lease_stop(e);
     scale_stop(e);
+    share_stop(e);
     claim_stop(e);
     versions_stop(e);
     timer_stop(e->loop, &e->grace_timer);

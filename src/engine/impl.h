@@ -168,6 +168,9 @@ struct engine {
     struct run *pacing;
     struct loop_timer pacing_timer;
     struct loop_task pacing_task;
+    struct loop_timer share_timer; /* share.c */
+    int64_t shared_us;             /* asked last */
+    bool sharing;
     double retry_budget;
     double bytes_per_token, input_ratio; /* learned from exact calls */
     double expected_output[PHASE_MAX];   /* tokens, learned; 0 = nothing yet */
@@ -261,6 +264,13 @@ void pace_leave(struct run *r);
 /* Gives the slot back: the call has to wait for so long. */
 void pace_put_off(struct run *r, int64_t wait_us, const char *why);
 void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
+
+struct pacer_need pace_need(const struct run *r);
+
+/* share.c: the provider's limits, between the processes on a store */
+void share_start(struct engine *e);
+void share_stop(struct engine *e);
+void share_hurry(struct engine *e); /* a call was not admitted */
 
 /* input.c: what the users' hook adds to the parameters, then run_begin() */
 void input_load(struct run *r);

@@ -44,6 +44,13 @@ void pace_put_off(struct run *r, int64_t wait_us, const char *why)
     run_release(r, loop_wall(e->loop) + wait_us, why);
 }
 
+struct pacer_need pace_need(const struct run *r)
+{
+    return (struct pacer_need){.rate_class = r->call.model->rate_class,
+                               .input_tokens = r->call.estimated_input,
+                               .output_tokens = ledger_expected_output(r->engine, &r->want)};
+}
+
 /* The first of a class that must wait holds up the others of its class, not those of another. */
 static void ask(struct run *r, struct round *round)
 {
@@ -51,9 +58,7 @@ static void ask(struct run *r, struct round *round)
     struct call *c = &r->call;
     if (is_blocked(round, c->model->rate_class))
         return;
-    struct pacer_need need = {.rate_class = c->model->rate_class,
-                              .input_tokens = c->estimated_input,
-                              .output_tokens = ledger_expected_output(e, &r->want)};
+    struct pacer_need need = pace_need(r);
     int64_t now = loop_now(e->loop);
     int64_t again = pacer_admit(e->pacer, &need, now, &c->ticket);
     if (again == 0) {
@@ -84,6 +89,8 @@ static void pace_now(void *ctx)
         return;
     struct run *r, *next;
     DL_FOREACH_SAFE2(e->pacing, r, next, call.next) ask(r, &round);
+    if (round.n_blocked > 0)
+        share_hurry(e);
     if (round.next_us != INT64_MAX)
         timer_set(e->loop, &e->pacing_timer, round.next_us, pace_now, e);
 }

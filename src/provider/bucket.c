@@ -10,24 +10,32 @@
 /* A reset further from our clock than this says more about the clocks than about the bucket. */
 #define RESET_PAST_MAX_US (2 * USEC_PER_SEC)
 #define BURST_MIN_US      (100 * USEC_PER_MSEC)
+#define NO_PART_US        (500 * USEC_PER_MSEC) /* nothing is ours: ask again then */
 
 void bucket_init(struct bucket *b, int64_t per_minute, int64_t burst_us, int64_t now_us)
 {
     *b = (struct bucket){.per_minute = per_minute,
+                         .part = -1,
                          .burst_us = burst_us,
                          .burst_min_us = BURST_MIN_US,
                          .at_us = now_us};
     b->level = bucket_capacity(b);
 }
 
+/* Of the limit, what is ours. */
+static double ours(const struct bucket *b)
+{
+    return (double)(b->part >= 0 && b->part < b->per_minute ? b->part : b->per_minute);
+}
+
 double bucket_per_second(const struct bucket *b)
 {
-    return (double)b->per_minute / 60.0;
+    return ours(b) / 60.0;
 }
 
 double bucket_capacity(const struct bucket *b)
 {
-    double tokens = (double)b->per_minute * (double)b->burst_us / (double)USEC_PER_MIN;
+    double tokens = ours(b) * (double)b->burst_us / (double)USEC_PER_MIN;
     return fmax(tokens, 1.0);
 }
 
@@ -48,6 +56,13 @@ void bucket_set_limit(struct bucket *b, int64_t per_minute, int64_t now_us)
     b->level = known ? fmin(b->level, bucket_capacity(b)) : bucket_capacity(b);
 }
 
+void bucket_set_part(struct bucket *b, int64_t part, int64_t now_us)
+{
+    bucket_refill(b, now_us);
+    b->part = part;
+    b->level = fmin(b->level, bucket_capacity(b));
+}
+
 int64_t bucket_when(struct bucket *b, double need, int64_t now_us)
 {
     if (need <= 0)
@@ -55,7 +70,9 @@ int64_t bucket_when(struct bucket *b, double need, int64_t now_us)
     bucket_refill(b, now_us);
     double gap = b->per_minute == 0 ? 0 : fmin(need, bucket_capacity(b)) - b->level;
     int64_t at = now_us;
-    if (gap > 1e-6) /* far below one token: only what rounding left over */
+    if (b->per_minute > 0 && b->part == 0)
+        at += NO_PART_US;
+    else if (gap > 1e-6) /* far below one token: only what rounding left over */
         at += (int64_t)ceil(gap / bucket_per_second(b) * (double)USEC_PER_SEC);
     return at > b->frozen_until_us ? at : b->frozen_until_us;
 }

@@ -9,6 +9,7 @@
 
 struct bucket {
     int64_t per_minute;   /* 0 = unknown: everything passes */
+    int64_t part;         /* of it, per minute, that is ours; < 0 = all */
     int64_t burst_us;     /* the bucket holds this much of the limit */
     int64_t burst_min_us; /* refusals make burst_us no smaller than this */
     double level;         /* tokens; negative = debt */
@@ -20,6 +21,9 @@ struct bucket {
 void bucket_init(struct bucket *b, int64_t per_minute, int64_t burst_us, int64_t now_us);
 /* A new limit takes effect at once; the level never rises by it. */
 void bucket_set_limit(struct bucket *b, int64_t per_minute, int64_t now_us);
+/* From now on only so much of the limit is ours: the bucket fills at that rate and holds as much
+ * less. The level never rises by it. */
+void bucket_set_part(struct bucket *b, int64_t part, int64_t now_us);
 double bucket_capacity(const struct bucket *b);
 double bucket_per_second(const struct bucket *b);
 void bucket_refill(struct bucket *b, int64_t now_us);

@@ -66,6 +66,8 @@ int64_t output_meter_when(struct output_meter *m, const struct output_need *need
     if (b->per_minute == 0)
         return now_us;
     bucket_refill(b, now_us);
+    if (b->part == 0)
+        return now_us + ASK_AGAIN_US;
     double missing = wanted_level(m, need) - b->level;
     if (missing <= 1e-6)
         return now_us;
@@ -128,6 +130,16 @@ void output_meter_end(struct output_meter *m, struct output_stream *s)
         m->known--;
         m->known_rates -= (double)s->rate;
     }
+}
+
+double output_meter_rate(const struct output_meter *m)
+{
+    return sum_of_rates(m);
+}
+
+double output_meter_average(const struct output_meter *m)
+{
+    return average_rate(m);
 }
 
 void output_meter_freeze(struct output_meter *m, int64_t until_us, int64_t now_us)

@@ -39,6 +39,9 @@ void output_meter_made(struct output_meter *m, struct output_stream *s, int64_t 
 void output_meter_settle(struct output_meter *m, struct output_stream *s, int64_t tokens,
                          int64_t now_us);
 void output_meter_end(struct output_meter *m, struct output_stream *s);
+/* Tokens per second: of all that run together, and of one more. */
+double output_meter_rate(const struct output_meter *m);
+double output_meter_average(const struct output_meter *m);
 void output_meter_freeze(struct output_meter *m, int64_t until_us, int64_t now_us);
 
 #endif

@@ -8,44 +8,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "provider/bucket.h"
-#include "provider/concurrency.h"
-#include "provider/output_meter.h"
+#include "provider/pacer_impl.h"
 
-#define TOKEN_ROUNDING  1000.0 /* of remaining tokens in the headers */
-#define FIRST_CALLS_MAX 32     /* unanswered ones, while no limit is known */
-#define FIRST_CALLS_US  (100 * USEC_PER_MSEC)
-#define THROTTLE_US     USEC_PER_SEC       /* a 429 without retry-after */
-#define RAMP_US         (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
-
-struct pace_class {
-    struct pace_class *next;
-    char *name, *parked;
-    struct bucket requests, input;
-    struct output_meter output;
-    struct concurrency concurrency;
-    int running;
-    bool answered; /* the provider has answered a call: what it tells of its limits is known */
-    int64_t silent_calls, silent_input; /* running, and message_start has not come yet */
-    int64_t reported_us;                /* when the newest headers came */
-};
-
-struct ticket {
-    struct pace_class *class; /* NULL = free */
-    uint32_t generation, next_free;
-    bool started;
-    int64_t input; /* as debited so far */
-    struct output_stream output;
-};
-
-struct pacer {
-    struct pacer_config config;
-    struct pace_class *classes;
-    struct ticket *tickets;
-    uint32_t n_tickets, free_ticket; /* index + 1; 0 = none */
-    char *parked;
-    char why[256];
-};
+#define TOKEN_ROUNDING     1000.0 /* of remaining tokens in the headers */
+#define FIRST_CALLS_MAX    32     /* unanswered ones, while no limit is known */
+#define FIRST_CALLS_SHARED 4      /* ... where other processes may begin at the same moment */
+#define FIRST_CALLS_US     (100 * USEC_PER_MSEC)
+#define SHARE_ASK_US       (250 * USEC_PER_MSEC)
+#define THROTTLE_US        USEC_PER_SEC       /* a 429 without retry-after */
+#define RAMP_US            (5 * USEC_PER_SEC) /* a ramp limit without retry-after */
 
 struct pacer *pacer_new(const struct pacer_config *config)
 {
@@ -79,7 +50,7 @@ static struct pace_class *find_class(const struct pacer *p, const char *name)
     return c;
 }
 
-static struct pace_class *get_class(struct pacer *p, const char *name, int64_t now_us)
+struct pace_class *pacer_class(struct pacer *p, const char *name, int64_t now_us)
 {
     struct pace_class *c = find_class(p, name);
     if (c != NULL)
@@ -90,6 +61,7 @@ static struct pace_class *get_class(struct pacer *p, const char *name, int64_t n
     bucket_init(&c->input, p->config.input_tokens, p->config.burst_us, now_us);
     output_meter_init(&c->output, p->config.output_tokens, p->config.burst_us, now_us);
     c->concurrency.max = p->config.max_running;
+    c->share.counted_us = now_us;
     c->next = p->classes;
     p->classes = c;
     return c;
@@ -97,14 +69,15 @@ static struct pace_class *get_class(struct pacer *p, const char *name, int64_t n
 
 /* ---- admission ---- */
 
-enum wait { WAIT_NONE, WAIT_CALLS, WAIT_REQUESTS, WAIT_INPUT, WAIT_OUTPUT, WAIT_MAX };
+enum wait { WAIT_NONE, WAIT_SHARE, WAIT_CALLS, WAIT_REQUESTS, WAIT_INPUT, WAIT_OUTPUT, WAIT_MAX };
 
 /* Before the first answer nobody knows what is allowed: no storm into the dark. */
-static int64_t calls_when(struct pace_class *c, int64_t now_us)
+static int64_t calls_when(const struct pacer *p, struct pace_class *c, int64_t now_us)
 {
     int64_t at_us = concurrency_when(&c->concurrency, c->running, now_us);
     bool dark = !c->answered && c->requests.per_minute == 0;
-    if (at_us == now_us && dark && c->silent_calls >= FIRST_CALLS_MAX)
+    if (at_us == now_us && dark &&
+        c->silent_calls >= (p->shared ? FIRST_CALLS_SHARED : FIRST_CALLS_MAX))
         return now_us + FIRST_CALLS_US;
     return at_us;
 }
@@ -115,14 +88,26 @@ static struct output_need output_need(const struct pacer_need *need)
                                 .tokens_per_second = need->tokens_per_second};
 }
 
+/* What other processes leave us is known in a moment; of a limit that we have just been told, too.
+ */
+static int64_t share_when(const struct pacer *p, const struct pace_class *c, int64_t now_us)
+{
+    const int64_t *part = c->share.part;
+    bool agreed = c->share.agreed && (c->requests.per_minute == 0 || part[PACE_REQUESTS] >= 0) &&
+                  (c->input.per_minute == 0 || part[PACE_INPUT] >= 0) &&
+                  (c->output.bucket.per_minute == 0 || part[PACE_OUTPUT] >= 0);
+    return p->shared && !agreed ? now_us + SHARE_ASK_US : now_us;
+}
+
 /* The latest of all dimensions' times: nothing is taken unless every one of them allows it. */
-static int64_t class_when(struct pace_class *c, const struct pacer_need *need, int64_t now_us,
-                          enum wait *ret_wait)
+static int64_t class_when(const struct pacer *p, struct pace_class *c,
+                          const struct pacer_need *need, int64_t now_us, enum wait *ret_wait)
 {
     const struct output_need output = output_need(need);
     int64_t at[WAIT_MAX] = {
         [WAIT_NONE] = now_us,
-        [WAIT_CALLS] = calls_when(c, now_us),
+        [WAIT_SHARE] = share_when(p, c, now_us),
+        [WAIT_CALLS] = calls_when(p, c, now_us),
         [WAIT_REQUESTS] = bucket_when(&c->requests, 1, now_us),
         [WAIT_INPUT] = bucket_when(&c->input, (double)need->input_tokens, now_us),
         [WAIT_OUTPUT] = output_meter_when(&c->output, &output, now_us),
@@ -132,6 +117,13 @@ static int64_t class_when(struct pace_class *c, const struct pacer_need *need, i
         if (at[i] > at[*ret_wait])
             *ret_wait = (enum wait)i;
     return at[*ret_wait];
+}
+
+static bool lacks_part(const struct pacer *p, const struct pace_class *c, enum wait wait)
+{
+    return p->shared && (wait == WAIT_SHARE || (wait == WAIT_REQUESTS && c->requests.part == 0) ||
+                         (wait == WAIT_INPUT && c->input.part == 0) ||
+                         (wait == WAIT_OUTPUT && c->output.bucket.part == 0));
 }
 
 static uint64_t new_ticket(struct pacer *p, struct ticket **ret_ticket)
@@ -178,13 +170,17 @@ static void free_ticket(struct pacer *p, struct ticket *t)
 int64_t pacer_admit(struct pacer *p, const struct pacer_need *need, int64_t now_us,
                     uint64_t *ret_ticket)
 {
-    struct pace_class *c = get_class(p, need->rate_class, now_us);
+    struct pace_class *c = pacer_class(p, need->rate_class, now_us);
     if (p->parked != NULL || c->parked != NULL)
         return INT64_MAX;
     enum wait wait;
-    int64_t at_us = class_when(c, need, now_us, &wait);
-    if (wait != WAIT_NONE)
+    int64_t at_us = class_when(p, c, need, now_us, &wait);
+    if (wait != WAIT_NONE) {
+        c->share.lacks = c->share.lacks || lacks_part(p, c, wait);
         return at_us;
+    }
+    c->share.used_requests++;
+    c->share.used_input += need->input_tokens;
     bucket_take(&c->requests, 1, now_us);
     bucket_take(&c->input, (double)need->input_tokens, now_us);
     struct ticket *t;
@@ -214,6 +210,7 @@ void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, 
     /* Cache reads do not count against the limit. */
     int64_t truth = usage->input + usage->cache_write_5m + usage->cache_write_1h;
     bucket_correct(&c->input, t->input, truth, now_us);
+    c->share.used_input += truth - t->input;
     t->input = truth;
 }
 
@@ -239,11 +236,13 @@ static void bucket_told(struct bucket *b, const struct limit_report *told, doubl
 void pacer_report(struct pacer *p, const char *rate_class, const struct rate_report *rates,
                   int64_t now_us, int64_t wall_us)
 {
-    struct pace_class *c = get_class(p, rate_class, now_us);
+    struct pace_class *c = pacer_class(p, rate_class, now_us);
     int64_t at_us = rates->at_us > 0 ? rates->at_us : now_us;
     if (at_us < c->reported_us) /* a long stream's end repeats what was true when it began */
         return;
     c->reported_us = at_us;
+    if (rates->requests.limit > 0 || rates->input.limit > 0 || rates->output.limit > 0)
+        c->share.told_us = at_us;
     bucket_told(&c->requests, &rates->requests, 1, (double)c->silent_calls, at_us, now_us, wall_us);
     bucket_told(&c->input, &rates->input, TOKEN_ROUNDING, (double)c->silent_input, at_us, now_us,
                 wall_us);
@@ -260,12 +259,24 @@ static void freeze(struct pace_class *c, const struct ticket *t, const struct ra
     bool input = rates->input.remaining == 0;
     bool output = rates->output.remaining == 0;
     bool none = !requests && !input && !output;
-    if (requests || none)
+    if (requests || none) {
         bucket_freeze(&c->requests, until_us, 1, now_us);
-    if (input || none)
+        c->share.frozen_until_us[PACE_REQUESTS] = until_us;
+    }
+    if (input || none) {
         bucket_freeze(&c->input, until_us, (double)t->input, now_us);
-    if (output || none)
+        c->share.frozen_until_us[PACE_INPUT] = until_us;
+    }
+    if (output || none) {
         output_meter_freeze(&c->output, until_us, now_us);
+        c->share.frozen_until_us[PACE_OUTPUT] = until_us;
+    }
+}
+
+static void cut(struct pace_class *c, int64_t now_us)
+{
+    concurrency_cut(&c->concurrency, c->running, now_us);
+    c->share.cut_us = now_us;
 }
 
 static int64_t retry_at(const struct provider_end *end, int64_t fallback_us, int64_t now_us)
@@ -282,11 +293,12 @@ static void obey_class(struct pacer *p, const struct ticket *t, const struct pro
         freeze(c, t, &end->rates, retry_at(end, THROTTLE_US, now_us), now_us);
         break;
     case CALL_RAMP:
-        bucket_freeze(&c->requests, retry_at(end, RAMP_US, now_us), 1, now_us);
-        concurrency_cut(&c->concurrency, c->running, now_us);
+        c->share.frozen_until_us[PACE_REQUESTS] = retry_at(end, RAMP_US, now_us);
+        bucket_freeze(&c->requests, c->share.frozen_until_us[PACE_REQUESTS], 1, now_us);
+        cut(c, now_us);
         break;
     case CALL_OVERLOADED:
-        concurrency_cut(&c->concurrency, c->running, now_us);
+        cut(c, now_us);
         break;
     case CALL_PARKED: /* the money is the organisation's, not the model's */
         pacer_park(p, NULL, end->error);
@@ -343,7 +355,7 @@ const char *pacer_parked(const struct pacer *p, const char *rate_class)
 
 void pacer_park(struct pacer *p, const char *rate_class, const char *reason)
 {
-    char **place = rate_class == NULL ? &p->parked : &get_class(p, rate_class, 0)->parked;
+    char **place = rate_class == NULL ? &p->parked : &pacer_class(p, rate_class, 0)->parked;
     char *copy = mem_strdup(reason);
     free(*place);
     *place = copy;
@@ -366,6 +378,9 @@ void pacer_unpark(struct pacer *p, const char *rate_class)
 static void explain(char *out, size_t size, const struct pace_class *c, enum wait wait)
 {
     switch (wait) {
+    case WAIT_SHARE:
+        (void)snprintf(out, size, "what other processes leave of the limits of %s", c->name);
+        break;
     case WAIT_CALLS:
         (void)snprintf(out, size, "%d calls of %s run already%s", c->running, c->name,
                        c->concurrency.allowed > 0
@@ -400,7 +415,7 @@ const char *pacer_why(struct pacer *p, const struct pacer_need *need, int64_t no
     struct pace_class *c = find_class(p, need->rate_class);
     if (c == NULL)
         return "";
-    class_when(c, need, now_us, &wait);
+    class_when(p, c, need, now_us, &wait);
     explain(p->why, sizeof(p->why), c, wait);
     return p->why;
 }

@@ -376,6 +376,23 @@ void store_step_save(struct store *s, const struct store_held *held, int run,
 
 /* ---- hooks ---- */
 
+bool store_is_shared(const struct store *s)
+{
+    return s->shared;
+}
+
+void store_budget(struct store *s, const struct uuid *worker, const struct store_budget_ask *asks,
+                  size_t n, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_BUDGET, fn, ctx);
+    op->in.budget.worker = *worker;
+    op->in.budget.asks = copy_items(op, asks, n, sizeof *asks);
+    for (size_t i = 0; i < op->n; i++)
+        op->in.budget.asks[i].rate_class =
+            copy(op, asks[i].rate_class, STORE_KEY_MAX, "the rate class");
+    submit(s, op);
+}
+
 unsigned store_hooks(const struct store *s)
 {
     return s->hooks;

@@ -237,6 +237,34 @@ void store_step_save(struct store *s, const struct store_held *held, int run,
                      const struct store_step *step, const struct store_call_end *end, store_fn fn,
                      void *ctx);
 
+/* ---- the provider's limits, between processes ---- */
+
+enum { STORE_LIMITS = 3 }; /* requests, input tokens, output tokens; all per minute */
+/* What a process would use of one rate class, and what it was told of it. */
+struct store_budget_ask {
+    const char *rate_class;
+    int64_t wanted[STORE_LIMITS];
+    int64_t committed;               /* output of streams that run; nobody else can have it */
+    int64_t limit[STORE_LIMITS];     /* 0 = not known */
+    int64_t told_us;                 /* since the provider told it; -1 = it never did */
+    int64_t frozen_us[STORE_LIMITS]; /* refused by the provider for so long from now; 0 = not */
+    int64_t cut_us;                  /* since it was seen overloaded; -1 = it was not */
+};
+/* The process's part of it for the next moments, and what any of them was told. The parts of all
+ * together are never more than the limit; one that is not asked for again is free after a few
+ * seconds. */
+struct store_budget {
+    int64_t part[STORE_LIMITS];  /* -1 = the limit is not known, or it is all ours */
+    int64_t limit[STORE_LIMITS]; /* as told last; 0 = never */
+    int64_t frozen_us[STORE_LIMITS];
+    int64_t cut_us; /* -1 = never */
+};
+/* Several processes may work on this store: they share the limits. */
+bool store_is_shared(const struct store *s);
+/* -> budgets, in order. */
+void store_budget(struct store *s, const struct uuid *worker, const struct store_budget_ask *asks,
+                  size_t n, store_fn fn, void *ctx);
+
 /* ---- hooks: the users' own functions, where the store can run such ---- */
 
 enum { STORE_HOOK_INPUT = 1, STORE_HOOK_COMPLETED = 2, STORE_HOOK_ENDED = 4 };
@@ -619,6 +647,7 @@ struct store_result {
     const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
                                                          input hash; NULL when there is none */
     const struct store_followed *followed;
+    const struct store_budget *budgets;
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
     const struct store_scale *scale;

@@ -30,6 +30,7 @@ enum store_verb {
     VERB_CALL_CLOSE,
     VERB_STEP_SAVE,
     VERB_FINISH,
+    VERB_BUDGET,
     VERB_HOOKS_CHECK,
     VERB_INPUT,
     VERB_RUN_ENDED,
@@ -108,6 +109,10 @@ struct store_op {
         struct store_call call;
         struct store_call_end call_end;
         bool watch; /* hooks_check */
+        struct {
+            struct uuid worker;
+            struct store_budget_ask *asks;
+        } budget;
         size_t max; /* run_ended */
         struct store_endpoint *endpoints;
         struct {
@@ -187,6 +192,7 @@ struct store {
     const struct store_driver *driver;
     struct loop *loop;
     unsigned hooks; /* STORE_HOOK_... */
+    bool shared;    /* other processes may work on it */
     loop_fn change_fn;
     void *change_ctx;
     struct store_places *places; /* store_places.h */

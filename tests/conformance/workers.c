@@ -273,6 +273,29 @@ static void workers_are_listed_with_what_they_run_until_they_are_dead(void **sta
     assert_true(uuid_equal(&r->workers[0].id, &f->worker));
 }
 
+static void a_process_that_is_alone_has_all_of_a_limit(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_budget_ask asks[2] = {
+        {.rate_class = "sonnet",
+         .wanted = {900, 100, 0},
+         .limit = {600, 0, 0},
+         .told_us = -1,
+         .cut_us = -1},
+        {.rate_class = "opus", .wanted = {1, 1, 1}, .told_us = -1, .cut_us = -1},
+    };
+    const struct store_result *r = CALL(f, store_budget, &f->worker, asks, 2);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 2);
+    assert_true(r->budgets[0].part[0] == 600 || r->budgets[0].part[0] == -1);
+    for (int i = 1; i < STORE_LIMITS; i++) /* of which nobody knows */
+        assert_int_equal(r->budgets[0].part[i], -1);
+    assert_int_equal(r->budgets[0].limit[0], 600);
+    assert_int_equal(r->budgets[1].part[0], -1);
+    assert_int_equal(r->budgets[1].cut_us, -1);
+    assert_int_equal(r->budgets[1].frozen_us[0], 0);
+}
+
 const struct CMUnitTest worker_tests[] = {
     CASE(a_lease_that_ran_out_is_rescued_and_its_jobs_run_again),
     CASE(a_late_renewal_keeps_the_lease_while_nobody_has_taken_it),
@@ -284,6 +307,7 @@ const struct CMUnitTest worker_tests[] = {
     CASE(crashes_outside_a_call_count_for_nothing),
     CASE(saved_text_lets_the_crash_count_start_over),
     CASE(the_open_calls_of_the_dead_are_closed_as_estimates),
+    CASE(a_process_that_is_alone_has_all_of_a_limit),
     CASE(workers_are_listed_with_what_they_run_until_they_are_dead),
 };
 CASES(worker_tests);

@@ -64,7 +64,17 @@ void sim_set_speed(struct sim *sim, double speed)
     sim->limits = limits_new(&sim->limits_config);
 }
 
-/* Full buckets, an empty ledger, no faults; {"seed": N, "speed": X} where they change. */
+static void set_limits(struct sim *sim, const json_t *settings)
+{
+    static const char *const names[LIMITS_FAMILY_MAX] = {
+        [LIMITS_REQUESTS] = "rpm", [LIMITS_INPUT] = "itpm", [LIMITS_OUTPUT] = "otpm"};
+    for (int f = 0; f < LIMITS_FAMILY_MAX; f++)
+        sim->limits_config.per_minute[f] =
+            json_int(settings, names[f], sim->limits_config.per_minute[f]);
+}
+
+/* Full buckets, an empty ledger, no faults; {"seed": N, "speed": X, "rpm": N, ...} where they
+ * change. */
 static void post_reset(struct sim *sim, struct http_exchange *x)
 {
     size_t n;
@@ -80,6 +90,7 @@ static void post_reset(struct sim *sim, struct http_exchange *x)
         reply_problem(x, 400, "speed: at least 0.01");
     } else {
         sim->seed = (uint64_t)json_int(settings, "seed", (int64_t)sim->seed);
+        set_limits(sim, settings);
         sim_set_speed(sim, speed);
         truth_reset(sim->truth);
         fates_reset(sim->fates);

@@ -145,6 +145,7 @@ enum err store_pg_open(struct loop *loop, const struct store_pg_config *config,
     struct pg_store *s = mem_alloc(sizeof *s);
     s->base.driver = &driver;
     s->base.loop = loop;
+    s->base.shared = true;
     s->url = url;
     s->listen_url = listen_url;
     s->name = copy_or(config->application_name, "scriptorium");

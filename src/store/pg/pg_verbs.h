@@ -69,6 +69,10 @@ void pg_deployments_put_worker(struct pg_params *p, struct pg_task *t);
 void pg_control_put_scale(struct pg_params *p, struct pg_task *t);
 void pg_control_put_scale_look(struct pg_params *p, struct pg_task *t);
 bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r);
+/* ---- pg_budget.c ---- */
+
+void pg_budget_put(struct pg_params *p, struct pg_task *t);
+bool pg_budget_take(struct pg_task *t, struct pg_reader *r);
 
 /* ---- pg_hooks.c ---- */
 

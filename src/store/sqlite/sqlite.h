@@ -64,6 +64,7 @@ enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op) MUST_CHEC
 enum err sqlite_call_close(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_step_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_finish(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_budget(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_hooks_check(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_input(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_run_ended(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

@@ -42,6 +42,7 @@ static const struct {
     [VERB_STEP_SAVE] = {sqlite_step_save, false, false},
     [VERB_FINISH] = {sqlite_finish, false, true},
     [VERB_HOOKS_CHECK] = {sqlite_hooks_check, true, false},
+    [VERB_BUDGET] = {sqlite_budget, true, false},
     [VERB_INPUT] = {sqlite_input, true, false},
     [VERB_RUN_ENDED] = {sqlite_run_ended, true, false},
     [VERB_ENDPOINTS_SET] = {sqlite_endpoints_set, false, false},

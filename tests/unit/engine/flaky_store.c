@@ -20,7 +20,7 @@ static void give_back(void *ctx)
 static void submit(struct store *s, struct store_op *op)
 {
     struct flaky_store *f = (struct flaky_store *)s;
-    unsigned bit = 1u << op->verb;
+    uint64_t bit = UINT64_C(1) << op->verb;
     f->asked[op->verb]++;
     if ((f->fail & bit) != 0) {
         f->failures++;

@@ -8,8 +8,8 @@
 struct flaky_store {
     struct store base;
     struct store *inner;
-    unsigned fail; /* bits 1 << VERB_X: these fail with `error` */
-    unsigned hold; /* these wait until flaky_let_go() */
+    uint64_t fail; /* bits 1 << VERB_X: these fail with `error` */
+    uint64_t hold; /* these wait until flaky_let_go() */
     enum err error;
     int failures, held; /* so far; waiting now */
     int asked[VERB_MAX];

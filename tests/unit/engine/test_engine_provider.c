@@ -8,7 +8,7 @@
 #include "provider/sim/sim_core.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
-#define BIT(verb)  (1u << (verb))
+#define BIT(verb)  (UINT64_C(1) << (verb))
 
 #define LATER      "SELECT count(*) FROM scriptorium_queue WHERE state = 2"
 #define WAITING    "SELECT count(*) FROM scriptorium_queue WHERE state = 0"

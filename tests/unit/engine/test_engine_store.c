@@ -11,7 +11,7 @@
 #include "engine/batch.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
-#define BIT(verb)  (1u << (verb))
+#define BIT(verb)  (UINT64_C(1) << (verb))
 
 #define STREAMING  "SELECT sum(length(text)) > 300 FROM scriptorium_text"
 #define COMPLETED  "SELECT count(*) FROM script_generation_jobs WHERE status = 'completed'"

@@ -160,6 +160,7 @@ BEGIN
     SELECT b.requeued INTO n FROM scriptorium.take_all_back(ids, fences, false) b;
     -- What a client held at this moment is found by the next rescue.
     DELETE FROM scriptorium.worker WHERE id = of_worker;
+    DELETE FROM scriptorium.budget_part p WHERE p.worker = of_worker;
     PERFORM scriptorium.end_lost_calls();
     RETURN n;
 END $$;
