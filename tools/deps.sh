@@ -8,7 +8,7 @@ build="build-essential pkg-config meson ninja-build libuv1-dev libcurl4-openssl-
        libglib2.0-dev
        uthash-dev python3"
 check="libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck sqlite3 postgresql pgbouncer ccache
-       git util-linux procps"
+       git util-linux procps libfaketime"
 
 action=$1
 shift

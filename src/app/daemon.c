@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "app/notify.h"
 #include "app/processes.h"
+#include "app/surface.h"
 #include "app/workshop.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct journal *journal;
     struct invoker *invoker;
     struct outbox *outbox;
+    struct surface surface;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -59,7 +61,8 @@ static void end_when_answered(void *ctx)
 {
     struct server_life *s = ctx;
     struct loop *loop = s->context.loop;
-    if (api_waiting(s->api) == 0 || loop_now(loop) >= s->end_by_us)
+    bool waiting = api_waiting(s->api) > 0 || surface_busy(&s->surface) > 0;
+    if (!waiting || loop_now(loop) >= s->end_by_us)
         loop_stop(loop);
     else
         timer_set(loop, &s->end_timer, loop_now(loop) + LAST_LOOK_US, end_when_answered, s);
@@ -73,6 +76,7 @@ static void stop(struct server_life *s)
     notify_send("STOPPING=1");
     timer_stop(s->context.loop, &s->probe_timer);
     api_drain(s->api);
+    surface_stop(&s->surface);
     engine_stop(s->engine);
 }
 
@@ -334,10 +338,14 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
         open_engine(&s);
         code = open_api(&s);
     }
+    if (code == EXIT_DONE)
+        code = surface_open(&s.surface, &s.context, s.workshop.http, config->address.host,
+                            api_port(s.api));
     if (code == EXIT_DONE) {
         live(&s);
         code = s.code;
     }
+    surface_close(&s.surface);
     api_free(s.api);
     outbox_free(s.outbox);
     invoker_free(s.invoker);

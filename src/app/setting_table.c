@@ -1,6 +1,7 @@
 /* In: nothing. Out: the one table of everything that can be set, and from where. */
 #include "app/settings.h"
 
+#include "store/pg/pg_surface.h"
 #include "store/pg/store_pg.h"
 
 #define FIELD(kind, member) .field = {.type = (kind), .offset = offsetof(struct settings, member)}
@@ -19,7 +20,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"postgres", "hooks", "anthropic", "auth", NULL};
+const char *const setting_groups[] = {"postgres", "hooks", "cron", "net", "anthropic", "auth", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -80,6 +81,43 @@ const struct setting setting_table[SET_MAX] = {
                         .help = "f(job_id uuid, outcome text) returns void, run once after a run "
                                 "failed, was cancelled or deleted",
                         FIELD(YAML_F_STRING, hook_ended)},
+    [SET_CRON_USERS] = {.name = "cron.users",
+                        .from = FROM_ENV | FROM_FILE,
+                        .secret = true,
+                        .env = {"SCRIPTORIUM_CRON_USERS"},
+                        .value = "URLS",
+                        .help = "connection URLs of users whose SQL schedules the daemon runs "
+                                "besides its own user's, separated by spaces",
+                        FIELD(YAML_F_STRING, cron_users)},
+    [SET_CRON_COMMANDS] = {.name = "cron.commands",
+                           .from = FROM_ENV | FROM_FILE,
+                           .env = {"SCRIPTORIUM_CRON_COMMANDS"},
+                           .value = "N",
+                           .fallback = "8",
+                           .help = "SQL commands of schedules at once, each with a connection",
+                           RANGE(YAML_F_INT, cron_commands, 1, PG_SURFACE_COMMANDS_MAX)},
+    [SET_CRON_TIMEOUT] = {.name = "cron.timeout",
+                          .from = FROM_ENV | FROM_FILE,
+                          .env = {"SCRIPTORIUM_CRON_TIMEOUT"},
+                          .value = "TIME",
+                          .fallback = "1h",
+                          .help = "how long one of them may take",
+                          RANGE(YAML_F_DURATION, cron_timeout_us, 1000000,
+                                (int64_t)7 * 24 * 3600 * 1000000)},
+    [SET_PUBLIC_URLS] = {.name = "public-urls",
+                         .from = FROM_ENV | FROM_FILE,
+                         .env = {"SCRIPTORIUM_PUBLIC_URLS"},
+                         .value = "URLS",
+                         .help = "addresses under which people know this server, separated by "
+                                 "spaces; net.http_post() to them stays on this machine",
+                         FIELD(YAML_F_STRING, public_urls)},
+    [SET_NET_ALLOW] = {.name = "net.allow",
+                       .from = FROM_ENV | FROM_FILE,
+                       .env = {"SCRIPTORIUM_NET_ALLOW"},
+                       .value = "LIST",
+                       .help = "private networks, addresses and names that net.http_post() may "
+                               "reach besides the public internet, separated by spaces",
+                       FIELD(YAML_F_STRING, net_allow)},
     [SET_CONFIG] = {.name = "config",
                     .from = FROM_OPTION | FROM_ENV,
                     .env = {"SCRIPTORIUM_CONFIG"},

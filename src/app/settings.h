@@ -20,6 +20,11 @@ enum setting_id {
     SET_HOOK_INPUT,
     SET_HOOK_COMPLETED,
     SET_HOOK_ENDED,
+    SET_CRON_USERS,
+    SET_CRON_COMMANDS,
+    SET_CRON_TIMEOUT,
+    SET_PUBLIC_URLS,
+    SET_NET_ALLOW,
     SET_CONFIG,
     SET_LOG_LEVEL,
     SET_LOG_FORMAT,
@@ -96,6 +101,8 @@ struct settings {
     char *listen_url, *schema, *engine_role; /* PostgreSQL */
     char *hook_input, *hook_completed, *hook_ended;
     int64_t pool;
+    char *cron_users, *public_urls, *net_allow;
+    int64_t cron_commands, cron_timeout_us;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run, with_cron;
     char *topic, *params, *user, *idempotency_key, *status;

@@ -504,6 +504,14 @@ const char *http_header(const struct http_call *call, const char *name)
     return h->value;
 }
 
+void http_headers_each(const struct http_call *call,
+                       void (*fn)(void *ctx, const char *name, const char *value), void *ctx)
+{
+    struct curl_header *h = NULL;
+    while ((h = curl_easy_nextheader(call->t.easy, CURLH_HEADER, -1, h)) != NULL)
+        fn(ctx, h->name, h->value);
+}
+
 /* ---- life ---- */
 
 enum err http_client_new(struct loop *loop, const struct http_client_config *config,

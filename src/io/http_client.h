@@ -83,6 +83,9 @@ void http_abort(struct http_call *call);
 
 /* From on_headers on: the last value of a header (case-insensitive), or NULL; borrowed. */
 const char *http_header(const struct http_call *call, const char *name);
+/* Each header of the answer, in order; name and value are borrowed for the call of `fn`. */
+void http_headers_each(const struct http_call *call,
+                       void (*fn)(void *ctx, const char *name, const char *value), void *ctx);
 
 /* Over the client's life, for benches: connections opened, bytes received. */
 struct http_client_stats {

@@ -23,8 +23,9 @@ const bin = process.env.PG_BIN ?? path.join(
 // PostgreSQL refuses to be root.
 const asUser = process.getuid() === 0 ? ['runuser', '-u', process.env.PG_USER ?? 'postgres', '--'] : [];
 
-function command(name, args) {
-    const all = [...asUser, path.join(bin, name), ...args];
+function command(name, args, env = {}) {
+    const set = Object.entries(env).map(([k, v]) => `${k}=${v}`);
+    const all = [...asUser, ...(set.length ? ['env', ...set] : []), path.join(bin, name), ...args];
     return [all[0], all.slice(1)];
 }
 
@@ -51,7 +52,8 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 export class Server {
-    constructor(dir, port, settings) {
+    constructor(dir, port, settings, env = {}) {
+        this.env = env;
         this.dir = dir;
         this.data = path.join(dir, 'data');
         this.logFile = path.join(dir, 'log');
@@ -65,7 +67,7 @@ export class Server {
         const [file, args] = command('postgres', [
             '-D', this.data, '-p', String(this.port), '-k', this.dir,
             ...Object.entries(this.settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
-        ]);
+        ], this.env);
         const log = fs.openSync(this.logFile, 'a');
         this.postmaster = spawn(file, args, { stdio: ['ignore', log, log] });
         fs.closeSync(log);
@@ -166,8 +168,9 @@ export async function standbyOf(server) {
     return new Server(dir, await freePort(), server.settings).up();
 }
 
-/** options: settings (of postgresql.conf), port, auth (initdb's -A, "trust"), database: make "test". */
-export async function start({ settings = {}, port, auth = 'trust', database = true } = {}) {
+/** options: settings (of postgresql.conf), port, auth (initdb's -A, "trust"), database: make "test",
+ *  env: of the server's processes. */
+export async function start({ settings = {}, port, auth = 'trust', database = true, env = {} } = {}) {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-pg-'));
     fs.chmodSync(dir, 0o777);
     const [file, args] = command('initdb', [
@@ -175,7 +178,7 @@ export async function start({ settings = {}, port, auth = 'trust', database = tr
         '--no-sync', '--no-instructions',
     ]);
     execFileSync(file, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: dir });
-    const server = new Server(dir, port ?? (await freePort()), { ...defaults, ...settings });
+    const server = new Server(dir, port ?? (await freePort()), { ...defaults, ...settings }, env);
     await server.up();
     if (database) await server.database('test');
     return server;

@@ -42,6 +42,18 @@ size_t pg_conn_in_flight(const struct pg_conn *c)
     return c->in_flight;
 }
 
+int pg_conn_pid(const struct pg_conn *c)
+{
+    return PQbackendPID(c->pg);
+}
+
+/* A pooler may not tell; then it is who we said we are. */
+const char *pg_conn_user(const struct pg_conn *c)
+{
+    const char *told = PQparameterStatus(c->pg, "session_authorization");
+    return told != NULL ? told : PQuser(c->pg);
+}
+
 struct pg_conn *pg_conn_new(struct loop *loop, const struct pg_conn_config *config)
 {
     struct pg_conn *c = mem_alloc(sizeof *c);
@@ -110,7 +122,7 @@ static void fail_text(struct pg_conn *c, const char *state, const char *text)
 static bool is_error(const PGresult *res)
 {
     ExecStatusType s = PQresultStatus(res);
-    return s != PGRES_TUPLES_OK && s != PGRES_COMMAND_OK;
+    return s != PGRES_TUPLES_OK && s != PGRES_COMMAND_OK && s != PGRES_SINGLE_TUPLE;
 }
 
 /* The server may have said why before it hung up; libpq knows only that it did. */
@@ -195,6 +207,8 @@ static void start(struct pg_conn *c, const struct pg_addresses *found)
     struct pg_params_out params;
     pg_url_params(c->config.url, found, c->config.name, c->config.options, c->plain, &arena,
                   &params);
+    if (c->config.database != NULL)
+        pg_url_override(&params, "dbname", c->config.database);
     c->state = CONNECTING;
     c->pg = PQconnectStartParams(params.keys, params.values, 0);
     arena_free(&arena);
@@ -312,7 +326,8 @@ void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
 void pg_conn_script(struct pg_conn *c, struct pg_request *r, const char *sql)
 {
     add(c, r);
-    if (PQsendQuery(c->pg, sql) == 0)
+    r->rows = 0;
+    if (PQsendQuery(c->pg, sql) == 0 || (c->config.discard && PQsetSingleRowMode(c->pg) == 0))
         fail_soon(c);
     else
         flush(c);
@@ -332,7 +347,7 @@ static void end_head(struct pg_conn *c)
     struct pg_failure f;
     pg_error_of_result(res, c->config.url->label, &f);
     bool lost = f.drop && c->state == READY;
-    r->done(r->ctx, f.err == OK ? res : NULL, &f);
+    r->done(r->ctx, f.err == OK || c->config.discard ? res : NULL, &f);
     PQclear(res);
     if (lost && c->state == READY)
         pg_conn_fail(c, &f);
@@ -341,12 +356,27 @@ static void end_head(struct pg_conn *c)
 /* An error replaces what came before it, nothing replaces an error. */
 static void keep(struct pg_request *r, PGresult *res)
 {
+    if (PQresultStatus(res) == PGRES_SINGLE_TUPLE) {
+        if (r->res == NULL || PQresultStatus(r->res) != PGRES_SINGLE_TUPLE)
+            r->rows = 0; /* the first of its statement */
+        r->rows++;
+    } else if (PQresultStatus(res) == PGRES_TUPLES_OK &&
+               (r->res == NULL || PQresultStatus(r->res) != PGRES_SINGLE_TUPLE)) {
+        r->rows = 0;
+    }
+    (void)snprintf(r->tag, sizeof r->tag, "%s", PQcmdStatus(res));
     if (r->res != NULL && is_error(r->res)) {
         PQclear(res);
         return;
     }
     PQclear(r->res);
     r->res = res;
+}
+
+static bool is_copy(const PGresult *res)
+{
+    ExecStatusType s = PQresultStatus(res);
+    return s == PGRES_COPY_IN || s == PGRES_COPY_OUT || s == PGRES_COPY_BOTH;
 }
 
 /* False: nothing more to be had now. */
@@ -357,6 +387,11 @@ static bool take_result(struct pg_conn *c)
         if (c->config.script)
             end_head(c);
         return true;
+    }
+    if (is_copy(res)) { /* and would go on for ever: nobody is here to feed or to drain it */
+        PQclear(res);
+        fail_text(c, "0A000", "COPY from or to the client has no client here");
+        return false;
     }
     if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
         PQclear(res);

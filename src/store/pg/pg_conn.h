@@ -24,13 +24,18 @@ struct pg_request {
     void (*done)(void *ctx, const PGresult *res, const struct pg_failure *f);
     void *ctx;
     PGresult *res; /* kept until its transaction has ended */
+    /* `discard`: of the last statement of the script, its rows and what it says it did. */
+    int64_t rows;
+    char tag[64];
 };
 
 struct pg_conn_config {
     const struct pg_url *url; /* borrowed */
     const char *name;         /* application_name; borrowed */
     const char *options;      /* for the server, when no pooler is in between; borrowed */
+    const char *database;     /* instead of the URL's; NULL = that; borrowed */
     bool script;              /* whole scripts as text, one at a time, instead of statements */
+    bool discard;             /* of a script: rows are counted, not kept; `done` gets errors too */
     /* Ready, or closed, and why: also after a connection could not be made. */
     void (*on_ready)(void *ctx);
     void (*on_closed)(void *ctx, const struct pg_failure *f);
@@ -48,6 +53,9 @@ void pg_conn_fail(struct pg_conn *c, const struct pg_failure *why);
 bool pg_conn_is_closed(const struct pg_conn *c);
 bool pg_conn_is_ready(const struct pg_conn *c);
 size_t pg_conn_in_flight(const struct pg_conn *c);
+/* Of a ready one: the process that serves it, and whom the server takes us for; borrowed. */
+int pg_conn_pid(const struct pg_conn *c);
+const char *pg_conn_user(const struct pg_conn *c);
 
 /* To a ready connection. Nothing of p is needed afterwards. */
 void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,

@@ -191,3 +191,13 @@ void pg_url_params(const struct pg_url *u, const struct pg_addresses *found, con
         put(ret, "options", theirs == NULL ? options : arena_printf(a, "%s %s", options, theirs));
     }
 }
+
+void pg_url_override(struct pg_params_out *params, const char *key, const char *value)
+{
+    put(params, key, value);
+}
+
+const char *pg_url_user(const struct pg_url *u)
+{
+    return find(u, "user");
+}

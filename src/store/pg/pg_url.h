@@ -31,5 +31,9 @@ struct pg_params_out { /* what PQconnectStartParams() takes */
  * for a dead peer, and, unless `plain`, `options` for the server. Borrows from u and a. */
 void pg_url_params(const struct pg_url *u, const struct pg_addresses *found, const char *name,
                    const char *options, bool plain, struct arena *a, struct pg_params_out *ret);
+/* Another value for one of them; borrowed. */
+void pg_url_override(struct pg_params_out *params, const char *key, const char *value);
+/* Who the URL logs in as; borrowed, NULL when neither it nor the environment says. */
+const char *pg_url_user(const struct pg_url *u);
 
 #endif

@@ -397,7 +397,7 @@ RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     UPDATE cron.job_run_details SET status = 'running', job_pid = pid, start_time = scriptorium.clock()
-    WHERE runid = run;
+    WHERE runid = run AND status = 'starting';
 $$;
 
 -- Also after others have given the run up: what is known is better than what was feared.

@@ -1,0 +1,183 @@
+/* In: a firing of a schedule. Out: its command run on a new connection that logged in as the job's
+ * user, and the end of the run in cron.job_run_details, in pg_cron's words. */
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "store/pg/pg_surface_impl.h"
+
+#define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
+#define MESSAGE_MAX     4000               /* bytes of a return_message */
+
+struct pg_command {
+    struct pg_surface *surface;
+    struct pg_command *prev, *next;
+    int64_t run;
+    char *text, *database, *user;
+    struct pg_conn *conn;
+    struct pg_request request;
+    struct loop_task end_task;
+    bool ended;
+};
+
+static void destroy(struct pg_command *c)
+{
+    struct pg_surface *s = c->surface;
+    DL_DELETE(s->commands, c);
+    s->n_commands--;
+    loop_cancel(s->loop, &c->end_task);
+    pg_conn_free(c->conn);
+    free(c->text);
+    free(c->database);
+    free(c->user);
+    free(c);
+}
+
+void pg_commands_free(struct pg_surface *s)
+{
+    while (s->commands != NULL)
+        destroy(s->commands);
+}
+
+void pg_commands_ids(const struct pg_surface *s, struct pg_params *p)
+{
+    pg_array_begin(p, PG_LONG, s->n_commands);
+    for (const struct pg_command *c = s->commands; c != NULL; c = c->next)
+        pg_array_long(p, c->run);
+    pg_array_end(p);
+}
+
+static void on_over(void *ctx)
+{
+    struct pg_command *c = ctx;
+    struct pg_surface *s = c->surface;
+    destroy(c);
+    surface_look_soon(s);
+}
+
+/* Told once; the connection may be on the stack. */
+static void end(struct pg_command *c, bool succeeded, const char *message)
+{
+    if (c->ended)
+        return;
+    c->ended = true;
+    char *cut = mem_strndup(message, strnlen(message, MESSAGE_MAX));
+    size_t n = strlen(cut);
+    while (n > 0 && (cut[n - 1] == '\n' || cut[n - 1] == ' '))
+        cut[--n] = '\0';
+    struct surface_note *note = surface_note_new(
+        c->surface, "SELECT scriptorium.cron_ended($1, $2::boolean, $3)");
+    pg_put_long(&note->p, c->run);
+    pg_put_text(&note->p, succeeded ? "true" : "false");
+    pg_put_text(&note->p, cut);
+    surface_note_send(note);
+    free(cut);
+    c->end_task = (struct loop_task){.fn = on_over, .ctx = c};
+    loop_defer(c->surface->loop, &c->end_task);
+}
+
+static void on_done(void *ctx, const PGresult *res, const struct pg_failure *f)
+{
+    struct pg_command *c = ctx;
+    char rows[48];
+    switch (res != NULL ? PQresultStatus(res) : PGRES_FATAL_ERROR) {
+    case PGRES_TUPLES_OK:
+        (void)snprintf(rows, sizeof rows, "%lld row%s", (long long)c->request.rows,
+                       c->request.rows == 1 ? "" : "s");
+        end(c, true, rows);
+        break;
+    case PGRES_COMMAND_OK:
+        end(c, true, c->request.tag);
+        break;
+    case PGRES_EMPTY_QUERY:
+        end(c, false, "the command is empty");
+        break;
+    default:
+        end(c, false,
+            res != NULL && PQresultErrorMessage(res)[0] != '\0' ? PQresultErrorMessage(res)
+                                                                : f->msg.text);
+    }
+}
+
+static void on_closed(void *ctx, const struct pg_failure *f)
+{
+    end(ctx, false, f->msg.text);
+}
+
+/* A URL of the operator's that logs in as somebody else would lend that role's rights. */
+static void on_ready(void *ctx)
+{
+    struct pg_command *c = ctx;
+    const char *user = pg_conn_user(c->conn);
+    if (user == NULL || strcmp(user, c->user) != 0) {
+        char *why = mem_printf("the connection for \"%s\" logs in as \"%s\"; correct its URL in "
+                               "cron.users",
+                               c->user, user != NULL ? user : "");
+        end(c, false, why);
+        free(why);
+        return;
+    }
+    struct surface_note *note =
+        surface_note_new(c->surface, "SELECT scriptorium.cron_began($1, $2)");
+    pg_put_long(&note->p, c->run);
+    pg_put_int(&note->p, pg_conn_pid(c->conn));
+    surface_note_send(note);
+    c->request = (struct pg_request){
+        .timeout_us = c->surface->command_us + ANSWER_EXTRA_US, .done = on_done, .ctx = c};
+    pg_conn_script(c->conn, &c->request, c->text);
+}
+
+/* NULL: nobody has told us how to log in as that user. */
+static const struct pg_url *url_of(const struct pg_surface *s, const char *user)
+{
+    for (size_t i = 0; i < s->n_users; i++) {
+        if (strcmp(pg_url_user(s->users[i]), user) == 0)
+            return s->users[i];
+    }
+    return s->me != NULL && strcmp(s->me, user) == 0 ? s->url : NULL;
+}
+
+void pg_command_start(struct pg_surface *s, struct pg_reader *r)
+{
+    struct pg_command *c = mem_alloc(sizeof *c);
+    c->surface = s;
+    DL_APPEND(s->commands, c);
+    s->n_commands++;
+    c->run = pg_get_int(r);
+    pg_skip(r); /* jobid */
+    const char *name = pg_get_text(r);
+    c->text = mem_strdup(pg_get_text(r));
+    c->database = mem_strdup(pg_get_text(r));
+    c->user = mem_strdup(pg_get_text(r));
+    if (c->text == NULL || c->database == NULL || c->user == NULL) {
+        end(c, false, "the job cannot be read");
+        return;
+    }
+    const struct pg_url *url = url_of(s, c->user);
+    if (url == NULL) {
+        char *why = mem_printf("the daemon cannot log in as \"%s\", and runs no user's commands as "
+                               "another: add a connection URL of that user to cron.users "
+                               "(SCRIPTORIUM_CRON_USERS), or schedule as \"%s\"",
+                               c->user, s->me != NULL ? s->me : "the daemon's user");
+        if (s->told != NULL) {
+            char *line = mem_printf("schedule %s: %s", name != NULL ? name : "", why);
+            s->told(s->told_ctx, line);
+            free(line);
+        }
+        end(c, false, why);
+        free(why);
+        return;
+    }
+    struct pg_conn_config config = {.url = url,
+                                    .name = "scriptorium cron",
+                                    .options = s->options,
+                                    .database = c->database,
+                                    .script = true,
+                                    .discard = true,
+                                    .on_ready = on_ready,
+                                    .on_closed = on_closed,
+                                    .ctx = c};
+    c->conn = pg_conn_new(s->loop, &config);
+    pg_conn_open(c->conn);
+}

@@ -1,0 +1,86 @@
+/* What the files of the SQL surface share: pg_surface.c keeps the connection and looks for work,
+ * pg_command.c runs commands, pg_outgoing.c sends requests. */
+#ifndef STORE_PG_PG_SURFACE_IMPL_H
+#define STORE_PG_PG_SURFACE_IMPL_H
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "store/pg/pg_codec.h"
+#include "store/pg/pg_conn.h"
+#include "store/pg/pg_surface.h"
+
+struct pg_command;
+struct pg_outgoing;
+
+/* Something that has to be written, and is sent until the database has it. */
+struct surface_note {
+    struct surface_note *next;
+    struct pg_surface *surface;
+    const char *sql;
+    struct pg_params p;
+    struct pg_request request;
+    bool sent;
+};
+
+/* A question that is asked again at the next look; one of a kind at a time. */
+struct surface_ask {
+    struct pg_surface *surface;
+    struct pg_request request;
+    bool busy;
+    void (*take)(struct pg_surface *s, const PGresult *res);
+};
+
+struct pg_surface {
+    struct loop *loop;
+    struct pg_url *url, *users[PG_SURFACE_USERS_MAX];
+    size_t n_users;
+    size_t max_commands;
+    int64_t command_us;
+    struct http_client *http;
+    const struct address_guard *guard;
+    char *public_urls, *self_url, *options;
+    void (*told)(void *ctx, const char *message);
+    void *told_ctx;
+
+    struct pg_conn *conn;
+    struct rng rng;
+    int failures; /* to connect, in a row */
+    struct loop_timer look_timer, retry_timer;
+    struct loop_task look_task; /* a look before its time: a command has just ended */
+    int64_t checked_us, held_us;
+    bool has_cron, has_net, stopping, complained;
+    bool more; /* than one look brings */
+    struct arena me_arena;
+    const char *me; /* whom the database takes us for */
+    struct surface_ask check, due, take, outgoing, hold_cron, hold_net;
+    struct surface_note *notes, **notes_end;
+    size_t n_notes;
+
+    struct pg_command *commands; /* in the order of their start, like the next */
+    struct pg_outgoing *requests;
+    size_t n_commands, n_requests;
+};
+
+/* ---- pg_surface.c ---- */
+/* A statement to be written, its parameters to be put by the caller; then surface_note_send(). */
+struct surface_note *surface_note_new(struct pg_surface *s, const char *sql);
+void surface_note_send(struct surface_note *note);
+void surface_look_soon(struct pg_surface *s);
+
+/* ---- pg_command.c ---- */
+/* A row of scriptorium.cron_take(). */
+void pg_command_start(struct pg_surface *s, struct pg_reader *r);
+void pg_commands_free(struct pg_surface *s);
+void pg_commands_ids(const struct pg_surface *s, struct pg_params *p);
+
+/* ---- pg_outgoing.c ---- */
+#define PG_OUTGOING_MAX 32 /* requests at once */
+/* A row of scriptorium.net_take(). */
+void pg_outgoing_start(struct pg_surface *s, struct pg_reader *r);
+void pg_outgoing_free(struct pg_surface *s);
+void pg_outgoing_ids(const struct pg_surface *s, struct pg_params *p);
+/* Where a request to `url` really goes: to ourselves when it is one of the public ones (owned),
+ * else NULL. */
+char *pg_outgoing_own(const char *url, const char *public_urls, const char *self_url);
+
+#endif

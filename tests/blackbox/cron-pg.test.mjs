@@ -1,0 +1,263 @@
+// Schedules and HTTP requests in SQL on a server without the extensions, run by the daemon: whose
+// commands it runs and how, what it sends where, and what it says when something is in the way.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { after, before, test } from 'node:test';
+import { folder, run, until } from './harness.mjs';
+import { daemon, KEY } from './serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+let server;
+before(async () => {
+  server = await postgres.start({ database: false });
+  const client = await server.connect({ database: 'postgres' });
+  await client.query('CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN');
+  await client.end();
+});
+after(() => server?.remove());
+
+// A prepared database: its owner's connection, one for ann, and its URL.
+async function prepared(t, dir) {
+  const database = await server.database();
+  const url = server.url({ database });
+  const done = run(dir, ['migrate', '--with-cron', '--database', url]);
+  assert.equal(done.code, 0, done.err);
+  const as = async (user) => {
+    const client = await server.connect({ database, user });
+    t.after(() => client.end());
+    return client;
+  };
+  const admin = await as('postgres');
+  await admin.query('GRANT USAGE ON SCHEMA cron TO ann, bob');
+  return { database, url, admin, as };
+}
+
+const serve = (t, dir, url, env = {}) => daemon(t, dir, { args: ['--database', url, '--mode', 'triggered'],
+  env, speed: '100000' });
+const value = async (client, sql, ...values) => {
+  const { rows } = await client.query(sql, values);
+  return rows[0] && Object.values(rows[0])[0];
+};
+const soon = 'SELECT cron.schedule($1, \'1 seconds\', $2)';
+const ended = (client, name) => until(async () => (await client.query(`SELECT d.* FROM cron.job_run_details d
+  JOIN cron.job j USING (jobid) WHERE j.jobname = $1 AND d.end_time IS NOT NULL ORDER BY runid`, [name])).rows[0]);
+// The answer to a request made by `sql`.
+const answer = async (client, sql, ...values) => {
+  const id = await value(client, sql, ...values);
+  return until(async () => (await client.query('SELECT * FROM net._http_response WHERE id = $1', [id])).rows[0]);
+};
+
+// A peer that tells what it was sent.
+async function peer(t, reply = (req, res) => res.setHeader('X-Peer', 'yes').end('hello')) {
+  const seen = [];
+  const http = createServer((req, res) => {
+    let body = '';
+    req.on('data', (d) => { body += d; });
+    req.on('end', () => {
+      seen.push({ method: req.method, url: req.url, headers: req.headers, body });
+      reply(req, res);
+    });
+  }).listen(0, '127.0.0.1');
+  await until(() => http.listening);
+  t.after(() => { http.closeAllConnections(); http.close(); });
+  return { seen, port: http.address().port, url: `http://127.0.0.1:${http.address().port}`, http };
+}
+
+test('a command runs as its user, on a connection of that user; the details have pg_cron\'s words', async (t) => {
+  const dir = folder(t);
+  const { url, database, admin, as } = await prepared(t, dir);
+  await admin.query('CREATE TABLE seen (who text, su text, pid int, name text); GRANT INSERT ON seen TO ann');
+  await serve(t, dir, url, { SCRIPTORIUM_CRON_USERS: `${server.url({ database, user: 'ann' })} ${server.url({ user: 'bob' })}` });
+  const ann = await as('ann');
+  await ann.query(soon, ['note', `RESET SESSION AUTHORIZATION; RESET ROLE;
+    INSERT INTO seen SELECT current_user, session_user, pg_backend_pid(), current_database()`]);
+  await ann.query(soon, ['rows', 'SELECT 1; SELECT * FROM generate_series(1, 3)']);
+  await ann.query(soon, ['one', 'SELECT 1']);
+  await ann.query(soon, ['none', 'SELECT 1 WHERE false']);
+  await ann.query(soon, ['bad', 'SELECT 1; SELECT 1/0']);
+  await ann.query(soon, ['copy', 'COPY (SELECT 1) TO STDOUT']);
+  await ann.query(soon, ['empty', ' ']);
+  const note = await ended(ann, 'note');
+  const [row] = (await admin.query('SELECT * FROM seen LIMIT 1')).rows;
+  assert.deepEqual({ ...note, runid: 0, jobid: 0, start_time: 0, end_time: 0, command: '' }, { runid: 0, jobid: 0,
+    job_pid: row.pid, database, username: 'ann', command: '', status: 'succeeded', return_message: 'INSERT 0 1',
+    start_time: 0, end_time: 0 });
+  assert.deepEqual([row.who, row.su, row.name], ['ann', 'ann', database]);
+  const said = async (name) => { const r = await ended(ann, name); return [r.status, r.return_message]; };
+  assert.deepEqual(await said('rows'), ['succeeded', '3 rows']);
+  assert.deepEqual(await said('one'), ['succeeded', '1 row']);
+  assert.deepEqual(await said('none'), ['succeeded', '0 rows']);
+  assert.deepEqual(await said('bad'), ['failed', 'ERROR:  division by zero']);
+  assert.equal((await said('copy'))[0], 'failed');
+  assert.match((await said('copy'))[1], /COPY from or to the client/);
+  assert.deepEqual(await said('empty'), ['failed', 'the command is empty']);
+});
+
+test('a user whom the daemon cannot be: failed, with the remedy; a URL of somebody else lends no rights', async (t) => {
+  const dir = folder(t);
+  const { url, admin, as } = await prepared(t, dir);
+  await admin.query('CREATE TABLE seen (who text)');
+  await serve(t, dir, url);
+  const ann = await as('ann');
+  await ann.query(soon, ['note', 'INSERT INTO seen VALUES (current_user)']);
+  const row = await ended(ann, 'note');
+  assert.deepEqual([row.status, row.job_pid], ['failed', null]);
+  assert.match(row.return_message, /^the daemon cannot log in as "ann", .* add a connection URL of that user to cron\.users/);
+  await admin.query(soon, ['mine', 'INSERT INTO seen VALUES (current_user)']);
+  assert.equal((await ended(admin, 'mine')).status, 'succeeded');
+  assert.equal(await value(admin, 'SELECT DISTINCT who FROM seen'), 'postgres');
+});
+
+test('a run that lasts does not pile up others, and may take so long', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await serve(t, dir, url, { SCRIPTORIUM_CRON_TIMEOUT: '2s' });
+  await admin.query(soon, ['long', 'SELECT pg_sleep(60)']);
+  const row = await ended(admin, 'long');
+  assert.deepEqual([row.status, row.return_message], ['failed', 'ERROR:  canceling statement due to statement timeout']);
+  assert.equal(await value(admin, `SELECT max(n) FROM (SELECT count(*) AS n FROM cron.job_run_details a
+    JOIN cron.job_run_details b ON a.start_time <= b.start_time AND b.start_time < coalesce(a.end_time, now())
+    GROUP BY a.runid) x`), 1);
+});
+
+test('two nodes run each firing once', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await admin.query('CREATE TABLE fired (at timestamptz DEFAULT now())');
+  await Promise.all([serve(t, dir, url), serve(t, dir, url)]);
+  await admin.query("SELECT cron.schedule('j' || i, '1 seconds', 'INSERT INTO fired DEFAULT VALUES') FROM generate_series(1, 5) i");
+  await until(async () => (await value(admin, 'SELECT count(*) FROM cron.job_run_details WHERE end_time IS NOT NULL')) >= 15);
+  await admin.query('SELECT cron.unschedule(jobid) FROM cron.job');
+  await until(async () => await value(admin, 'SELECT count(*) FROM cron.job_run_details WHERE end_time IS NULL') === 0);
+  const fired = await value(admin, 'SELECT count(*) FROM fired');
+  assert.equal(fired, await value(admin, 'SELECT count(*) FROM cron.job_run_details'));
+  assert.equal(await value(admin, `SELECT count(*) FROM cron.job_run_details a JOIN cron.job_run_details b
+    ON a.jobid = b.jobid AND a.runid < b.runid AND b.start_time - a.start_time < interval '400 milliseconds'`), 0);
+});
+
+test('requests leave after the commit, with what they were given; the answer is for who asked', async (t) => {
+  const dir = folder(t);
+  const { url, as } = await prepared(t, dir);
+  const [ann, bob] = [await as('ann'), await as('bob')];
+  const to = await peer(t);
+  await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  await ann.query('BEGIN');
+  await ann.query('SELECT net.http_get($1)', [`${to.url}/never`]);
+  await ann.query('ROLLBACK');
+  const row = await answer(ann, `SELECT net.http_post(url := $1, params := '{"q": "a b&ü", "z": "1"}',
+    headers := jsonb_build_object('Authorization', 'Bearer x', 'X-Null', NULL), body := '{"a": 1}')`, `${to.url}/p?x=1`);
+  assert.deepEqual([row.status_code, row.content, row.timed_out, row.headers['X-Peer'] ?? row.headers['x-peer']],
+    [200, 'hello', false, 'yes']);
+  assert.equal(row.error_msg, 'sent without the header X-Null: its value was null');
+  const [sent] = to.seen;
+  assert.equal(to.seen.length, 1);
+  assert.deepEqual([sent.method, sent.url, sent.body], ['POST', '/p?x=1&q=a%20b%26%C3%BC&z=1', '{"a": 1}']);
+  assert.deepEqual([sent.headers.authorization, sent.headers['content-type'], sent.headers['x-null']],
+    ['Bearer x', 'application/json', undefined]);
+  await answer(ann, "SELECT net.http_get($1, headers := '{\"X-A\": \"b\"}')", `${to.url}/g`);
+  await answer(ann, 'SELECT net.http_delete($1)', `${to.url}/d`);
+  assert.deepEqual(to.seen.slice(1).map((s) => `${s.method} ${s.url}`), ['GET /g', 'DELETE /d']);
+  assert.equal(await value(bob, 'SELECT count(*) FROM net._http_response'), 0);
+  assert.equal(await value(ann, 'SELECT count(*) FROM net._http_response'), 3);
+  await assert.rejects(ann.query('SELECT * FROM net.http_request_queue'), { code: '42501' });
+});
+
+test('where it may not go, what does not answer, what answers too much', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const to = await peer(t, (req, res) => {
+    if (req.url === '/big') res.end('x'.repeat(2 << 20));
+    else if (req.url === '/odd') res.setHeader('Set-Cookie', ['a', 'b']).end(Buffer.from([0x61, 0xff, 0x62]));
+    else if (req.url !== '/silent') res.end();
+  });
+  await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: `127.0.0.1:${to.port}` });
+  const other = await peer(t);
+  const get = (where, ms = 5000) => answer(admin, 'SELECT net.http_get($1, timeout_milliseconds := $2)', where, ms);
+  const refused = await get(`${other.url}/`);
+  assert.equal(refused.status_code, null);
+  assert.match(refused.error_msg, /loopback/);
+  assert.match(refused.error_msg, /nothing was sent/);
+  assert.equal(other.seen.length, 0);
+  const silent = await get(`${to.url}/silent`, 300);
+  assert.equal(silent.timed_out, true);
+  assert.match(silent.error_msg, /^Timeout of 300 ms reached; .*\(it may have arrived\)$/);
+  const big = await get(`${to.url}/big`);
+  assert.deepEqual([big.status_code, big.content], [200, null]);
+  assert.notEqual(big.error_msg, null);
+  const odd = await get(`${to.url}/odd`);
+  assert.deepEqual([odd.status_code, odd.content], [200, 'a\ufffdb']);
+  for (const [args, code] of [["'ftp://x/'", '22023'], ["'http://'", '22023'], ["'http://x/ y'", '22023'],
+    ["'http://x/', headers := '{\"a b\": \"c\"}'", '22023'], ["'http://x/', headers := '[1]'", '22023'],
+    ["'http://x/', headers := jsonb_build_object('a', E'b\\r\\nc: d')", '22023'],
+    ["'http://x/', timeout_milliseconds := 0", '22023']])
+    await assert.rejects(admin.query(`SELECT net.http_get(${args})`), { code }, args);
+  await assert.rejects(admin.query("SELECT net.http_post('http://x/', headers := '{\"content-type\": \"text/plain\"}')"),
+    { message: 'Content-Type header must be "application/json"' });
+});
+
+test('the old project URL is this server: nothing leaves the machine', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const d = await serve(t, dir, url, { SCRIPTORIUM_PUBLIC_URLS: 'https://other.example.com https://xyz.supabase.co/' });
+  const post = (where, key) => answer(admin, `SELECT net.http_post($1, headers := jsonb_build_object('Authorization', 'Bearer ' || $2))`,
+    where, key);
+  const row = await post('https://XYZ.supabase.co/functions/v1/process-script-jobs', KEY);
+  assert.deepEqual([row.status_code, JSON.parse(row.content).message], [200, 'No pending jobs']);
+  const none = await post('https://xyz.supabase.co/functions/v1/process-script-jobs', null);
+  assert.deepEqual([none.status_code, JSON.parse(none.content), none.error_msg],
+    [401, { error: 'Unauthorized' }, 'sent without the header Authorization: its value was null']);
+  for (const trick of ['https://xyz.supabase.co@127.0.0.1/', `https://xyz.supabase.co.127.0.0.1.nip.invalid/`,
+    `http://127.0.0.1:${d.port}/healthz`]) {
+    const row = await post(trick, KEY);
+    assert.equal(row.status_code, null, trick);
+  }
+});
+
+test('a request is not lost by a crash before it was sent, and not sent twice after one', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  let hold = true;
+  const to = await peer(t, (req, res) => { if (!hold) res.end('ok'); });
+  const waiting = await value(admin, 'SELECT net.http_get($1)', `${to.url}/early`);
+  const first = await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  await until(() => to.seen.length === 1);
+  first.process.kill('SIGKILL');
+  await first.process.ended;
+  hold = false;
+  await admin.query("UPDATE net.http_request_queue SET held_until = now() - interval '1 second'"); // half a minute on
+  const later = await value(admin, 'SELECT net.http_get($1)', `${to.url}/later`);
+  await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  const rows = await until(async () => {
+    const found = (await admin.query('SELECT * FROM net._http_response ORDER BY id')).rows;
+    return found.length === 2 && found;
+  });
+  assert.deepEqual(rows.map((r) => [r.id, r.status_code]), [[waiting, null], [later, 200]]);
+  assert.match(rows[0].error_msg, /whether it arrived is not known, and it is not sent again/);
+  assert.deepEqual(to.seen.map((s) => s.url), ['/early', '/later']);
+});
+
+test('the surface comes and goes under a running daemon', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const url = server.url({ database });
+  assert.equal(run(dir, ['migrate', '--database', url]).code, 0);
+  const d = await serve(t, dir, url);
+  assert.equal(run(dir, ['migrate', '--with-cron', '--database', url]).code, 0);
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  await admin.query(soon, ['x', 'SELECT 1']);
+  assert.equal((await ended(admin, 'x')).status, 'succeeded');
+  await admin.query('DROP SCHEMA cron CASCADE; DROP SCHEMA net CASCADE');
+  assert.equal((await d.get('/readyz')).status, 200);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 0);
+});
+
+test('a wrong URL of a user is told at the start', async (t) => {
+  const dir = folder(t);
+  const { url } = await prepared(t, dir);
+  const done = run(dir, ['serve', '--listen', '127.0.0.1:0', '--database', url], { env: {
+    SCRIPTORIUM_CRON_USERS: 'mysql://ann@db/x', SCRIPTORIUM_SERVICE_KEY: KEY } });
+  assert.equal(done.code, 2);
+});
