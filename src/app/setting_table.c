@@ -20,7 +20,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"postgres", "hooks", "cron", "net", "anthropic", "auth", NULL};
+const char *const setting_groups[] = {"postgres",  "hooks", "cron", "net",
+                                      "anthropic", "auth",  NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",

@@ -1,5 +1,5 @@
-/* In: settings, and where this daemon answers. Out: the SQL surface served (cron.job, net.http_post),
- * when the store is PostgreSQL. */
+/* In: settings, and where this daemon answers. Out: the SQL surface served (cron.job,
+ * net.http_post), when the store is PostgreSQL. */
 #ifndef APP_SURFACE_H
 #define APP_SURFACE_H
 
@@ -21,8 +21,8 @@ struct surface {
 /* EXIT_DONE, or another exit code after one line on standard error. Borrows http. */
 int surface_open(struct surface *s, struct context *c, struct http_client *http, const char *host,
                  uint16_t port);
-void surface_stop(struct surface *s);             /* begins nothing new */
-size_t surface_busy(const struct surface *s);     /* what is under way */
-void surface_close(struct surface *s);            /* takes one that was not opened */
+void surface_stop(struct surface *s);         /* begins nothing new */
+size_t surface_busy(const struct surface *s); /* what is under way */
+void surface_close(struct surface *s);        /* takes one that was not opened */
 
 #endif

@@ -66,8 +66,8 @@ static void end(struct pg_command *c, bool succeeded, const char *message)
     size_t n = strlen(cut);
     while (n > 0 && (cut[n - 1] == '\n' || cut[n - 1] == ' '))
         cut[--n] = '\0';
-    struct surface_note *note = surface_note_new(
-        c->surface, "SELECT scriptorium.cron_ended($1, $2::boolean, $3)");
+    struct surface_note *note =
+        surface_note_new(c->surface, "SELECT scriptorium.cron_ended($1, $2::boolean, $3)");
     pg_put_long(&note->p, c->run);
     pg_put_text(&note->p, succeeded ? "true" : "false");
     pg_put_text(&note->p, cut);

@@ -98,7 +98,7 @@ static char *make_error(const struct pg_outgoing *o, const char *error)
     char *left_out = o->unsent == NULL
                          ? NULL
                          : mem_printf("sent without the header %s: its value was null", o->unsent);
-    char *text = error == NULL    ? mem_strdup(left_out)
+    char *text = error == NULL      ? mem_strdup(left_out)
                  : left_out == NULL ? mem_strdup(error)
                                     : mem_printf("%s; %s", error, left_out);
     free(left_out);
@@ -109,8 +109,7 @@ static void end(struct pg_outgoing *o, bool timed_out, const char *error)
 {
     char *text = make_error(o, error);
     struct surface_note *note = surface_note_new(
-        o->surface,
-        "SELECT scriptorium.net_done($1, nullif($2, 0), $3, $4, $5, $6::boolean, $7)");
+        o->surface, "SELECT scriptorium.net_done($1, nullif($2, 0), $3, $4, $5, $6::boolean, $7)");
     pg_put_long(&note->p, o->id);
     pg_put_int(&note->p, o->status);
     pg_put_text(&note->p, o->content_type);

@@ -1,5 +1,5 @@
-/* In: a database with the SQL surface, or without. Out: its due commands and waiting requests begun,
- * their results written. */
+/* In: a database with the SQL surface, or without. Out: its due commands and waiting requests
+ * begun, their results written. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,8 +66,8 @@ static void send_notes(struct pg_surface *s)
         if (note->sent || !pg_conn_is_ready(s->conn))
             continue;
         note->sent = true;
-        note->request = (struct pg_request){
-            .timeout_us = STATEMENT_US, .done = on_noted, .ctx = note};
+        note->request =
+            (struct pg_request){.timeout_us = STATEMENT_US, .done = on_noted, .ctx = note};
         pg_conn_send(s->conn, &note->request, note->sql, &note->p);
     }
 }
@@ -113,8 +113,7 @@ static void on_answer(void *ctx, const PGresult *res, const struct pg_failure *f
 static void ask(struct surface_ask *a, const char *sql, const struct pg_params *p)
 {
     a->busy = true;
-    a->request =
-        (struct pg_request){.timeout_us = STATEMENT_US, .done = on_answer, .ctx = a};
+    a->request = (struct pg_request){.timeout_us = STATEMENT_US, .done = on_answer, .ctx = a};
     pg_conn_send(a->surface->conn, &a->request, sql, p);
 }
 
@@ -349,8 +348,9 @@ static enum err read_users(struct pg_surface *s, const char *users, struct errms
         if (e != OK)
             return e;
         if (pg_url_user(s->users[s->n_users++]) == NULL)
-            return err_set(msg, ERR_INVALID, "cron.users: each URL names its user: "
-                                             "postgres://user:password@host/database");
+            return err_set(msg, ERR_INVALID,
+                           "cron.users: each URL names its user: "
+                           "postgres://user:password@host/database");
         at += n;
     }
     return OK;

@@ -1,7 +1,8 @@
-/* In: what users of SQL schedule (cron.job) and ask for (net.http_post ...). Out: commands run, each on
- * a connection of its user; requests sent, and what became of both in cron.job_run_details and
- * net._http_response. For databases where `migrate --with-cron` has put these schemas; where it has
- * not, or the real extensions are, this only looks whether that has changed. Any number of nodes. */
+/* In: what users of SQL schedule (cron.job) and ask for (net.http_post ...). Out: commands run,
+ * each on a connection of its user; requests sent, and what became of both in cron.job_run_details
+ * and net._http_response. For databases where `migrate --with-cron` has put these schemas; where it
+ * has not, or the real extensions are, this only looks whether that has changed. Any number of
+ * nodes. */
 #ifndef STORE_PG_PG_SURFACE_H
 #define STORE_PG_PG_SURFACE_H
 

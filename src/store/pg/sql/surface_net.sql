@@ -208,12 +208,6 @@ BEGIN
     END IF;
 END $$;
 
--- Taken, but nothing of it has left: another node, or the next start, sends it.
-CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
-RETURNS void LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS 'UPDATE net.http_request_queue SET held_until = NULL WHERE id = request';
-
 -- These are on their way still. Those that nobody holds any more are told as what they are, and
 -- answers older than keep_seconds go.
 CREATE OR REPLACE FUNCTION scriptorium.net_hold(requests bigint[], keep_seconds bigint)
