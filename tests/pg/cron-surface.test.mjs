@@ -1,6 +1,7 @@
 // In: a plain server, migrated with the SQL surface. Out: cron.* as pg_cron has it: names, errors, who
 // may see and change what.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { start } from '../lib/pg.mjs';
 import { migrate } from '../lib/pg_schema.mjs';
@@ -226,4 +227,19 @@ test('migrating again changes nothing that is there', async (t) => {
     const id = await value(ann, "SELECT cron.schedule('a', '@daily', 'SELECT 1')");
     await migrate(admin, { withCron: true, engine: 'worker' });
     assert.equal(await value(ann, 'SELECT jobid FROM cron.job'), id);
+});
+
+test('the schedules that it takes are those of the table, which src/text/cron.c is held to as well', async (t) => {
+    const { ann } = await prepared(t);
+    const table = readFileSync(new URL('../lib/schedules.txt', import.meta.url), 'utf8').split('\n')
+        .filter((line) => line && !line.startsWith('#')).map((line) => /^(yes|no)\|\[(.*)\]$/.exec(line).slice(1));
+    assert.ok(table.length > 100);
+    const wrong = [];
+    for (const [verdict, text] of table) {
+        const said = await ann.query("SELECT cron.schedule('x', $1, 'SELECT 1')", [text.replaceAll('\\t', '\t')])
+            .then(() => 'yes', (error) => (error.code === '22023' ? 'no' : String(error)));
+        if (said !== verdict) wrong.push(`${text}: ${said}`);
+    }
+    assert.deepEqual(wrong, []);
+    await told(ann.query('SELECT cron.schedule($1, $2)', [`${'0,'.repeat(100)}0 * * * *`, 'x']), '22023', /^invalid schedule: 0,0/);
 });

@@ -54,49 +54,39 @@ CREATE INDEX IF NOT EXISTS scriptorium_run_job ON cron.scriptorium_run (jobid);
 
 -- ---- what may stand in a schedule; src/text/cron.c has the same verdict ----
 
--- One field: elements separated by commas, each *, N or N-M, ranges and * with a step.
+-- The values of a field: elements separated by commas, each *, N or N-M, the first and the last with
+-- a step. Null: it is none.
 CREATE OR REPLACE FUNCTION cron.scriptorium_field(field text, low integer, high integer, names text[])
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+RETURNS integer[] LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     element text;
     found text[];
     word text;
-    first integer;
-    last integer;
+    ends integer[];
+    step integer;
+    all_values integer[] := '{}';
 BEGIN
-    IF field = '' OR left(field, 1) = ',' OR right(field, 1) = ',' OR field LIKE '%,,%' THEN
-        RETURN false;
-    END IF;
-    FOREACH element IN ARRAY string_to_array(lower(field), ',') LOOP
-        found := regexp_match(element, '^(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?$');
+    FOREACH element IN ARRAY regexp_split_to_array(lower(field COLLATE "C"), ',') LOOP
+        found := regexp_match(element, '^(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/0*([1-9][0-9]*))?$');
         IF found IS NULL OR (found[4] IS NOT NULL AND found[1] IS NULL AND found[3] IS NULL) THEN
-            RETURN false;
+            RETURN NULL;
         END IF;
-        IF found[4] IS NOT NULL AND (length(ltrim(found[4], '0')) NOT BETWEEN 1 AND 9) THEN
-            RETURN false;
-        END IF;
-        CONTINUE WHEN found[1] IS NOT NULL;
-        first := NULL;
-        FOREACH word IN ARRAY ARRAY[found[2], coalesce(found[3], found[2])] LOOP
-            IF word ~ '^[a-z]' THEN
-                last := array_position(names, word) - 1 + low;
-            ELSIF length(ltrim(word, '0')) <= 4 THEN
-                last := ('0' || word)::integer;
-            ELSE
-                last := NULL;
-            END IF;
-            IF last IS NULL OR last NOT BETWEEN low AND high THEN
-                RETURN false;
-            END IF;
-            first := coalesce(first, last);
+        step := CASE WHEN length(found[4]) < 4 THEN found[4]::integer ELSE 1000 END;
+        step := CASE WHEN found[4] IS NULL THEN 1 ELSE step END;
+        ends := CASE WHEN found[1] IS NOT NULL THEN ARRAY[low, high] ELSE '{}' END;
+        FOREACH word IN ARRAY CASE WHEN found[1] IS NOT NULL THEN '{}'
+                                   ELSE ARRAY[found[2], coalesce(found[3], found[2])] END LOOP
+            ends := ends || CASE WHEN word ~ '^[a-z]' THEN array_position(names, word) - 1 + low
+                                 WHEN length(ltrim(word, '0')) < 4 THEN word::integer END;
         END LOOP;
-        IF first > last THEN
-            RETURN false;
+        IF ends[1] IS NULL OR ends[2] IS NULL OR ends[1] < low OR ends[2] > high OR ends[1] > ends[2] THEN
+            RETURN NULL;
         END IF;
+        all_values := all_values || ARRAY(SELECT generate_series(ends[1], ends[2], step));
     END LOOP;
-    RETURN true;
+    RETURN all_values;
 END $$;
 
 CREATE OR REPLACE FUNCTION cron.scriptorium_is_schedule(schedule text)
@@ -105,34 +95,42 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     rest text := btrim(schedule, E' \t');
-    zone text;
+    zone text := substring(rest from '^CRON_TZ=([^ \t]*)[ \t]');
     f text[];
+    days integer[];
+    months integer[];
 BEGIN
-    IF schedule IS NULL OR length(schedule) > 255 THEN
+    IF schedule IS NULL OR octet_length(schedule) > 200 THEN
         RETURN false;
     END IF;
-    zone := substring(rest from '^CRON_TZ=([^ \t]*)[ \t]');
     IF zone IS NOT NULL THEN
-        IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone) THEN
+        IF zone !~ '^[A-Za-z][A-Za-z0-9_/+-]*$'
+           OR NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone) THEN
             RETURN false;
         END IF;
         rest := ltrim(substr(rest, length('CRON_TZ=') + length(zone) + 1), E' \t');
     END IF;
-    IF lower(rest) IN ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight',
-                       '@hourly') THEN
-        RETURN true;
-    END IF;
-    IF lower(rest) = '@reboot' OR rest ~* '^0*([1-9]|[1-5][0-9])[ \t]+seconds?$' THEN
+    IF lower(rest COLLATE "C") IN ('@yearly', '@annually', '@monthly', '@weekly', '@daily',
+                                   '@midnight', '@hourly', '@reboot')
+       OR lower(rest COLLATE "C") ~ '^0*([1-9]|[1-5][0-9])[ \t]+seconds?$' THEN
         RETURN true;
     END IF;
     f := regexp_split_to_array(rest, '[ \t]+');
-    RETURN array_length(f, 1) = 5
-       AND cron.scriptorium_field(f[1], 0, 59, '{}')
-       AND cron.scriptorium_field(f[2], 0, 23, '{}')
-       AND (f[3] = '$' OR cron.scriptorium_field(f[3], 1, 31, '{}'))
-       AND cron.scriptorium_field(f[4], 1, 12,
-                                  '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}')
-       AND cron.scriptorium_field(f[5], 0, 7, '{sun,mon,tue,wed,thu,fri,sat}');
+    IF array_length(f, 1) <> 5 THEN
+        RETURN false;
+    END IF;
+    days := CASE WHEN f[3] = '$' THEN '{1}' ELSE cron.scriptorium_field(f[3], 1, 31, '{}') END;
+    months := cron.scriptorium_field(f[4], 1, 12, '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}');
+    IF days IS NULL OR months IS NULL
+       OR cron.scriptorium_field(f[1], 0, 59, '{}') IS NULL
+       OR cron.scriptorium_field(f[2], 0, 23, '{}') IS NULL
+       OR cron.scriptorium_field(f[5], 0, 7, '{sun,mon,tue,wed,thu,fri,sat}') IS NULL THEN
+        RETURN false;
+    END IF;
+    -- Where the weekday alone is not enough, some year has to have such a day.
+    RETURN left(f[3], 1) <> '*' AND left(f[5], 1) <> '*' OR EXISTS (
+        SELECT FROM unnest(days) d, unnest(months) m
+        WHERE d <= ('{31,29,31,30,31,30,31,31,30,31,30,31}'::integer[])[m]);
 END $$;
 
 -- ---- rows: checked, and noted for the daemon ----
