@@ -1,5 +1,7 @@
 /* In: a database with the SQL surface, or without. Out: its due commands and waiting requests
  * begun, their results written. */
+#include "store/pg/pg_surface.h"
+
 #include <stdlib.h>
 #include <string.h>
 
