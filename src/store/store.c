@@ -776,6 +776,11 @@ void store_scale(struct store *s, const struct store_scale_change *change, store
     submit(s, op);
 }
 
+void store_examine(struct store *s, store_fn fn, void *ctx)
+{
+    submit(s, op_new(s, VERB_EXAMINE, fn, ctx));
+}
+
 void store_migrate(struct store *s, unsigned flags, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_MIGRATE, fn, ctx);

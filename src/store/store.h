@@ -608,6 +608,21 @@ enum {
     STORE_MIGRATE_DRY_RUN = 1,
     STORE_MIGRATE_CRON = 2, /* schedules and HTTP requests in SQL, where no extension has them */
 };
+/* What is to be known of the database itself, by name; what the store cannot know is not there.
+ *   now_us            the store's clock            server            its name and version
+ *   connections_used, _max, _ours                  transaction_us    age of the oldest open one
+ *   triggers_off      names of triggers of ours that are gone or disabled
+ *   hidden_jobs       queued, but we may not see their rows (at most 1000 are counted)
+ *   unqueued_jobs     pending rows that are not queued (likewise)
+ *   foreign_since_us  the oldest job that another system works on
+ *   stuck_jobs, stuck_job (one of them)  running, and nothing was written for ten minutes
+ *   leases_expired    workers that nobody has rescued for a whole lease
+ *   cron              who runs schedules in SQL: pg_cron, scriptorium; cron_active, cron_inactive,
+ *                     cron_last_run_us, cron_failed_hour, cron_failure, cron_null_keys
+ *   file_bytes, log_bytes, disk_free_bytes, disk_bytes   of an embedded store
+ * -> facts. */
+void store_examine(struct store *s, store_fn fn, void *ctx);
+
 /* Brings the schema up to date. -> text: the statements that it runs or, dry, would run; said: what
  * became of schemas cron and net, for people. CRON is ERR_UNSUPPORTED where SQL is not for users.
  */
@@ -651,6 +666,9 @@ struct store_result {
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
     const struct store_scale *scale;
+    const struct store_fact {
+        const char *name, *value;
+    } * facts;
     const struct store_invocation *invocations;
     const struct store_line *lines;
     const struct store_deployment *deployments;

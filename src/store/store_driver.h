@@ -46,6 +46,7 @@ enum store_verb {
     VERB_WORKERS,
     VERB_SCALE,
     VERB_SCALE_GET,
+    VERB_EXAMINE,
     VERB_MIGRATE,
     VERB_BACKUP,
     VERB_SETTING_SET,

@@ -188,6 +188,16 @@ static void copy_control(struct arena *a, struct store_result *r)
     r->scale = copy_array(a, r->scale, 1, sizeof *r->scale);
 }
 
+static const struct store_fact *copy_facts(struct arena *a, const struct store_fact *from, size_t n)
+{
+    struct store_fact *to = copy_array(a, from, n, sizeof *from);
+    for (size_t i = 0; to != NULL && i < n; i++) {
+        to[i].name = arena_strdup(a, from[i].name);
+        to[i].value = arena_strdup(a, from[i].value);
+    }
+    return to;
+}
+
 static const char *const *copy_whys(struct arena *a, const char *const *why, size_t n)
 {
     const char **copies = NULL;
@@ -216,6 +226,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
     c->why = copy_whys(a, r->why, r->n);
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
+    c->facts = copy_facts(a, r->facts, r->n);
     c->followed = copy_followed(a, r->followed, r->n);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);

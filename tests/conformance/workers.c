@@ -1,6 +1,7 @@
 /* In: workers that vanish. Out: their jobs run again, no sooner than they should. */
 #include "conformance.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LEASE (15 * SECOND)
@@ -242,6 +243,46 @@ static void the_open_calls_of_the_dead_are_closed_as_estimates(void **state)
 }
 
 /* The fixture's own worker is the first; a renewal moves the end of a lease, a rescue ends it. */
+static const char *fact(const struct store_result *r, const char *name)
+{
+    const char *value = NULL;
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->facts[i].name, name) == 0)
+            value = r->facts[i].value;
+    return value;
+}
+
+static void what_is_wrong_with_the_database_is_seen(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid running = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    const struct store_result *r = CALL0(f, store_examine);
+    assert_int_equal(r->err, OK);
+    assert_null(fact(r, "triggers_off"));
+    assert_string_equal(fact(r, "unqueued_jobs"), "0");
+    assert_string_equal(fact(r, "leases_expired"), "0");
+    assert_string_equal(fact(r, "stuck_jobs"), "0");
+    assert_null(fact(r, "stuck_job"));
+    assert_null(fact(r, "foreign_since_us"));
+    int64_t now = f->plug->now != NULL ? f->plug->now(f->db, f->loop) : loop_wall(f->loop);
+    int64_t told = strtoll(fact(r, "now_us"), NULL, 10);
+    assert_true(told > now - 60 * SECOND && told < now + 60 * SECOND);
+
+    /* A job in work of which nobody has heard, its worker dead; a row that somebody else took. */
+    struct uuid taken = add_job(f, 2);
+    assert_true(
+        raw(f, "UPDATE script_generation_jobs SET status = 'processing' WHERE id = '%s'", &taken));
+    f->plug->pass(f->db, f->loop, 601 * SECOND);
+    r = CALL0(f, store_examine);
+    char id[UUID_TEXT_SIZE];
+    assert_string_equal(fact(r, "stuck_jobs"), "1");
+    assert_string_equal(fact(r, "stuck_job"), uuid_text(&c.id, id));
+    assert_true(uuid_equal(&c.id, &running));
+    assert_string_equal(fact(r, "leases_expired"), "1");
+    assert_non_null(fact(r, "foreign_since_us"));
+}
+
 static void workers_are_listed_with_what_they_run_until_they_are_dead(void **state)
 {
     struct fixture *f = fixture(state);
@@ -309,5 +350,6 @@ const struct CMUnitTest worker_tests[] = {
     CASE(the_open_calls_of_the_dead_are_closed_as_estimates),
     CASE(a_process_that_is_alone_has_all_of_a_limit),
     CASE(workers_are_listed_with_what_they_run_until_they_are_dead),
+    CASE(what_is_wrong_with_the_database_is_seen),
 };
 CASES(worker_tests);

@@ -316,6 +316,20 @@ static bool take_workers(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
+static bool take_facts(struct pg_task *t, struct pg_reader *r)
+{
+    size_t n = (size_t)pg_reader_rows(r);
+    struct store_fact *facts = arena_array(r->arena, n, sizeof *facts);
+    for (size_t i = 0; i < n; i++) {
+        pg_reader_row(r, (int)i);
+        facts[i].name = pg_get_text(r);
+        facts[i].value = pg_get_text(r);
+    }
+    t->op->result.facts = facts;
+    t->op->result.n = n;
+    return false;
+}
+
 static void put_setting(struct pg_params *p, struct pg_task *t)
 {
     pg_put_text(p, t->op->in.setting.key);
@@ -519,6 +533,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     pg_control_put_scale, pg_control_take_scale},
     [VERB_SCALE_GET] = {LANE_ANY, false, true, F "scale_get($1, $2 <> 0)", SCALE_COLUMNS,
                         pg_control_put_scale_look, pg_control_take_scale},
+    [VERB_EXAMINE] = {LANE_ANY, false, true, F "examine()", 2, put_none, take_facts},
     [VERB_SETTING_SET] = {LANE_ANY, true, true, F "setting_set($1, $2)", 1, put_setting,
                           take_nothing},
     [VERB_SETTING_GET] = {LANE_ANY, false, true, F "setting_get($1)", 1, put_setting, take_text},

@@ -80,6 +80,7 @@ enum err sqlite_places(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_workers(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_scale(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_scale_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_examine(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_invocation_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

@@ -57,6 +57,7 @@ static const struct {
     [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SCALE] = {sqlite_scale, false, false},
     [VERB_SCALE_GET] = {sqlite_scale_get, true, false},
+    [VERB_EXAMINE] = {sqlite_examine, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
     [VERB_INVOCATION_SAVE] = {sqlite_invocation_save, false, false},
