@@ -15,8 +15,11 @@ static const struct route_field list_query[] = {
     {"cursor", "string", "next_cursor of the page before"},
     {NULL, NULL, NULL}};
 
-static const struct route_field script_query[] = {{"format", "string", "md (default), txt or json"},
-                                                  {NULL, NULL, NULL}};
+static const struct route_field script_query[] = {
+    {"format", "string", "md (default), txt, teleprompter, json, srt, vtt or fountain"},
+    {"wpm", "integer",
+     "words per minute that srt and vtt are timed by, 40 to 400; 130 unless given"},
+    {NULL, NULL, NULL}};
 
 static const struct route_field events_query[] = {
     {"text", "boolean", "false: without the text that is being written; true unless given"},
@@ -92,8 +95,8 @@ const struct route route_table[] = {
      "the beginning, or with Last-Event-ID what came after that one; 204 when that was the end",
      NULL, NULL, "200 204 400 404 503", "text/event-stream"},
     {"GET", "/v1/events", ROUTE_ANYBODY, handle_events,
-     "The same of all jobs that the caller may see, from now on", events_query, NULL,
-     "200 400 503", "text/event-stream"},
+     "The same of all jobs that the caller may see, from now on", events_query, NULL, "200 400 503",
+     "text/event-stream"},
     {"GET", "/v1/jobs/" ID "/script", ROUTE_ANYBODY, handle_job_script, "The finished script",
      script_query, NULL, "200 400 404 409 503", "text/markdown"},
     {"GET", "/v1/invocations", ROUTE_OPERATOR, handle_invocations,

@@ -12,6 +12,7 @@ int cmd_jobs_show(struct invocation *inv);
 int cmd_jobs_watch(struct invocation *inv);
 int cmd_jobs_cancel(struct invocation *inv);
 int cmd_jobs_retry(struct invocation *inv);
+int cmd_jobs_export(struct invocation *inv);
 int cmd_jobs_rescue(struct invocation *inv);
 int cmd_stats(struct invocation *inv);
 int cmd_invocations(struct invocation *inv);

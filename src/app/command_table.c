@@ -77,6 +77,18 @@ const struct command command_table[] = {
      .example = "scriptorium jobs retry --status failed",
      .options = {SET_STATUS, SET_USER, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_jobs_retry},
+    {.name = "jobs export",
+     .args = "ID",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "write a finished script in other forms",
+     .about = "--format takes several, separated by commas: md, txt, teleprompter (what is spoken, "
+              "a sentence a line), json (sections), srt and vtt (subtitles, timed by --wpm words "
+              "per minute), fountain (a screenplay). One form goes to standard output, unless "
+              "--out names a folder; several become DIR/ID.EXTENSION.",
+     .example = "scriptorium jobs export ID --format md,srt,fountain --out scripts",
+     .options = {SET_FORMAT, SET_OUT, SET_WPM, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_jobs_export},
     {.name = "jobs rescue",
      .summary = "take over jobs that another system left in 'processing'",
      .about = "Rows that were in work when Scriptorium adopted the table belong to somebody else "

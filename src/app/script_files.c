@@ -26,7 +26,7 @@ struct script_files {
     bool dirty;
 };
 
-static enum err make_folder(const char *dir, struct errmsg *msg)
+enum err script_folder_make(const char *dir, struct errmsg *msg)
 {
     char *path = mem_strdup(dir);
     enum err e = OK;
@@ -52,7 +52,7 @@ int script_files_open(struct context *c, const char *dir, struct script_files **
     struct errmsg msg = {""};
     if (dir[0] == '\0')
         dir = ".";
-    if (make_folder(dir, &msg) != OK)
+    if (script_folder_make(dir, &msg) != OK)
         return command_fail(c->inv, EXIT_WORK_FAILED, "%s", msg.text);
     struct script_files *f = mem_alloc(sizeof *f);
     f->context = c;
@@ -138,12 +138,12 @@ static enum err write_all(int fd, const char *text, size_t n)
     return OK;
 }
 
-static enum err write_file(const char *temporary, const char *path, const char *script)
+static enum err write_file(const char *temporary, const char *path, const char *text, size_t n)
 {
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return ERR_IO;
-    enum err e = write_all(fd, script, strlen(script));
+    enum err e = write_all(fd, text, n);
     int failure = errno;
     if (close(fd) != 0 && e == OK) {
         e = ERR_IO;
@@ -159,14 +159,29 @@ static enum err write_file(const char *temporary, const char *path, const char *
     return e;
 }
 
+char *script_file_path(const char *dir, const char *id, const char *extension)
+{
+    return mem_printf("%s/%s.%s", dir, id, extension);
+}
+
+enum err script_file_put(const char *path, const char *text, size_t n)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char *temporary = mem_printf("%.*s.%s.new", (int)folder, path, path + folder);
+    enum err e = write_file(temporary, path, text, n);
+    int failure = errno;
+    free(temporary);
+    errno = failure;
+    return e;
+}
+
 enum err script_files_write(struct script_files *f, const struct uuid *id, const char *script,
                             char **ret_path, struct errmsg *msg)
 {
     char text[UUID_TEXT_SIZE];
-    char *path = mem_printf("%s/%s.md", f->dir, uuid_text(id, text));
-    char *temporary = mem_printf("%s/.%s.md.new", f->dir, text);
-    enum err e = write_file(temporary, path, script);
-    free(temporary);
+    char *path = script_file_path(f->dir, uuid_text(id, text), "md");
+    enum err e = script_file_put(path, script, strlen(script));
     if (e != OK) {
         (void)err_set(msg, e, "%s: %s; the script is kept in the store, the next run writes it",
                       path, strerror(errno));

@@ -23,4 +23,11 @@ enum err script_files_write(struct script_files *f, const struct uuid *id, const
 /* Brings the store's list up to date, turning the loop, and frees. Takes NULL. */
 void script_files_close(struct script_files *f);
 
+/* The folder, with those above it; one that can be written to. */
+enum err script_folder_make(const char *dir, struct errmsg *msg) MUST_CHECK;
+/* DIR/ID.EXTENSION; owned. */
+char *script_file_path(const char *dir, const char *id, const char *extension);
+/* Whole or not at all; errno says why not. */
+enum err script_file_put(const char *path, const char *text, size_t n) MUST_CHECK;
+
 #endif

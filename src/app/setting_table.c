@@ -1,6 +1,7 @@
 /* In: nothing. Out: the one table of everything that can be set, and from where. */
 #include "app/settings.h"
 
+#include "job/export.h"
 #include "store/pg/pg_surface.h"
 #include "store/pg/store_pg.h"
 
@@ -433,6 +434,18 @@ const struct setting setting_table[SET_MAX] = {
                          .help = "event streams at once; past them 503",
                          RANGE(YAML_F_INT, max_streams, 1, 100000)},
 
+    [SET_FORMAT] = {.name = "format",
+                    .from = FROM_OPTION,
+                    .value = "FORMATS",
+                    .fallback = "md",
+                    .help = "md, txt, teleprompter, json, srt, vtt, fountain",
+                    FIELD(YAML_F_STRING, format)},
+    [SET_WPM] = {.name = "wpm",
+                 .from = FROM_OPTION,
+                 .value = "N",
+                 .fallback = "130",
+                 .help = "words per minute that srt and vtt are timed by",
+                 RANGE(YAML_F_INT, wpm, EXPORT_WPM_MIN, EXPORT_WPM_MAX)},
     [SET_STATUS] = {.name = "status",
                     .from = FROM_OPTION,
                     .value = "STATUS",

@@ -83,6 +83,8 @@ enum setting_id {
     SET_STATUS,
     SET_LIMIT,
     SET_OLDER_THAN,
+    SET_FORMAT,
+    SET_WPM,
     SET_DRY_RUN,
     SET_WITH_CRON,
     SET_JOB,
@@ -122,6 +124,8 @@ struct settings {
     char *note;
     char *step;
     bool follow, undo;
+    char *format; /* of an export: names, separated by commas */
+    int64_t wpm;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
 };

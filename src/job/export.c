@@ -1,5 +1,5 @@
-/* In: a finished script. Out: plain text, or JSON. */
-#include "job/export.h"
+/* In: a finished script. Out: as it is, as plain text, or as JSON. */
+#include "job/export_impl.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,6 +8,12 @@
 #include "job/section.h"
 #include "job/tags.h"
 #include "text/json.h"
+
+void export_markdown(const char *script, size_t n, int wpm, struct buf *out)
+{
+    (void)wpm;
+    buf_put(out, script, n);
+}
 
 /* ---- plain text ---- */
 
@@ -41,8 +47,9 @@ static void put_unmarked(struct buf *out, const char *line, size_t n)
     }
 }
 
-void export_text(const char *script, size_t n, struct buf *out)
+void export_text(const char *script, size_t n, int wpm, struct buf *out)
 {
+    (void)wpm;
     size_t pos = 0, len;
     const char *line;
     while (section_next_line(script, n, &pos, &line, &len)) {
@@ -111,8 +118,9 @@ static bool has_something(const char *script, const struct section *s)
     return s->level > 0 || end > start;
 }
 
-void export_json(const char *script, size_t n, struct buf *out)
+void export_json(const char *script, size_t n, int wpm, struct buf *out)
 {
+    (void)wpm;
     struct sections all;
     sections_scan(script, n, &all);
     size_t put = 0;

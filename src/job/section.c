@@ -281,51 +281,116 @@ static size_t skip_cue(const char *text, size_t n, size_t i)
     return i;
 }
 
-static int line_words(const char *text, size_t n, size_t *pos, size_t end, section_word_fn fn,
-                      void *ctx)
+struct walk {
+    const char *text;
+    size_t n, last; /* end of the piece before */
+    section_piece_fn fn;
+    void *ctx;
+};
+
+/* An empty line, perhaps with blanks in it. */
+static bool has_empty_line(const char *p, size_t n)
 {
-    int words = 0;
-    size_t i = *pos;
+    bool empty = false;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '\n' && empty)
+            return true;
+        empty = p[i] == '\n' || (empty && is_space(p[i]));
+    }
+    return false;
+}
+
+static void tell(struct walk *w, struct section_piece piece, size_t end)
+{
+    piece.text = w->text + piece.offset;
+    piece.apart = w->last > 0 && has_empty_line(w->text + w->last, piece.offset - w->last);
+    w->last = end;
+    w->fn(w->ctx, &piece);
+}
+
+static void tell_token(struct walk *w, size_t start, size_t end)
+{
+    size_t len = end - start;
+    if (is_time_token(w->text + start, len))
+        return;
+    int weight = weigh(w->text + start, len);
+    tell(w,
+         (struct section_piece){.kind = weight > 0 ? PIECE_WORD : PIECE_MARK,
+                                .offset = start,
+                                .len = len,
+                                .weight = weight},
+         end);
+}
+
+/* Returns where it has come to: a cue may end behind the line. */
+static size_t walk_line(struct walk *w, size_t i, size_t end)
+{
     while (i < end) {
-        if (is_space(text[i])) {
+        if (is_space(w->text[i])) {
             i++;
             continue;
         }
-        size_t cue = text[i] == '[' ? skip_cue(text, n, i) : i;
+        size_t cue = w->text[i] == '[' ? skip_cue(w->text, w->n, i) : i;
         if (cue > i) {
-            i = cue; /* may be behind this line */
+            tell(w, (struct section_piece){.kind = PIECE_CUE, .offset = i + 1, .len = cue - i - 2},
+                 cue);
+            i = cue;
             continue;
         }
         size_t start = i++;
-        while (i < end && !is_space(text[i]) && text[i] != '[')
+        while (i < end && !is_space(w->text[i]) && w->text[i] != '[')
             i++;
-        int weight = is_time_token(text + start, i - start) ? 0 : weigh(text + start, i - start);
-        words += weight;
-        if (weight > 0 && fn != NULL)
-            fn(ctx, text + start, i - start, start);
+        tell_token(w, start, i);
     }
-    *pos = i;
-    return words;
+    return i;
 }
 
-int section_words(const char *text, size_t n, section_word_fn fn, void *ctx)
+void section_pieces(const char *text, size_t n, section_piece_fn fn, void *ctx)
 {
-    int words = 0;
+    struct walk w = {.text = text, .n = n, .fn = fn, .ctx = ctx};
     for (size_t pos = 0; pos < n;) {
         const char *newline = memchr(text + pos, '\n', n - pos);
         size_t end = newline == NULL ? n : (size_t)(newline - text);
         struct section s = {.level = heading_level(text + pos, end - pos), .at_s = -1};
-        if (s.level > 0) {
-            set_title(&s, text + pos, end - pos);
-            if (kind_of(&s) != SECTION_SPOKEN)
-                break;
-            pos = end + 1;
-        } else {
-            words += line_words(text, n, &pos, end, fn, ctx);
+        if (s.level == 0) {
+            pos = walk_line(&w, pos, end);
             pos = pos < end + 1 ? end + 1 : pos;
+            continue;
         }
+        set_title(&s, text + pos, end - pos);
+        if (kind_of(&s) != SECTION_SPOKEN)
+            break;
+        tell(&w,
+             (struct section_piece){.kind = PIECE_HEADING,
+                                    .offset = (size_t)(s.title - text),
+                                    .len = s.title_len,
+                                    .level = s.level},
+             end);
+        pos = end + 1;
     }
-    return words;
+}
+
+struct word_count {
+    section_word_fn fn;
+    void *ctx;
+    int words;
+};
+
+static void count_word(void *ctx, const struct section_piece *piece)
+{
+    struct word_count *count = ctx;
+    if (piece->kind != PIECE_WORD)
+        return;
+    count->words += piece->weight;
+    if (count->fn != NULL)
+        count->fn(count->ctx, piece->text, piece->len, piece->offset);
+}
+
+int section_words(const char *text, size_t n, section_word_fn fn, void *ctx)
+{
+    struct word_count count = {.fn = fn, .ctx = ctx};
+    section_pieces(text, n, count_word, &count);
+    return count.words;
 }
 
 uint64_t section_fingerprint(const char *text, size_t n)

@@ -52,6 +52,25 @@ bool section_next_line(const char *text, size_t n, size_t *pos, const char **ret
 typedef void (*section_word_fn)(void *ctx, const char *word, size_t n, size_t offset);
 int section_words(const char *text, size_t n, section_word_fn fn, void *ctx); /* fn may be NULL */
 
+/* What a reader sees one after the other, up to Description, Tags or Titles. */
+enum section_piece_kind {
+    PIECE_HEADING, /* without marks and time */
+    PIECE_CUE,     /* what stands in brackets, without them */
+    PIECE_WORD,
+    PIECE_MARK, /* stands between blanks and is no word: dashes, list marks */
+    PIECE_KIND_MAX
+};
+struct section_piece {
+    enum section_piece_kind kind;
+    const char *text; /* into the script */
+    size_t len, offset;
+    int level;  /* of a heading */
+    int weight; /* words that a word counts for */
+    bool apart; /* an empty line lies between it and the piece before */
+};
+typedef void (*section_piece_fn)(void *ctx, const struct section_piece *piece);
+void section_pieces(const char *text, size_t n, section_piece_fn fn, void *ctx);
+
 /* FNV-1a over letters and digits only, case folded (ASCII): equal for texts that read the same. */
 uint64_t section_fingerprint(const char *text, size_t n);
 

@@ -55,7 +55,7 @@ test('a job is asked for, waited for, shown and read in every form', async (t) =
   assert.equal(parts.words, done.script_metadata.words);
   assert.deepEqual(parts.tags, done.script_metadata.tags);
   assert.ok(parts.sections.length > 1 && parts.sections.every((s) => s.text.length > 0));
-  await refused(await script('pdf'), 400, /md, txt and json/);
+  await refused(await script('pdf'), 400, /md, txt, teleprompter, json, srt, vtt, fountain/);
 });
 
 test('the same Idempotency-Key of the same user is the same job, answered with 200', async (t) => {
