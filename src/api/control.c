@@ -1,9 +1,10 @@
-/* In: POST /v1/pause, /v1/resume, /v1/scale, GET /scale. Out: settings that all nodes look at,
- * changed and told. */
+/* In: POST /v1/pause, /v1/resume, /v1/scale, GET /scale, DELETE /v1/users/{id}. Out: settings that
+ * all nodes look at, changed and told; a user's texts gone. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "api/answer.h"
+#include "api/erase.h"
 #include "api/handlers.h"
 #include "api/scale_json.h"
 
@@ -71,4 +72,25 @@ void handle_scale_change(struct api_request *rq)
     }
     change.fallback = rq->api->concurrent_limit;
     store_scale(rq->api->store, &change, on_scale, api_request_ask(rq));
+}
+
+/* ---- erase ---- */
+
+static void on_erased(void *ctx, const struct store_result *r, const struct store_erased *sum)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    struct buf out = BUF_INIT(ERASE_JSON_MAX);
+    erase_put_json(&out, rq->state, sum);
+    api_answer_json(rq, 200, &out);
+    buf_free(&out);
+}
+
+void handle_user_erase(struct api_request *rq)
+{
+    struct uuid *user = arena_alloc(&rq->arena, sizeof *user);
+    rq->state = user;
+    if (api_request_id(rq, 0, user))
+        erase_user(rq->api->store, user, on_erased, api_request_ask(rq));
 }

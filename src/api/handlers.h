@@ -42,6 +42,7 @@ void handle_logs(struct api_request *rq);
 void handle_pause(struct api_request *rq);
 void handle_resume(struct api_request *rq);
 void handle_scale(struct api_request *rq);
+void handle_user_erase(struct api_request *rq);
 void handle_scale_change(struct api_request *rq);
 
 #endif

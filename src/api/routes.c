@@ -113,6 +113,10 @@ const struct route route_table[] = {
     {"POST", "/v1/deployments/rollback", ROUTE_OPERATOR, handle_rollback,
      "Make another version the active one; running jobs finish on theirs", rollback_query, NULL,
      "200 400 404 409 503", NULL},
+    {"DELETE", "/v1/users/" ID, ROUTE_OPERATOR, handle_user_erase,
+     "Erase a user's texts: requests, scripts, metadata, steps, log lines; rows and money stay. "
+     "What waits or runs is cancelled first",
+     NULL, NULL, "200 400 409 503", NULL},
     {"POST", "/v1/scale", ROUTE_OPERATOR, handle_scale_change,
      "How many workers, each with how many scripts at once, on all nodes; rewrites the schedules "
      "that drive workers",

@@ -26,6 +26,7 @@ int cmd_backup(struct invocation *inv);
 int cmd_pause(struct invocation *inv);
 int cmd_resume(struct invocation *inv);
 int cmd_scale(struct invocation *inv);
+int cmd_erase(struct invocation *inv);
 int cmd_simulate(struct invocation *inv);
 int cmd_help(struct invocation *inv);
 int cmd_man(struct invocation *inv);

@@ -1,8 +1,10 @@
-/* In: pause, resume, scale. Out: settings that all daemons look at, changed. */
+/* In: pause, resume, scale, erase. Out: settings that all daemons look at, changed; a user's texts
+ * gone. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/erase.h"
 #include "api/scale_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
@@ -103,6 +105,57 @@ int cmd_scale(struct invocation *inv)
     else
         store_scale_get(c.store, &(struct uuid){0}, true, answer_take, &a);
     code = answer_wait(&c, &a);
+    context_close(&c);
+    return code;
+}
+
+/* ---- erase ---- */
+
+struct erasing {
+    struct answer answer;
+    struct store_erased sum;
+};
+
+static void take_erased(void *ctx, const struct store_result *r, const struct store_erased *sum)
+{
+    struct erasing *e = ctx;
+    e->sum = *sum;
+    answer_take(&e->answer, r);
+}
+
+static void print_erased(const struct invocation *inv, const struct uuid *user,
+                         const struct store_erased *sum)
+{
+    struct buf out = BUF_INIT(ERASE_JSON_MAX);
+    if (inv->set.json) {
+        erase_put_json(&out, user, sum);
+        (void)printf("%s\n", buf_str(&out));
+    } else {
+        (void)printf("%" PRId64 " cancelled; the texts of %" PRId64 " jobs erased: %" PRId64
+                     " steps, %" PRId64 " log lines, %" PRId64 " keys, %" PRId64
+                     " notes of what was told, %" PRId64 " HTTP requests.\n",
+                     sum->cancelled, sum->jobs, sum->steps, sum->lines, sum->keys, sum->outbox,
+                     sum->requests);
+    }
+    buf_free(&out);
+}
+
+int cmd_erase(struct invocation *inv)
+{
+    struct context c;
+    struct uuid user;
+    if (!inv->given[SET_USER])
+        return command_fail(inv, EXIT_USAGE, "say whose texts: --user ID");
+    int code = context_uuid(inv, "--user", inv->set.user, &user);
+    if (code == EXIT_DONE)
+        code = context_open(&c, inv, 0);
+    if (code != EXIT_DONE)
+        return code;
+    struct erasing e = {.answer = answer_new(&c, NULL, NULL)};
+    erase_user(c.store, &user, take_erased, &e);
+    code = answer_wait(&c, &e.answer);
+    if (code == EXIT_DONE)
+        print_erased(inv, &user, &e.sum);
     context_close(&c);
     return code;
 }

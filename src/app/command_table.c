@@ -106,6 +106,16 @@ const struct command command_table[] = {
      .summary = "claim jobs again after `scriptorium pause`",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_resume},
+    {.name = "erase",
+     .summary = "erase everything that a user wrote, and that was written for the user",
+     .about =
+         "Requests, scripts, metadata, errors, checkpoints, log lines, idempotency keys, notes "
+         "of what was told, stored HTTP requests that name the user or a job. What waits or "
+         "runs is cancelled first. The rows stay without their texts, and so do tokens and "
+         "money. It cannot be undone.",
+     .example = "scriptorium erase --user 0190163d-8694-739b-aea5-966c26f8ad91",
+     .options = {SET_USER, SET_JSON, SET_DATABASE, SET_MAX},
+     .run = cmd_erase},
     {.name = "scale",
      .args = "[WxC]",
      .max_args = 1,

@@ -20,6 +20,7 @@
 #include "engine/invoke.h"
 #include "engine/journal.h"
 #include "engine/outbox.h"
+#include "engine/retention.h"
 
 #define BEAT_US         USEC_PER_SEC
 #define PROBE_FIRST_US  USEC_PER_SEC
@@ -36,6 +37,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct invoker *invoker;
     struct outbox *outbox;
     struct surface surface;
+    struct retention *retention;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -118,6 +120,15 @@ static void on_event(void *ctx, const struct engine_event *ev)
     }
 }
 
+static struct store_sweep sweep_of(const struct settings *set)
+{
+    struct store_sweep sweep = {.rows = !set->keep_rows};
+    sweep.age_us[JOB_COMPLETED] = set->keep_completed_us;
+    sweep.age_us[JOB_FAILED] = set->keep_failed_us;
+    sweep.age_us[JOB_CANCELLED] = set->keep_cancelled_us;
+    return sweep;
+}
+
 /* ---- the store, at the start ---- */
 
 static void probe(void *ctx);
@@ -125,7 +136,9 @@ static void probe(void *ctx);
 static void ready(struct server_life *s)
 {
     engine_start(s->engine);
+    struct store_sweep sweep = sweep_of(settings_of(s));
     s->outbox = outbox_new(s->context.loop, s->context.store);
+    s->retention = retention_new(s->context.loop, s->context.store, &sweep);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
 }
@@ -216,7 +229,11 @@ static void on_reload(void *ctx, int signo)
         log_error(NULL, "the keys stay as they were: %s", msg.text);
     engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
     api_limit(s->api, (int)fresh.set.concurrent_limit);
-    log_info(NULL, "reloaded: log level, keys, concurrency, concurrent limit, cap per user");
+    struct store_sweep sweep = sweep_of(&fresh.set);
+    if (s->retention != NULL)
+        retention_set(s->retention, &sweep);
+    log_info(NULL,
+             "reloaded: log level, keys, concurrency, concurrent limit, cap per user, retention");
     command_done(&fresh);
 }
 
@@ -347,6 +364,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     }
     surface_close(&s.surface);
     api_free(s.api);
+    retention_free(s.retention);
     outbox_free(s.outbox);
     invoker_free(s.invoker);
     engine_free(s.engine);

@@ -21,8 +21,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"postgres",  "hooks", "cron", "net",
-                                      "anthropic", "auth",  NULL};
+const char *const setting_groups[] = {"postgres",  "hooks", "cron",      "net",
+                                      "anthropic", "auth",  "retention", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -386,6 +386,37 @@ const struct setting setting_table[SET_MAX] = {
                              .fallback = "4096",
                              .help = "open connections to one process; more of them hear 503",
                              RANGE(YAML_F_INT, max_connections, 8, 60000)},
+    [SET_KEEP_COMPLETED] =
+        {.name = "retention.completed",
+         .from = FROM_ENV | FROM_FILE,
+         .env = {"SCRIPTORIUM_RETENTION_COMPLETED"},
+         .value = "TIME",
+         .help = "how long completed jobs keep their texts, say 90d; for ever unless "
+                 "given",
+         RANGE(YAML_F_DURATION, keep_completed_us, 0, (int64_t)36500 * 86400 * 1000000)},
+    [SET_KEEP_FAILED] = {.name = "retention.failed",
+                         .from = FROM_ENV | FROM_FILE,
+                         .env = {"SCRIPTORIUM_RETENTION_FAILED"},
+                         .value = "TIME",
+                         .help = "how long failed jobs keep their texts, say 90d; for ever unless "
+                                 "given",
+                         RANGE(YAML_F_DURATION, keep_failed_us, 0,
+                               (int64_t)36500 * 86400 * 1000000)},
+    [SET_KEEP_CANCELLED] =
+        {.name = "retention.cancelled",
+         .from = FROM_ENV | FROM_FILE,
+         .env = {"SCRIPTORIUM_RETENTION_CANCELLED"},
+         .value = "TIME",
+         .help = "how long cancelled jobs keep their texts, say 90d; for ever unless "
+                 "given",
+         RANGE(YAML_F_DURATION, keep_cancelled_us, 0, (int64_t)36500 * 86400 * 1000000)},
+    [SET_KEEP_ROWS] = {.name = "retention.keep_rows",
+                       .from = FROM_ENV | FROM_FILE,
+                       .env = {"SCRIPTORIUM_RETENTION_KEEP_ROWS"},
+                       .value = "BOOL",
+                       .fallback = "true",
+                       .help = "whether the rows of jobs that are older stay, without their texts",
+                       FIELD(YAML_F_BOOL, keep_rows)},
     [SET_SERVICE_KEY] = {.name = "auth.service_key",
                          .from = FROM_ENV | FROM_FILE,
                          .secret = true,

@@ -71,6 +71,10 @@ enum setting_id {
     SET_CONCURRENT_LIMIT,
     SET_KEEP_INVOCATIONS,
     SET_KEEP_LOG,
+    SET_KEEP_COMPLETED,
+    SET_KEEP_FAILED,
+    SET_KEEP_CANCELLED,
+    SET_KEEP_ROWS,
     SET_MAX_CONNECTIONS,
     SET_SERVICE_KEY,
     SET_JWT_SECRET,
@@ -128,6 +132,10 @@ struct settings {
     int64_t wpm;
     int mode;                      /* MODE_CONTINUOUS ... */
     const struct yaml *group_node; /* while the file is read */
+    int64_t keep_completed_us, keep_failed_us, keep_cancelled_us; /* 0 = for ever */
+    bool keep_rows;                                               /* of those that are older */
+    int mode;                                                     /* MODE_CONTINUOUS ... */
+    const struct yaml *group_node;                                /* while the file is read */
 };
 
 enum { FROM_OPTION = 1, FROM_ENV = 2, FROM_FILE = 4 };

@@ -763,6 +763,23 @@ void store_scale_get(struct store *s, const struct uuid *worker, bool counted, s
     submit(s, op);
 }
 
+void store_sweep(struct store *s, const struct store_sweep *sweep, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_SWEEP, fn, ctx);
+    op->in.sweep = *sweep;
+    op_need(op, sweep->look >= 1 && sweep->look <= STORE_BATCH_MAX, "look must be 1 to 1000");
+    submit(s, op);
+}
+
+void store_erase(struct store *s, const struct store_erase *erase, store_fn fn, void *ctx)
+{
+    struct store_op *op = op_new(s, VERB_ERASE, fn, ctx);
+    op->in.erase = *erase;
+    op_need(op, erase->look >= 1 && erase->look <= STORE_BATCH_MAX, "look must be 1 to 1000");
+    op_need(op, !uuid_is_nil(&erase->user), "whose texts?");
+    submit(s, op);
+}
+
 void store_scale(struct store *s, const struct store_scale_change *change, store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_SCALE, fn, ctx);

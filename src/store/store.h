@@ -597,6 +597,28 @@ struct store_scale_change {
     int workers, concurrency; /* 0 = as they are */
     int fallback;             /* of the concurrency that nobody has set */
 };
+struct store_sweep {
+    int64_t age_us[JOB_STATUS_MAX]; /* ended jobs older than that; 0 = kept for ever */
+    bool rows;                      /* the whole row goes; else only its texts */
+    size_t look;                    /* rows to look at, 1..STORE_BATCH_MAX */
+};
+/* Looks at the next rows and takes what is older than it may be: parameters, script, metadata, error,
+ * checkpoints and log lines, or the row. Also what only grows otherwise: idempotency keys of jobs
+ * that are gone, notes of what was told. The ledger stays. -> count of jobs changed; due_left: the
+ * last row was not reached, the next call goes on there. */
+void store_sweep(struct store *s, const struct store_sweep *sweep, store_fn fn, void *ctx);
+struct store_erase {
+    struct uuid user;
+    struct uuid after; /* `last` of the call before; nil: the first, which cancels all that waits
+                          or runs */
+    size_t look;       /* jobs at a time, 1..STORE_BATCH_MAX */
+};
+struct store_erased {
+    struct uuid last; /* nil = there are no more */
+    int64_t cancelled, jobs, steps, lines, keys, outbox, requests;
+};
+/* A user's texts, everywhere: call it until `last` is nil. Rows, ids and money stay. -> erased. */
+void store_erase(struct store *s, const struct store_erase *erase, store_fn fn, void *ctx);
 #define STORE_SCALE_MAX 1000
 /* Sets "workers" and "concurrent_limit". Where schedules drive the workers (named
  * process-script-jobs-worker-N, or process-script-generation-jobs for one) they are rewritten to be
@@ -669,6 +691,7 @@ struct store_result {
     const struct store_fact {
         const char *name, *value;
     } * facts;
+    const struct store_erased *erased;
     const struct store_invocation *invocations;
     const struct store_line *lines;
     const struct store_deployment *deployments;

@@ -47,6 +47,8 @@ enum store_verb {
     VERB_SCALE,
     VERB_SCALE_GET,
     VERB_EXAMINE,
+    VERB_SWEEP,
+    VERB_ERASE,
     VERB_MIGRATE,
     VERB_BACKUP,
     VERB_SETTING_SET,
@@ -142,6 +144,8 @@ struct store_op {
         } save;
         struct store_finish *finish;
         struct store_scale_change scale_change;
+        struct store_sweep sweep;
+        struct store_erase erase;
         struct {
             struct uuid worker;
             bool counted;

@@ -57,3 +57,45 @@ test('run on a paused system says so, keeps the jobs and writes them after resum
   assert.equal(run(dir, ['run', '--speed', '100000']).code, 0);
   assert.equal(json(dir, ['stats']).jobs.completed, 2);
 });
+
+test('retention takes the texts of old jobs and keeps rows and money; it is off by default', async (t) => {
+  const dir = folder(t);
+  assert.equal(run(dir, ['run', '--jobs', '2', '--minutes', '1', '--speed', '100000']).code, 0);
+  const rows = () => json(dir, ['jobs', 'list']).jobs.map((j) => json(dir, ['jobs', 'show', j.id]));
+  const [before] = rows();
+  assert.ok(before.generated_script && before.generation_params && before.cost_usd > 0);
+  let d = await daemon(t, dir, { env: { SCRIPTORIUM_RETENTION_FAILED: '1ms' } });
+  await until(() => d.logs().some((l) => l.message === 'ready'));
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.ok(rows().every((j) => j.generated_script));
+  d = await daemon(t, dir, { env: { SCRIPTORIUM_RETENTION_COMPLETED: '1ms' } });
+  await until(() => rows().every((j) => j.generated_script === null));
+  const after = rows().find((j) => j.id === before.id);
+  assert.deepEqual([after.status, after.cost_usd, after.generation_params, after.script_metadata],
+    ['completed', before.cost_usd, null, null]);
+  await until(() => d.logs().some((l) => /^retention: 2 job/.test(l.message)));
+});
+
+test('erase takes a user\'s texts by command and API, and refuses whoever is no operator', async (t) => {
+  const dir = folder(t);
+  const user = '0190aaaa-0000-7000-8000-00000000000a';
+  const add = (topic, whose) => json(dir, ['enqueue', '--topic', topic, '--minutes', '1', '--user', whose]).id;
+  const mine = add('my secret', user);
+  const other = add('Bridges', '0190aaaa-0000-7000-8000-00000000000b');
+  assert.equal(run(dir, ['run', '--speed', '100000']).code, 0);
+  const waiting = add('my other secret', user);
+  const done = json(dir, ['erase', '--user', user]);
+  assert.deepEqual([done.user_id, done.cancelled, done.jobs], [user, 1, 2]);
+  assert.ok(done.steps > 0);
+  assert.equal(json(dir, ['jobs', 'show', mine]).generated_script, null);
+  assert.equal(status(dir, waiting), 'cancelled');
+  assert.ok(json(dir, ['jobs', 'show', other]).generated_script);
+  const d = await daemon(t, dir);
+  assert.equal((await d.delete(`/v1/users/${user}`, { key: 'wrong' })).status, 401);
+  assert.equal((await d.delete('/v1/users/nobody')).status, 400);
+  const again = await (await d.delete(`/v1/users/${user}`)).json();
+  assert.deepEqual([again.jobs, again.cancelled, again.steps], [2, 0, 0]);
+  assert.equal(run(dir, ['erase']).code, 2);
+  assert.equal(run(dir, ['erase', '--user', 'me']).code, 2);
+});

@@ -186,6 +186,7 @@ static const struct store_followed *copy_followed(struct arena *a,
 static void copy_control(struct arena *a, struct store_result *r)
 {
     r->scale = copy_array(a, r->scale, 1, sizeof *r->scale);
+    r->erased = copy_array(a, r->erased, 1, sizeof *r->erased);
 }
 
 static const struct store_fact *copy_facts(struct arena *a, const struct store_fact *from, size_t n)

@@ -35,3 +35,44 @@ bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r)
     t->op->result.scale = s;
     return false;
 }
+
+/* ---- retention ---- */
+
+void pg_control_put_sweep(struct pg_params *p, struct pg_task *t)
+{
+    const struct store_sweep *s = &t->op->in.sweep;
+    pg_put_long(p, s->age_us[JOB_COMPLETED]);
+    pg_put_long(p, s->age_us[JOB_FAILED]);
+    pg_put_long(p, s->age_us[JOB_CANCELLED]);
+    pg_put_int(p, s->rows);
+    pg_put_int(p, (int64_t)s->look);
+}
+
+bool pg_control_take_sweep(struct pg_task *t, struct pg_reader *r)
+{
+    t->op->result.count = pg_get_int(r);
+    t->op->result.due_left = pg_get_bool(r);
+    return false;
+}
+
+void pg_control_put_erase(struct pg_params *p, struct pg_task *t)
+{
+    pg_put_uuid(p, &t->op->in.erase.user);
+    pg_put_uuid(p, &t->op->in.erase.after);
+    pg_put_int(p, (int64_t)t->op->in.erase.look);
+}
+
+bool pg_control_take_erase(struct pg_task *t, struct pg_reader *r)
+{
+    struct store_erased *e = arena_alloc(r->arena, sizeof *e);
+    e->last = pg_get_uuid(r);
+    e->cancelled = pg_get_int(r);
+    e->jobs = pg_get_int(r);
+    e->steps = pg_get_int(r);
+    e->lines = pg_get_int(r);
+    e->keys = pg_get_int(r);
+    e->outbox = pg_get_int(r);
+    e->requests = pg_get_int(r);
+    t->op->result.erased = e;
+    return false;
+}

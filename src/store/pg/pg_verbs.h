@@ -68,6 +68,10 @@ void pg_deployments_put_worker(struct pg_params *p, struct pg_task *t);
 
 void pg_control_put_scale(struct pg_params *p, struct pg_task *t);
 void pg_control_put_scale_look(struct pg_params *p, struct pg_task *t);
+void pg_control_put_sweep(struct pg_params *p, struct pg_task *t);
+bool pg_control_take_sweep(struct pg_task *t, struct pg_reader *r);
+void pg_control_put_erase(struct pg_params *p, struct pg_task *t);
+bool pg_control_take_erase(struct pg_task *t, struct pg_reader *r);
 bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r);
 /* ---- pg_budget.c ---- */
 

@@ -79,6 +79,8 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_places(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_workers(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_scale(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_sweep(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_erase(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_scale_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_examine(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_setting_set(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

@@ -56,6 +56,8 @@ static const struct {
     [VERB_PLACES] = {sqlite_places, true, false},
     [VERB_WORKERS] = {sqlite_workers, true, false},
     [VERB_SCALE] = {sqlite_scale, false, false},
+    [VERB_SWEEP] = {sqlite_sweep, false, false},
+    [VERB_ERASE] = {sqlite_erase, false, false},
     [VERB_SCALE_GET] = {sqlite_scale_get, true, false},
     [VERB_EXAMINE] = {sqlite_examine, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
