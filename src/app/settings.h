@@ -130,8 +130,6 @@ struct settings {
     bool follow, undo;
     char *format; /* of an export: names, separated by commas */
     int64_t wpm;
-    int mode;                      /* MODE_CONTINUOUS ... */
-    const struct yaml *group_node; /* while the file is read */
     int64_t keep_completed_us, keep_failed_us, keep_cancelled_us; /* 0 = for ever */
     bool keep_rows;                                               /* of those that are older */
     int mode;                                                     /* MODE_CONTINUOUS ... */
