@@ -1,7 +1,9 @@
-/* In: bytes. Out: SHA-256 in hexadecimal. */
+/* In: bytes. Out: SHA-256 in hexadecimal; HMAC-SHA256. */
 #include "base/hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,4 +55,11 @@ char *hash_finish(struct hash *h, char *out_hex)
     }
     out_hex[HASH_HEX_SIZE - 1] = '\0';
     return out_hex;
+}
+
+void hash_hmac(const void *key, size_t key_len, const void *bytes, size_t n, uint8_t out[HASH_SIZE])
+{
+    unsigned int len = 0;
+    must(key_len <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_len, bytes, n, out, &len) != NULL &&
+         len == HASH_SIZE);
 }
