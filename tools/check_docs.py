@@ -54,12 +54,13 @@ def missing_sources():
 def unknown_options(binary):
     """An option or command that a document shows exists."""
     overview = program(binary, "help")
-    commands = set(re.findall(r"^  ((?:jobs )?[a-z]+) ", overview, re.M))
+    commands = set(re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", overview, re.M))
+    groups = {name.split()[0] for name in commands if " " in name}
     options = set(re.findall(r"--([a-z-]+)", program(binary, "man").replace("\\-", "-")))
     for path in markdown_files():
-        for line in re.findall(r"scriptorium ((?:jobs )?[a-z]+(?: [^`\n]*)?)", read(path)):
+        for line in re.findall(r"scriptorium ([a-z]+(?: [^`\n]*)?)", read(path)):
             words = line.split()
-            name = " ".join(words[:2]) if words[0] == "jobs" else words[0]
+            name = " ".join(words[:2]) if words[0] in groups else words[0]
             called = re.search(r"(?:^|[ /`])(?:build/)?scriptorium " + re.escape(line[:40]),
                                read(path))
             if called and name in commands:

@@ -2,7 +2,10 @@
 #include "app/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 #define WIDTH 79
 
@@ -54,8 +57,8 @@ void command_put_overview(struct buf *out)
                   "usage: scriptorium COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < command_count; i++) {
         const struct command *c = &command_table[i];
-        buf_putf(out, "  %-12s ", c->name);
-        put_wrapped(out, c->summary, 15, 15);
+        buf_putf(out, "  %-15s  ", c->name);
+        put_wrapped(out, c->summary, 19, 19);
         buf_puts(out, "\n");
     }
     buf_puts(out, "\nscriptorium COMMAND --help explains one; exit status: 0 done, 1 the work "
@@ -245,6 +248,26 @@ static void put_words(struct buf *out, const char *group)
     }
 }
 
+/* A line for each first word that has second ones. */
+static void put_groups(struct buf *out)
+{
+    char *last = mem_strdup("");
+    for (size_t i = 0; i < command_count; i++) {
+        const char *name = command_table[i].name;
+        if (strchr(name, ' ') == NULL)
+            continue;
+        char *group = mem_strndup(name, strcspn(name, " "));
+        if (strcmp(group, last) != 0) {
+            buf_putf(out, "    %s\\ *) words=\"", group);
+            put_words(out, group);
+            buf_puts(out, "\" ;;\n");
+        }
+        free(last);
+        last = group;
+    }
+    free(last);
+}
+
 void command_put_completion(struct buf *out)
 {
     buf_puts(out, "_scriptorium() {\n"
@@ -256,9 +279,8 @@ void command_put_completion(struct buf *out)
         command_options(c, put_completion_option, out);
         buf_puts(out, "\" ;;\n");
     }
-    buf_puts(out, "    jobs\\ *) words=\"");
-    put_words(out, "jobs");
-    buf_puts(out, "\" ;;\n    *) words=\"");
+    put_groups(out);
+    buf_puts(out, "    *) words=\"");
     put_words(out, NULL);
     buf_puts(out, "\" ;;\n    esac\n"
                   "    [[ $cur == -* || $COMP_CWORD -le 2 ]] &&\n"

@@ -11,8 +11,10 @@
 
 #include "api/api.h"
 #include "app/notify.h"
+#include "app/outbound.h"
 #include "app/processes.h"
 #include "app/surface.h"
+#include "app/webhook_settings.h"
 #include "app/workshop.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,6 +40,9 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct outbox *outbox;
     struct surface surface;
     struct retention *retention;
+    struct outbound outbound;
+    struct webhook_endpoint endpoints[STORE_ENDPOINT_MAX]; /* as it was started with */
+    struct webhooks *webhooks;
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -63,7 +68,8 @@ static void end_when_answered(void *ctx)
 {
     struct server_life *s = ctx;
     struct loop *loop = s->context.loop;
-    bool waiting = api_waiting(s->api) > 0 || surface_busy(&s->surface) > 0;
+    bool waiting = api_waiting(s->api) > 0 || surface_busy(&s->surface) > 0 ||
+                   webhooks_running(s->webhooks) > 0;
     if (!waiting || loop_now(loop) >= s->end_by_us)
         loop_stop(loop);
     else
@@ -79,6 +85,7 @@ static void stop(struct server_life *s)
     timer_stop(s->context.loop, &s->probe_timer);
     api_drain(s->api);
     surface_stop(&s->surface);
+    webhooks_stop(s->webhooks);
     engine_stop(s->engine);
 }
 
@@ -117,6 +124,8 @@ static void on_event(void *ctx, const struct engine_event *ev)
         timer_set(s->context.loop, &s->end_timer, loop_now(s->context.loop), end_when_answered, s);
     } else {
         journal_event(s->journal, ev);
+        if (ev->kind == ENGINE_JOB_COMPLETED || ev->kind == ENGINE_JOB_FAILED)
+            webhooks_poke(s->webhooks);
     }
 }
 
@@ -133,8 +142,21 @@ static struct store_sweep sweep_of(const struct settings *set)
 
 static void probe(void *ctx);
 
+static void start_webhooks(struct server_life *s)
+{
+    const struct settings *set = settings_of(s);
+    struct webhooks_config config = {.loop = s->context.loop,
+                                     .store = s->context.store,
+                                     .http = s->outbound.http,
+                                     .guard = s->outbound.guard,
+                                     .journal = s->journal,
+                                     .give_up_us = set->webhook_give_up_us};
+    s->webhooks = webhooks_new(&config, s->endpoints, set->webhooks->n);
+}
+
 static void ready(struct server_life *s)
 {
+    start_webhooks(s); /* first: no end may be missed */
     engine_start(s->engine);
     struct store_sweep sweep = sweep_of(settings_of(s));
     s->outbox = outbox_new(s->context.loop, s->context.store);
@@ -210,6 +232,16 @@ static size_t slots_of(const struct settings *set)
     return set->concurrency > 0 ? (size_t)set->concurrency : SLOTS_DEFAULT;
 }
 
+static void reload_webhooks(struct server_life *s, const struct settings *fresh)
+{
+    struct webhook_endpoint endpoints[STORE_ENDPOINT_MAX];
+    struct errmsg msg = {""};
+    if (webhook_settings_endpoints(fresh->webhooks, endpoints, &msg) != OK)
+        log_error(NULL, "the webhooks stay as they were: %s", msg.text);
+    else if (s->webhooks != NULL)
+        webhooks_set(s->webhooks, endpoints, fresh->webhooks->n);
+}
+
 static void on_reload(void *ctx, int signo)
 {
     struct server_life *s = ctx;
@@ -227,13 +259,14 @@ static void on_reload(void *ctx, int signo)
     struct auth_config auth = auth_of(s, &fresh.set);
     if (api_reload(s->api, &auth, &msg) != OK)
         log_error(NULL, "the keys stay as they were: %s", msg.text);
+    reload_webhooks(s, &fresh.set);
     engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
     api_limit(s->api, (int)fresh.set.concurrent_limit);
     struct store_sweep sweep = sweep_of(&fresh.set);
     if (s->retention != NULL)
         retention_set(s->retention, &sweep);
-    log_info(NULL,
-             "reloaded: log level, keys, concurrency, concurrent limit, cap per user, retention");
+    log_info(NULL, "reloaded: log level, keys, webhooks, concurrency, concurrent limit, cap per "
+                   "user, retention");
     command_done(&fresh);
 }
 
@@ -288,6 +321,14 @@ static int open_api(struct server_life *s)
     if (e == OK)
         return EXIT_DONE;
     return command_fail(inv, e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED, "%s", msg.text);
+}
+
+static int open_outbound(struct server_life *s)
+{
+    struct errmsg msg = {""};
+    if (webhook_settings_endpoints(settings_of(s)->webhooks, s->endpoints, &msg) != OK)
+        return command_fail(s->context.inv, EXIT_USAGE, "%s", msg.text);
+    return outbound_open(&s->outbound, &s->context);
 }
 
 static void open_engine(struct server_life *s)
@@ -351,6 +392,8 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     if (code != EXIT_DONE)
         return code;
     code = workshop_open(&s.workshop, &s.context);
+    if (code == EXIT_DONE)
+        code = open_outbound(&s);
     if (code == EXIT_DONE) {
         open_engine(&s);
         code = open_api(&s);
@@ -365,10 +408,12 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     surface_close(&s.surface);
     api_free(s.api);
     retention_free(s.retention);
+    webhooks_free(s.webhooks);
     outbox_free(s.outbox);
     invoker_free(s.invoker);
     engine_free(s.engine);
     journal_free(s.journal);
+    outbound_close(&s.outbound);
     workshop_close(&s.workshop);
     context_close(&s.context);
     return code;

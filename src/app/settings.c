@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/webhook_settings.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -75,7 +76,7 @@ static bool in_group(const struct setting *s, const char *group)
 static enum err bind_map(struct settings *s, const struct yaml *map, const char *file,
                          const char *group, struct errmsg *msg)
 {
-    struct yaml_field fields[SET_MAX + 4];
+    struct yaml_field fields[SET_MAX + 16];
     char names[SET_MAX][NAME_SIZE];
     size_t n = 0;
     memset(fields, 0, sizeof fields);
@@ -90,6 +91,10 @@ static enum err bind_map(struct settings *s, const struct yaml *map, const char 
     /* The groups are bound on their own; here they only have to be known. */
     for (size_t g = 0; group == NULL && setting_groups[g] != NULL; g++)
         fields[n++] = (struct yaml_field){.name = setting_groups[g],
+                                          .type = YAML_F_NODE,
+                                          .offset = offsetof(struct settings, group_node)};
+    if (group == NULL)
+        fields[n++] = (struct yaml_field){.name = "webhooks",
                                           .type = YAML_F_NODE,
                                           .offset = offsetof(struct settings, group_node)};
     return yaml_bind(map, file, fields, s, msg);
@@ -115,6 +120,8 @@ static enum err load_file(struct settings *s, const char *path, struct errmsg *m
         else if (group != NULL)
             e = bind_map(s, group, path, setting_groups[g], msg);
     }
+    if (e == OK)
+        e = webhook_settings_read(s->webhooks, yaml_get(root, "webhooks"), path, msg);
     s->group_node = NULL;
     yaml_free(root);
     free(text);
@@ -191,6 +198,7 @@ static enum err load_option(struct settings *s, enum setting_id id, const char *
 enum err settings_load(struct settings *s, const char *const options[SET_MAX], env_fn env,
                        struct errmsg *msg)
 {
+    s->webhooks = mem_alloc(sizeof *s->webhooks);
     enum err e = load_defaults(s, msg);
     /* The file's own name comes first: the file is the weakest of what follows. */
     if (e == OK)
@@ -205,11 +213,15 @@ enum err settings_load(struct settings *s, const char *const options[SET_MAX], e
         else if (i != SET_CONFIG)
             e = load_env(s, (enum setting_id)i, env, msg);
     }
-    return e;
+    return e == OK ? webhook_settings_env(s->webhooks, env, msg) : e;
 }
 
 void settings_free(struct settings *s)
 {
+    if (s->webhooks != NULL)
+        webhook_settings_free(s->webhooks);
+    free(s->webhooks);
+    s->webhooks = NULL;
     for (int i = 0; i < SET_MAX; i++) {
         const struct yaml_field *f = &setting_table[i].field;
         if (f->type == YAML_F_STRING) {

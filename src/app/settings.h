@@ -82,6 +82,8 @@ enum setting_id {
     SET_ISSUER,
     SET_AUDIENCE,
     SET_USER_PRIORITY_MAX,
+    SET_WEBHOOK_ALLOW,
+    SET_WEBHOOK_GIVE_UP,
     SET_MAX_STREAMS,
     /* looking and mending */
     SET_STATUS,
@@ -96,11 +98,15 @@ enum setting_id {
     SET_NOTE,
     SET_STEP,
     SET_UNDO,
+    SET_STATE,
+    SET_ENDPOINT,
     SET_MAX
 };
 
 enum { LOG_LEVEL_AUTO = LOG_LEVEL_MAX, LOG_FORMAT_AUTO = 2 };
 enum { MODE_CONTINUOUS, MODE_TRIGGERED };
+
+struct webhook_settings; /* app/webhook_settings.h */
 
 struct settings {
     char *database, *config;
@@ -133,7 +139,10 @@ struct settings {
     int64_t keep_completed_us, keep_failed_us, keep_cancelled_us; /* 0 = for ever */
     bool keep_rows;                                               /* of those that are older */
     int mode;                                                     /* MODE_CONTINUOUS ... */
-    const struct yaml *group_node;                                /* while the file is read */
+    char *webhook_allow, *state, *endpoint;
+    int64_t webhook_give_up_us;
+    struct webhook_settings *webhooks; /* owned; never NULL once loaded */
+    const struct yaml *group_node;     /* while the file is read */
 };
 
 enum { FROM_OPTION = 1, FROM_ENV = 2, FROM_FILE = 4 };

@@ -19,6 +19,7 @@
 #define CONNECT_US      (5 * USEC_PER_SEC)
 #define TOTAL_US        (20 * USEC_PER_SEC)
 #define LEASE_US        (60 * USEC_PER_SEC) /* more than TOTAL_US and the store's answer */
+#define BEAR            2                   /* failures in a row that change nothing yet */
 #define PAUSE_FIRST_US  USEC_PER_SEC
 #define PAUSE_MAX_US    (30 * USEC_PER_SEC)
 #define DELAY_FIRST_US  USEC_PER_SEC
@@ -81,9 +82,14 @@ static int64_t grown(int64_t first_us, int times, int64_t max_us)
     return us < max_us ? us : max_us;
 }
 
+static bool is_troubled(const struct endpoint *e)
+{
+    return e->failures > BEAR;
+}
+
 static int64_t pause_of(const struct endpoint *e)
 {
-    return e->failures > 0 ? grown(PAUSE_FIRST_US, e->failures, PAUSE_MAX_US) : LOOK_US;
+    return is_troubled(e) ? grown(PAUSE_FIRST_US, e->failures - BEAR, PAUSE_MAX_US) : LOOK_US;
 }
 
 /* ---- what people are told ---- */
@@ -140,7 +146,7 @@ static void delivered(struct sending *s)
 {
     struct endpoint *e = s->endpoint;
     note(s, STORE_DELIVERY_DONE, 0, NULL);
-    if (e->failures > 0) {
+    if (is_troubled(e)) {
         char *message = mem_printf("webhook %s: works again", e->name);
         tell(s, LOG_INFO, message, NULL);
         free(message);
@@ -199,8 +205,8 @@ static void over(struct sending *s)
     e->running--;
     e->webhooks->running--;
     free(s);
-    if (e->failures > 0 || e->more)
-        look_in(e, e->failures > 0 ? pause_of(e) : 0);
+    if (is_troubled(e) || e->more)
+        look_in(e, is_troubled(e) ? pause_of(e) : 0);
     else if (!timer_is_set(&e->timer) && !e->taking)
         look_in(e, LOOK_US);
 }
@@ -220,7 +226,7 @@ static void judge(struct sending *s, const struct http_end *end)
         (void)snprintf(why, sizeof why, "HTTP %d", s->status);
         failed(s, why);
     } else if (end->err == ERR_PERMISSION) {
-        (void)snprintf(why, sizeof why, "%s; outbound_allow can permit it", end->detail);
+        (void)snprintf(why, sizeof why, "%s; webhook_allow can permit it", end->detail);
         failed(s, why);
     } else {
         (void)snprintf(why, sizeof why, "%s: %s", err_name(end->err), end->detail);
@@ -302,7 +308,7 @@ static void send_one(struct endpoint *e, const struct store_delivery *d)
 
 static size_t room(const struct endpoint *e)
 {
-    size_t most = e->failures > 0 ? 1 : PARALLEL;
+    size_t most = is_troubled(e) ? 1 : PARALLEL;
     return e->running < most ? most - e->running : 0;
 }
 
@@ -356,7 +362,7 @@ void webhooks_poke(struct webhooks *w)
         return;
     struct endpoint *e = NULL;
     LL_FOREACH (w->endpoints, e) {
-        if (!e->taking && e->failures == 0)
+        if (!e->taking && !is_troubled(e))
             look_in(e, SOON_US);
     }
 }

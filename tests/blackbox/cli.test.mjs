@@ -7,7 +7,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function commands(dir) {
   const { out } = run(dir, ['help']);
-  return [...out.matchAll(/^ {2}((?:jobs )?[a-z]+) {1,}\S/gm)].map((m) => m[1]);
+  return [...out.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}\S/gm)].map((m) => m[1]);
 }
 
 test('help lists every command that interfaces promise today', (t) => {
