@@ -228,6 +228,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->why = copy_whys(a, r->why, r->n);
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
     c->facts = copy_facts(a, r->facts, r->n);
+    c->budgets = copy_array(a, r->budgets, r->n, sizeof *r->budgets);
     c->followed = copy_followed(a, r->followed, r->n);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);
