@@ -23,8 +23,9 @@ struct api_config {
                      accept on it too */
     unsigned max_connections; /* 0 = the server's default */
     struct auth_config auth;
-    const char *version; /* of the program */
-    size_t slots;        /* of the engine, for the metrics */
+    const char *version;           /* of the program */
+    size_t slots;                  /* of the engine, for the metrics */
+    const struct catalog *catalog; /* for the planner; borrowed, may be NULL */
     /* The function endpoint. */
     struct invoker *invoker; /* borrowed; NULL only without an engine */
     int concurrent_limit;    /* running jobs per worker id; 0 = 3 */

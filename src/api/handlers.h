@@ -35,6 +35,8 @@ void handle_process_script_jobs(struct api_request *rq);
 /* deployments.c */
 void handle_deployments(struct api_request *rq);
 void handle_rollback(struct api_request *rq);
+/* plan.c */
+void handle_plan(struct api_request *rq);
 /* invocations.c, logs.c */
 void handle_invocations(struct api_request *rq);
 void handle_logs(struct api_request *rq);

@@ -8,7 +8,8 @@
 struct api {
     struct loop *loop;
     struct store *store;
-    struct engine *engine; /* or NULL */
+    struct engine *engine;         /* or NULL */
+    const struct catalog *catalog; /* or NULL */
     struct auth *auth;
     struct http_server *server;
     char *version, *link;

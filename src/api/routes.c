@@ -50,6 +50,16 @@ static const struct route_field rollback_query[] = {
     {"version", "integer", "the version to go to; else the one that the active one replaced"},
     {NULL, NULL, NULL}};
 
+static const struct route_field plan_query[] = {
+    {"users", "integer", "how many ask at once, a script each, 1 to 10000; 10 unless given"},
+    {"per_day", "integer", "instead: how many scripts come evenly over a day"},
+    {"minutes_per_script", "number", "how long one takes; else as measured, else 5"},
+    {"workers", "integer", "of a set-up of your own"},
+    {"concurrency", "integer", "of each of its workers"},
+    {"tier", "string", "the provider's limits: start (default), build or scale"},
+    {"keys", "integer", "so many keys, each with these limits"},
+    {NULL, NULL, NULL}};
+
 static const struct route_field logs_query[] = {
     {"job_id", "uuid", "only this job's lines"},
     {"invocation", "uuid", "only lines of this call of the function endpoint"},
@@ -123,6 +133,9 @@ const struct route route_table[] = {
      NULL, scale_body, "200 400 409 413 503", NULL},
     {"GET", "/scale", ROUTE_OPERATOR, handle_scale,
      "For autoscalers: due, running, slots, desired_workers", NULL, NULL, "200 503", NULL},
+    {"GET", "/v1/plan", ROUTE_OPERATOR, handle_plan,
+     "Capacity planner: how long people wait, scripts an hour, cost, and what binds, by set-up",
+     plan_query, NULL, "200 400 503", NULL},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL},
     {"GET", "/v1/workers", ROUTE_OPERATOR, handle_workers,

@@ -198,6 +198,18 @@ const struct command command_table[] = {
               "so that a receiver knows what it has.",
      .options = {SET_ENDPOINT, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_webhooks_retry},
+    {.name = "plan",
+     .summary =
+         "how long people wait, scripts an hour, cost and what binds, for one set-up or another",
+     .about =
+         "Simulates the set-ups of the guide (one worker, three slots, three workers of three), "
+         "yours (--workers, --concurrency) and continuous claiming, side by side. What a script "
+         "takes is measured from the database's last completed jobs, where there are any.",
+     .example = "scriptorium plan --users 10 --minutes-per-script 5 --tier start",
+     .options = {SET_USERS, SET_PER_DAY, SET_MINUTES_PER_SCRIPT, SET_WORKERS, SET_CONCURRENCY,
+                 SET_EVERY, SET_TIER, SET_KEYS, SET_BUDGET, SET_MODELS, SET_JSON, SET_DATABASE,
+                 SET_MAX},
+     .run = cmd_plan},
     {.name = "migrate",
      .summary = "bring the store up to date",
      .about = "Safe on a table in use, and safe twice. Other commands do it by themselves for a "

@@ -310,6 +310,7 @@ static int open_api(struct server_life *s)
                                 .listener = s->config->listener,
                                 .auth = auth_of(s, &inv->set),
                                 .version = SCRIPTORIUM_VERSION,
+                                .catalog = s->workshop.catalog,
                                 .slots = slots_of(&inv->set),
                                 .invoker = s->invoker,
                                 .concurrent_limit = (int)inv->set.concurrent_limit,

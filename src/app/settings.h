@@ -100,6 +100,12 @@ enum setting_id {
     SET_UNDO,
     SET_STATE,
     SET_ENDPOINT,
+    SET_MINUTES_PER_SCRIPT,
+    SET_PER_DAY,
+    SET_EVERY,
+    SET_TIER,
+    SET_KEYS,
+    SET_BUDGET,
     SET_MAX
 };
 
@@ -133,6 +139,9 @@ struct settings {
     char *job;
     char *note;
     char *step;
+    char *tier;
+    double minutes_per_script, budget;
+    int64_t per_day, keys, every_us;
     bool follow, undo;
     char *format; /* of an export: names, separated by commas */
     int64_t wpm;
