@@ -47,7 +47,9 @@ const struct setting setting_table[SET_MAX] = {
                   .env = {"SCRIPTORIUM_POOL"},
                   .value = "N",
                   .fallback = "4",
-                  .help = "connections of one process, besides the one that listens",
+                  .help =
+                      "connections of one process, besides one that listens and one for schedules "
+                      "in SQL",
                   RANGE(YAML_F_INT, pool, 1, STORE_PG_POOL_MAX)},
     [SET_SCHEMA] = {.name = "postgres.schema",
                     .from = FROM_ENV | FROM_FILE,

@@ -261,3 +261,79 @@ test('a wrong URL of a user is told at the start', async (t) => {
     SCRIPTORIUM_CRON_USERS: 'mysql://ann@db/x', SCRIPTORIUM_SERVICE_KEY: KEY } });
   assert.equal(done.code, 2);
 });
+
+test('no superuser anywhere: an owner migrates, a role of its own works, users schedule', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  await admin.query(`CREATE ROLE owner LOGIN; CREATE ROLE engine LOGIN;
+    ALTER DATABASE ${database} OWNER TO owner; ALTER SCHEMA public OWNER TO owner`);
+  const done = run(dir, ['migrate', '--with-cron', '--database', server.url({ database, user: 'owner' })],
+    { env: { SCRIPTORIUM_ENGINE_ROLE: 'engine' } });
+  assert.equal(done.code, 0, done.err);
+  const to = await peer(t);
+  const d = await serve(t, dir, server.url({ database, user: 'engine' }), { SCRIPTORIUM_NET_ALLOW: '127.0.0.1',
+    SCRIPTORIUM_CRON_USERS: server.url({ database, user: 'ann' }) });
+  const owner = await server.connect({ database, user: 'owner' });
+  const ann = await server.connect({ database, user: 'ann' });
+  t.after(() => Promise.all([owner.end(), ann.end()]));
+  await owner.query('GRANT USAGE ON SCHEMA cron TO ann');
+  await ann.query(soon, ['ask', `SELECT net.http_get('${to.url}/ann')`]);
+  assert.deepEqual([(await ended(ann, 'ask')).status, (await ended(ann, 'ask')).return_message], ['succeeded', '1 row']);
+  await until(() => to.seen.some((s) => s.url === '/ann'));
+  await until(async () => (await value(ann, 'SELECT count(*) FROM net._http_response WHERE status_code = 200')) > 0);
+  await ann.query("SELECT cron.unschedule('ask')");
+  const scaled = run(dir, ['scale', '3x3', '--database', server.url({ database, user: 'engine' })]);
+  assert.equal(scaled.code, 0, scaled.err);
+  assert.deepEqual(d.logs().filter((l) => l.level === 'error'), []);
+});
+
+test('what was missed while no daemon ran is made up for once', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await admin.query("SELECT cron.schedule('m', '* * * * *', 'SELECT 1'); SELECT cron.schedule('y', '@yearly', 'SELECT 1')");
+  // As if a daemon had run until half an hour ago.
+  await admin.query(`UPDATE cron.scriptorium_state SET since = scriptorium.us(now() - interval '30 minutes'),
+    next = scriptorium.us(date_trunc('minute', now() - interval '29 minutes')) WHERE jobid = 1`);
+  await serve(t, dir, url);
+  assert.equal((await ended(admin, 'm')).status, 'succeeded');
+  const next = await until(async () => value(admin, `SELECT scriptorium.at(next) - date_trunc('minute', now()) AS left
+    FROM cron.scriptorium_state WHERE jobid = 1 AND next > scriptorium.us(now())`));
+  assert.ok(next.minutes === 1 || next.minutes === undefined, JSON.stringify(next));
+  assert.equal(await value(admin, 'SELECT count(*) FROM cron.job_run_details WHERE jobid = 2'), 0);
+  const runs = await value(admin, "SELECT count(*) FROM cron.job_run_details WHERE start_time < now() - interval '0 seconds'");
+  assert.ok(runs <= 2, `${runs} runs`); // one, and that of the full minute when it has just begun
+});
+
+test('scale writes our schedules as it writes the real ones, and takes it back', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const command = "SELECT net.http_post(url := 'https://x.example/functions/v1/process-script-jobs', headers := jsonb_build_object('x-worker-id', 'worker-1'))";
+  await admin.query("SELECT cron.schedule('process-script-jobs-worker-1', '* * * * *', $1)", [command]);
+  const rows = async () => (await admin.query('SELECT jobname, schedule, command, active FROM cron.job ORDER BY 1')).rows;
+  const old = await rows();
+  const scaled = run(dir, ['scale', '3x3', '--database', url]);
+  assert.equal(scaled.code, 0, scaled.err);
+  assert.deepEqual((await rows()).map((r) => [r.jobname, /'(worker-\d)'/.exec(r.command)[1]]),
+    [1, 2, 3].map((n) => [`process-script-jobs-worker-${n}`, `worker-${n}`]));
+  assert.equal(run(dir, ['scale', '--undo', '--database', url]).code, 0);
+  assert.deepEqual(await rows(), old);
+});
+
+test('the daemon ends while a command runs: the run is told as lost, not forgotten', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const d = await serve(t, dir, url);
+  await admin.query(soon, ['long', 'SELECT pg_sleep(30)']);
+  await until(() => value(admin, "SELECT runid FROM cron.job_run_details WHERE status = 'running'"));
+  await admin.query("SELECT cron.alter_job(jobid, schedule := '@yearly') FROM cron.job");
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 0);
+  await admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'"); // half a minute on
+  await serve(t, dir, url);
+  const row = await ended(admin, 'long');
+  assert.deepEqual([row.status, row.return_message],
+    ['failed', 'the daemon that ran it went away; how far the command came is not known']);
+});

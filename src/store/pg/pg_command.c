@@ -21,12 +21,9 @@ struct pg_command {
     bool ended;
 };
 
-static void destroy(struct pg_command *c)
+static void release(struct pg_command *c)
 {
-    struct pg_surface *s = c->surface;
-    DL_DELETE(s->commands, c);
-    s->n_commands--;
-    loop_cancel(s->loop, &c->end_task);
+    loop_cancel(c->surface->loop, &c->end_task);
     pg_conn_free(c->conn);
     free(c->text);
     free(c->database);
@@ -36,8 +33,13 @@ static void destroy(struct pg_command *c)
 
 void pg_commands_free(struct pg_surface *s)
 {
-    while (s->commands != NULL)
-        destroy(s->commands);
+    struct pg_command *list = s->commands;
+    s->commands = NULL;
+    s->n_commands = 0;
+    for (struct pg_command *next; list != NULL; list = next) {
+        next = list->next;
+        release(list);
+    }
 }
 
 void pg_commands_ids(const struct pg_surface *s, struct pg_params *p)
@@ -52,7 +54,9 @@ static void on_over(void *ctx)
 {
     struct pg_command *c = ctx;
     struct pg_surface *s = c->surface;
-    destroy(c);
+    DL_DELETE(s->commands, c);
+    s->n_commands--;
+    release(c);
     surface_look_soon(s);
 }
 

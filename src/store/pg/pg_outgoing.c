@@ -27,13 +27,10 @@ struct pg_outgoing {
     struct loop_task end_task;
 };
 
-static void destroy(struct pg_outgoing *o)
+static void release(struct pg_outgoing *o)
 {
-    struct pg_surface *s = o->surface;
-    DL_DELETE(s->requests, o);
-    s->n_requests--;
     http_abort(o->call);
-    loop_cancel(s->loop, &o->end_task);
+    loop_cancel(o->surface->loop, &o->end_task);
     free(o->unsent);
     free(o->content_type);
     buf_free(&o->headers);
@@ -43,8 +40,13 @@ static void destroy(struct pg_outgoing *o)
 
 void pg_outgoing_free(struct pg_surface *s)
 {
-    while (s->requests != NULL)
-        destroy(s->requests);
+    struct pg_outgoing *list = s->requests;
+    s->requests = NULL;
+    s->n_requests = 0;
+    for (struct pg_outgoing *next; list != NULL; list = next) {
+        next = list->next;
+        release(list);
+    }
 }
 
 void pg_outgoing_ids(const struct pg_surface *s, struct pg_params *p)
@@ -88,7 +90,9 @@ static void on_over(void *ctx)
 {
     struct pg_outgoing *o = ctx;
     struct pg_surface *s = o->surface;
-    destroy(o);
+    DL_DELETE(s->requests, o);
+    s->n_requests--;
+    release(o);
     surface_look_soon(s);
 }
 
