@@ -243,3 +243,26 @@ test('the schedules that it takes are those of the table, which src/text/cron.c 
     assert.deepEqual(wrong, []);
     await told(ann.query('SELECT cron.schedule($1, $2)', [`${'0,'.repeat(100)}0 * * * *`, 'x']), '22023', /^invalid schedule: 0,0/);
 });
+
+test('a user who keeps rows locked in an open transaction holds up nobody else', async (t) => {
+    const { as, ann, bob } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await bob.query("SELECT cron.schedule('b', '* * * * *', 'SELECT 1')");
+    await take(node, await due(node), 1);
+    const [first] = await take(node, (await due(node)).slice(0, 1), 2);
+    assert.equal(first.username, 'ann');
+    await node.query("SET statement_timeout = '2s'");
+    await ann.query('BEGIN');
+    await ann.query('DELETE FROM cron.job_run_details');
+    await told(node.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [first.runid]), '55P03', /could not obtain lock/);
+    await node.query('SELECT scriptorium.cron_hold($1)', [[]]);
+    await ann.query('ROLLBACK');
+    await node.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [first.runid]);
+    await ann.query('BEGIN');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 2')");
+    const both = await due(node);
+    assert.equal(both.length, 2);
+    assert.deepEqual((await take(node, both, 3)).map((r) => r.username), ['bob']);
+    await ann.query('COMMIT');
+});

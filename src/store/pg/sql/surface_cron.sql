@@ -336,6 +336,8 @@ GRANT USAGE ON SCHEMA cron TO {{engine}};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO {{engine}};
 
 -- ---- the daemon's side ----
+-- Nothing here waits for a client that keeps a row locked in an open transaction: one user's rows must
+-- not hold up the others'. What is locked is skipped, or refused with 55P03 and tried again.
 
 -- What needs a look: due firings of jobs that do not run already, then jobs whose next firing is not
 -- known. @reboot is due once for each start of the server. now: the one clock of all nodes.
@@ -354,7 +356,8 @@ BEGIN
     FROM cron.scriptorium_state s JOIN cron.job j ON j.jobid = s.jobid
     WHERE j.active
       AND (s.next <= now_us
-           OR (s.since < booted AND lower(j.schedule) LIKE '%@reboot%' AND s.next > 0))
+           OR (s.next = 9223372036854775807 AND s.since < booted
+               AND lower(j.schedule) LIKE '%@reboot%'))
       AND NOT EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = s.jobid)
     ORDER BY s.next, s.jobid LIMIT max;
 END $$;
@@ -377,6 +380,8 @@ BEGIN
         SELECT * INTO j FROM cron.job WHERE jobid = t.job AND schedule = t.schedule AND active
             FOR KEY SHARE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
+        PERFORM FROM cron.scriptorium_state s WHERE s.jobid = t.job FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
         UPDATE cron.scriptorium_state s SET next = t.next,
             since = CASE WHEN t.old > 0 THEN scriptorium.us(scriptorium.clock()) ELSE s.since END
         WHERE s.jobid = t.job AND s.since = t.since AND s.next = t.old;
@@ -394,6 +399,7 @@ CREATE OR REPLACE FUNCTION scriptorium.cron_began(run bigint, pid integer)
 RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+    SELECT FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     UPDATE cron.job_run_details SET status = 'running', job_pid = pid, start_time = scriptorium.clock()
     WHERE runid = run AND status = 'starting';
 $$;
@@ -403,6 +409,7 @@ CREATE OR REPLACE FUNCTION scriptorium.cron_ended(run bigint, succeeded boolean,
 RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+    SELECT FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     UPDATE cron.job_run_details SET status = CASE WHEN succeeded THEN 'succeeded' ELSE 'failed' END,
         return_message = message, start_time = coalesce(start_time, scriptorium.clock()),
         end_time = scriptorium.clock()
@@ -415,13 +422,18 @@ CREATE OR REPLACE FUNCTION scriptorium.cron_hold(runs bigint[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    lost bigint;
 BEGIN
     UPDATE cron.scriptorium_run SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE runid = ANY (runs);
-    WITH lost AS (
-        DELETE FROM cron.scriptorium_run WHERE held_until < clock_timestamp() RETURNING runid
-    )
-    UPDATE cron.job_run_details d SET status = 'failed', end_time = scriptorium.clock(),
-        return_message = 'the daemon that ran it went away; how far the command came is not known'
-    FROM lost WHERE d.runid = lost.runid AND d.status IN ('starting', 'running');
+    FOR lost IN SELECT r.runid FROM cron.scriptorium_run r WHERE r.held_until < clock_timestamp()
+                FOR UPDATE SKIP LOCKED LOOP
+        BEGIN
+            PERFORM scriptorium.cron_ended(lost, false,
+                'the daemon that ran it went away; how far the command came is not known');
+        EXCEPTION WHEN lock_not_available THEN
+            CONTINUE; -- at the next look
+        END;
+    END LOOP;
 END $$;

@@ -161,7 +161,7 @@ GRANT INSERT (method, url, headers, body, timeout_milliseconds) ON net.http_requ
 GRANT USAGE ON SEQUENCE net.http_request_queue_id_seq TO PUBLIC;
 GRANT SELECT, DELETE ON net._http_response TO PUBLIC;
 
--- ---- the daemon's side ----
+-- ---- the daemon's side; as in surface_cron.sql it waits for no client ----
 
 -- Requests to be sent now, once each: from here on nobody else sends them. unsent: headers that have
 -- no value.
@@ -187,7 +187,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
     headers text, content text, timed_out boolean, error_msg text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -225,6 +225,8 @@ BEGIN
             'the daemon went away while it sent this request: whether it arrived is not known, and '
             'it is not sent again');
     END LOOP;
-    DELETE FROM net._http_response
-    WHERE created < scriptorium.clock() - keep_seconds * interval '1 second';
+    DELETE FROM net._http_response WHERE id IN (
+        SELECT a.id FROM net._http_response a
+        WHERE a.created < scriptorium.clock() - keep_seconds * interval '1 second'
+        LIMIT 10000 FOR UPDATE SKIP LOCKED);
 END $$;
