@@ -1,5 +1,5 @@
-/* In: settings. Out: what requests to URLs of other people's need: a client of their own, which
- * never takes the provider's connections, and the guard that says where they may go. */
+/* In: settings. Out: what webhooks need: a client of their own, which never takes the provider's
+ * connections, and the guard that says where they may go. */
 #ifndef APP_OUTBOUND_H
 #define APP_OUTBOUND_H
 

@@ -94,6 +94,7 @@ char *webhook_body(const struct store_delivery *d)
     char time[CLOCK_ISO_SIZE];
     const char *end = store_end_name(d->end);
     const struct usage *u = &d->usage;
+    int64_t cache_write = u->cache_write_5m + u->cache_write_1h;
     buf_putf(&b, "{\"type\":\"job.%s\",\"timestamp\":\"%s\",\"data\":{\"status\":\"%s\"", end,
              clock_iso(d->ended_us, time), end);
     put_id(&b, "job_id", &d->job);
@@ -108,7 +109,7 @@ char *webhook_body(const struct store_delivery *d)
              ",\"usage\":{\"calls\":%lld,\"input_tokens\":%lld,\"output_tokens\":%lld,"
              "\"cache_read_tokens\":%lld,\"cache_write_tokens\":%lld}",
              (long long)d->calls, (long long)u->input, (long long)u->output,
-             (long long)u->cache_read, (long long)(u->cache_write_5m + u->cache_write_1h));
+             (long long)u->cache_read, (long long)cache_write);
     put_money(&b, d->cost_udollar);
     buf_puts(&b, "}}");
     return buf_take(&b);
