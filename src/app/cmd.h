@@ -24,6 +24,7 @@ int cmd_prompt(struct invocation *inv);
 int cmd_webhooks_list(struct invocation *inv);
 int cmd_webhooks_retry(struct invocation *inv);
 int cmd_plan(struct invocation *inv);
+int cmd_doctor(struct invocation *inv);
 int cmd_migrate(struct invocation *inv);
 int cmd_backup(struct invocation *inv);
 int cmd_pause(struct invocation *inv);

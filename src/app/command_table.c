@@ -147,6 +147,16 @@ const struct command command_table[] = {
      .example = "scriptorium logs --follow",
      .options = {SET_JOB, SET_FOLLOW, SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_logs},
+    {.name = "doctor",
+     .summary = "look for what is wrong, and say how to mend it",
+     .about = "Asks the database, the daemon and this machine. For each question it prints a verdict "
+              "(well, note, ill, unknown), the evidence and the remedy. It changes nothing. Run it "
+              "with the daemon's configuration.\n\n"
+              "Exit status 0 means that nothing must be mended.",
+     .example = "scriptorium doctor --url http://127.0.0.1:8400",
+     .options = {SET_URL, SET_SERVE_LISTEN, SET_CONCURRENCY, SET_MODE, SET_JSON, SET_DATABASE,
+                 SET_MAX},
+     .run = cmd_doctor},
     {.name = "deploy",
      .args = "DIR",
      .min_args = 1,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 int listen_parse(const struct invocation *inv, const char *text, struct listen_address *ret_address)
 {
     const char *colon = strrchr(text, ':'), *from = text;
@@ -26,4 +28,13 @@ int listen_parse(const struct invocation *inv, const char *text, struct listen_a
     ret_address->host[n] = '\0';
     ret_address->port = (uint16_t)port;
     return EXIT_DONE;
+}
+
+char *listen_url(const char *host, uint16_t port)
+{
+    bool v6 = strchr(host, ':') != NULL;
+    const char *reached = strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1"
+                          : strcmp(host, "::") == 0    ? "::1"
+                                                       : host;
+    return mem_printf("http://%s%s%s:%u", v6 ? "[" : "", reached, v6 ? "]" : "", port);
 }

@@ -95,6 +95,7 @@ enum setting_id {
     SET_WITH_CRON,
     SET_JOB,
     SET_FOLLOW,
+    SET_URL,
     SET_NOTE,
     SET_STEP,
     SET_UNDO,
@@ -136,7 +137,7 @@ struct settings {
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
     int64_t max_streams, max_connections;
-    char *job;
+    char *job, *url;
     char *note;
     char *step;
     char *tier;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/listen.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/address.h"
@@ -15,16 +16,6 @@ static void on_told(void *ctx, const char *message)
     log_warn(NULL, "%s", message);
 }
 
-/* Where we reach ourselves: a listener on all addresses is on loopback, too. Owned. */
-static char *self_url(const char *host, uint16_t port)
-{
-    bool v6 = strchr(host, ':') != NULL;
-    const char *reached = strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1"
-                          : strcmp(host, "::") == 0    ? "::1"
-                                                       : host;
-    return mem_printf("http://%s%s%s:%u", v6 ? "[" : "", reached, v6 ? "]" : "", port);
-}
-
 int surface_open(struct surface *s, struct context *c, struct http_client *http, const char *host,
                  uint16_t port)
 {
@@ -34,7 +25,7 @@ int surface_open(struct surface *s, struct context *c, struct http_client *http,
     if (!c->shared)
         return EXIT_DONE;
     enum err e = address_guard_new(set->net_allow, &s->guard, &msg);
-    char *self = self_url(host, port);
+    char *self = listen_url(host, port);
     struct pg_surface_config config = {.url = set->database,
                                        .users = set->cron_users,
                                        .commands = (int)set->cron_commands,

@@ -1,0 +1,155 @@
+/* In: a system. Out: for each question of the table its verdict, the evidence and the remedy. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/cmd.h"
+#include "app/doctor.h"
+#include "app/listen.h"
+#include "base/clock.h"
+#include "text/json.h"
+
+#define REPORT_MAX ((size_t)1 << 20)
+
+const struct doctor_check doctor_checks[] = {
+    {"database", "is the database reachable, its schema current?", look_at_database},
+    {"table", "do triggers and row security let every job through?", look_at_table},
+    {"connections", "are database connections left?", look_at_connections},
+    {"notifications", "do changes arrive at once?", look_at_notifications},
+    {"clock", "do this machine and the database agree on the time?", look_at_clock},
+    {"disk", "is there room?", look_at_disk},
+    {"files", "may a process open enough files?", look_at_files},
+    {"function", "is the function deployed and reachable?", look_at_function},
+    {"workers", "is anybody at work?", look_at_workers},
+    {"schedules", "are schedules active and firing?", look_at_schedules},
+    {"cron-key", "do cron commands have a key?", look_at_cron_key},
+    {"errors", "what failed lately?", look_at_errors},
+    {"stuck-jobs", "does a job hang?", look_at_stuck_jobs},
+    {"foreign-jobs", "does another system work on the table?", look_at_foreign_jobs},
+    {"concurrency", "is concurrency the bottleneck?", look_at_concurrency},
+    {"provider", "what do the provider's limits leave?", look_at_provider},
+    {"budget", "what was spent, and may more be?", look_at_budget},
+};
+const size_t doctor_checks_count = sizeof doctor_checks / sizeof doctor_checks[0];
+
+static const char *const verdict_names[VERDICT_MAX] = {"well", "note", "ill", "unknown"};
+
+void doctor_say(struct doctor *d, struct finding *f, enum verdict verdict, const char *fmt, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    f->verdict = verdict;
+    f->evidence = arena_strdup(&d->arena, text);
+}
+
+void doctor_remedy(struct doctor *d, struct finding *f, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    f->remedy = arena_strdup(&d->arena, text);
+}
+
+/* ---- the report ---- */
+
+static void put_json(struct buf *out, const struct finding *found, bool well)
+{
+    buf_putf(out, "{\"well\":%s,\"checks\":[", well ? "true" : "false");
+    for (size_t i = 0; i < doctor_checks_count; i++) {
+        const struct finding *f = &found[i];
+        buf_putf(out, "%s{\"name\":\"%s\",\"question\":", i > 0 ? "," : "", doctor_checks[i].name);
+        json_put_string(out, doctor_checks[i].question, strlen(doctor_checks[i].question));
+        buf_putf(out, ",\"verdict\":\"%s\",\"evidence\":", verdict_names[f->verdict]);
+        json_put_string(out, f->evidence, strlen(f->evidence));
+        buf_puts(out, ",\"remedy\":");
+        if (f->remedy != NULL)
+            json_put_string(out, f->remedy, strlen(f->remedy));
+        else
+            buf_puts(out, "null");
+        buf_puts(out, "}");
+    }
+    buf_puts(out, "]}\n");
+}
+
+static void put_text(struct buf *out, const struct finding *found, bool colour)
+{
+    static const char *const colours[VERDICT_MAX] = {"\033[32m", "\033[33m", "\033[31m", "\033[2m"};
+    for (size_t i = 0; i < doctor_checks_count; i++) {
+        const struct finding *f = &found[i];
+        buf_putf(out, "%s%-7s%s  %s\n         %s\n", colour ? colours[f->verdict] : "",
+                 verdict_names[f->verdict], colour ? "\033[0m" : "", doctor_checks[i].question,
+                 f->evidence);
+        if (f->remedy != NULL)
+            buf_putf(out, "         -> %s\n", f->remedy);
+    }
+}
+
+static int report(struct doctor *d)
+{
+    struct finding found[sizeof doctor_checks / sizeof doctor_checks[0]] = {{0}};
+    size_t ill = 0;
+    for (size_t i = 0; i < doctor_checks_count; i++) {
+        doctor_checks[i].look(d, &found[i]);
+        ill += found[i].verdict == VERDICT_ILL;
+    }
+    struct buf out = BUF_INIT(REPORT_MAX);
+    if (d->inv->set.json) {
+        put_json(&out, found, ill == 0);
+    } else {
+        put_text(&out, found, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+        if (ill == 0)
+            buf_puts(&out, "\nAll is well.\n");
+        else
+            buf_putf(&out, "\n%zu of %zu must be mended.\n", ill, doctor_checks_count);
+    }
+    (void)fputs(buf_str(&out), stdout);
+    buf_free(&out);
+    return ill == 0 ? EXIT_DONE : EXIT_WORK_FAILED;
+}
+
+/* ---- the visit ---- */
+
+/* The one named, or that of the configuration. */
+static int find_daemon(struct doctor *d)
+{
+    const struct settings *set = &d->inv->set;
+    struct listen_address address;
+    if (set->url != NULL) {
+        size_t n = strlen(set->url);
+        while (n > 0 && set->url[n - 1] == '/')
+            n--;
+        d->url = arena_strndup(&d->arena, set->url, n);
+        return EXIT_DONE;
+    }
+    int code = listen_parse(d->inv, set->serve_listen, &address);
+    if (code == EXIT_DONE) {
+        char *url = listen_url(address.host, address.port);
+        d->url = arena_strdup(&d->arena, url);
+        free(url);
+    }
+    return code;
+}
+
+int cmd_doctor(struct invocation *inv)
+{
+    struct doctor d = {.inv = inv};
+    int code = find_daemon(&d);
+    if (code == EXIT_DONE)
+        code = context_open(&d.context, inv, 0);
+    if (code == EXIT_DONE) {
+        d.postgres = d.context.shared;
+        doctor_ask_store(&d);
+        doctor_ask_daemon(&d);
+        code = report(&d);
+        context_close(&d.context);
+    }
+    arena_free(&d.arena);
+    return code;
+}

@@ -1,0 +1,89 @@
+/* In: the daemon's address. Out: what it answers to the questions that show whether a caller would
+ * be served: alive, ready, the endpoint's preflight, a stranger, the holder of the key. */
+#include <string.h>
+
+#include "app/doctor.h"
+#include "base/clock.h"
+#include "io/http_client.h"
+
+#define ANSWER_US  (3 * USEC_PER_SEC)
+#define ANSWER_MAX ((size_t)256 << 10)
+#define FUNCTION   "/functions/v1/process-script-jobs"
+
+struct exchange {
+    struct doctor *doctor;
+    struct doctor_answer *answer;
+    struct buf body;
+    bool ended;
+};
+
+static void on_headers(void *ctx, struct http_call *call, int status)
+{
+    struct exchange *x = ctx;
+    (void)call;
+    x->answer->status = status;
+}
+
+static void on_body(void *ctx, const char *bytes, size_t n)
+{
+    struct exchange *x = ctx;
+    buf_put(&x->body, bytes, n);
+}
+
+static void on_end(void *ctx, const struct http_end *end)
+{
+    struct exchange *x = ctx;
+    x->ended = true;
+    if (end->err != OK) {
+        x->answer->status = 0;
+        x->answer->error = arena_strdup(&x->doctor->arena, end->detail);
+    }
+    loop_stop(x->doctor->context.loop);
+}
+
+static void ask(struct doctor *d, struct http_client *client, const char *method, const char *path,
+                const char *key, struct doctor_answer *ret)
+{
+    static const struct http_handlers handlers = {on_headers, on_body, on_end};
+    struct exchange x = {.doctor = d, .answer = ret, .body = BUF_INIT(ANSWER_MAX)};
+    const char *headers[] = {"Content-Type: application/json", NULL, NULL};
+    if (key != NULL)
+        headers[1] = arena_printf(&d->arena, "Authorization: Bearer %s", key);
+    struct http_request request = {
+        .method = method,
+        .url = arena_printf(&d->arena, "%s%s", d->url, path),
+        .headers = headers,
+        .body = strcmp(method, "POST") == 0 ? "{}" : NULL,
+        .body_len = strcmp(method, "POST") == 0 ? 2 : 0,
+        .connect_timeout_us = ANSWER_US,
+        .header_timeout_us = ANSWER_US,
+        .total_timeout_us = 2 * ANSWER_US,
+        .max_body_bytes = ANSWER_MAX - 1,
+    };
+    (void)http_start(client, &request, &handlers, &x);
+    while (!x.ended)
+        loop_run(d->context.loop);
+    ret->body = arena_strdup(&d->arena, buf_str(&x.body));
+    buf_free(&x.body);
+}
+
+void doctor_ask_daemon(struct doctor *d)
+{
+    struct http_client *client = NULL;
+    struct errmsg msg = {""};
+    if (http_client_new(d->context.loop, &(struct http_client_config){0}, &client, &msg) != OK) {
+        d->health.error = arena_strdup(&d->arena, msg.text);
+        return;
+    }
+    const char *key = d->inv->set.service_key;
+    ask(d, client, "GET", "/readyz", NULL, &d->health);
+    if (d->health.status != 0) {
+        ask(d, client, "OPTIONS", FUNCTION, NULL, &d->preflight);
+        ask(d, client, "POST", FUNCTION, NULL, &d->stranger);
+        if (key != NULL) {
+            ask(d, client, "GET", "/v1/stats", key, &d->key);
+            ask(d, client, "GET", "/v1/limits", key, &d->limits);
+        }
+    }
+    http_client_free(client);
+}

@@ -1,0 +1,153 @@
+/* In: the daemon's answers, schedules, keys. Out: whether callers are served and the clock drives
+ * what it should. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/doctor.h"
+#include "app/fmt.h"
+#include "base/clock.h"
+#include "text/json.h"
+
+#define CRON_SILENT_US (180 * USEC_PER_SEC) /* with a schedule each minute that is too long */
+
+void look_at_function(struct doctor *d, struct finding *f)
+{
+    const char *key = d->inv->set.service_key;
+    if (d->health.status == 0) {
+        doctor_say(d, f, d->n_workers > 0 ? VERDICT_NOTE : VERDICT_ILL, "%s: %s", d->url,
+                   d->health.error);
+        doctor_remedy(d, f, "%s",
+                      d->n_workers > 0
+                          ? "workers are alive elsewhere: name one's address with --url"
+                          : "start scriptorium serve, or name its address with --url");
+    } else if (d->preflight.status != 200 || strcmp(d->preflight.body, "ok") != 0) {
+        doctor_say(d, f, VERDICT_ILL, "%s answers, but not as scriptorium does (%d to OPTIONS)",
+                   d->url, d->preflight.status);
+        doctor_remedy(d, f,
+                      "another program has this address, or a proxy keeps the path "
+                      "/functions/v1/process-script-jobs to itself");
+    } else if (d->stranger.status != 401) {
+        doctor_say(d, f, VERDICT_ILL, "a caller without a key gets %d instead of 401",
+                   d->stranger.status);
+        doctor_remedy(d, f,
+                      "take the address off the network and see what is in front of the daemon: "
+                      "it must pass the caller's own Authorization header on");
+    } else if (key != NULL && d->key.status == 401) {
+        doctor_say(d, f, VERDICT_ILL,
+                   "%s is there, but refuses the service key that is configured here", d->url);
+        doctor_remedy(d, f,
+                      "give both the same SCRIPTORIUM_SERVICE_KEY; SIGHUP makes the daemon read "
+                      "it again");
+    } else if (d->health.status != 200) {
+        doctor_say(d, f, VERDICT_ILL, "%s is alive, but not ready: %.200s", d->url, d->health.body);
+        doctor_remedy(d, f, "it waits for its database or is about to end; its log says which");
+    } else {
+        doctor_say(d, f, VERDICT_WELL,
+                   "%s is ready, knows who may call; in the last hour %" PRId64 " calls, %" PRId64
+                   " failed",
+                   d->url, d->calls, d->calls_failed);
+    }
+}
+
+static void look_at_sql_cron(struct doctor *d, struct finding *f, const char *who)
+{
+    int64_t active = doctor_number(d, "cron_active", 0),
+            last = doctor_number(d, "cron_last_run_us", 0);
+    int64_t failed = doctor_number(d, "cron_failed_hour", 0);
+    int64_t age = loop_wall(d->context.loop) - d->skew_us - last;
+    char text[FMT_SIZE];
+    if (failed > 0) {
+        doctor_say(d, f, VERDICT_ILL,
+                   "%" PRId64 " runs of SQL schedules failed in the last hour: %.300s", failed,
+                   doctor_fact(d, "cron_failure"));
+        doctor_remedy(d, f,
+                      "SELECT * FROM cron.job_run_details WHERE status = 'failed' ORDER BY "
+                      "start_time DESC");
+    } else if (last == 0 || age > CRON_SILENT_US) {
+        doctor_say(d, f, VERDICT_NOTE, "%" PRId64 " active in SQL (%s), %s%s", active, who,
+                   last == 0 ? "none of them ran yet" : "the latest run began before ",
+                   last == 0 ? "" : fmt_seconds(age, text));
+        doctor_remedy(
+            d, f,
+            strcmp(who, "pg_cron") == 0
+                ? "if one is due each minute: is pg_cron's worker alive (cron.database_name, "
+                  "shared_preload_libraries)?"
+                : "if one is due each minute: is a daemon alive (workers)?");
+    } else {
+        doctor_say(d, f, VERDICT_WELL,
+                   "%" PRId64 " active in SQL (%s), the latest ran %s ago; %" PRId64
+                   " active of ours",
+                   active, who, fmt_seconds(age, text), d->schedules);
+    }
+}
+
+void look_at_schedules(struct doctor *d, struct finding *f)
+{
+    const char *cron = doctor_fact(d, "cron");
+    if (d->schedule_error != NULL) {
+        doctor_say(d, f, VERDICT_ILL, "a schedule cannot be planned: %s", d->schedule_error);
+        doctor_remedy(d, f, "scriptorium cron schedule NAME EXPR writes it anew");
+    } else if (d->overdue > 0) {
+        doctor_say(d, f, VERDICT_ILL,
+                   "%" PRId64 " of %" PRId64 " active schedules are overdue, nobody "
+                   "fires them",
+                   d->overdue, d->schedules);
+        doctor_remedy(d, f, "the daemon fires them: start scriptorium serve");
+    } else if (cron != NULL && doctor_number(d, "cron_active", 0) > 0) {
+        look_at_sql_cron(d, f, cron);
+    } else if (d->schedules > 0) {
+        doctor_say(d, f, VERDICT_WELL, "%" PRId64 " active, none overdue", d->schedules);
+    } else if (d->inv->set.mode == MODE_TRIGGERED) {
+        doctor_say(d, f, VERDICT_NOTE, "none, and this configuration claims only when called");
+        doctor_remedy(d, f,
+                      "scriptorium scale --workers 3 --concurrency 3 with schedules, or serve "
+                      "--mode continuous");
+    } else {
+        doctor_say(d, f, VERDICT_WELL,
+                   "none, and none is needed: the daemon claims as jobs arrive");
+    }
+}
+
+void look_at_cron_key(struct doctor *d, struct finding *f)
+{
+    int64_t n = doctor_number(d, "cron_null_keys", 0);
+    if (n == 0) {
+        doctor_say(d, f, VERDICT_WELL, "no cron command reads a key that is not set");
+        return;
+    }
+    doctor_say(d, f, VERDICT_ILL,
+               "%" PRId64 " cron commands read app.settings.service_role_key, which is "
+               "not set: their Authorization header is null, and they get 401",
+               n);
+    doctor_remedy(d, f,
+                  "ALTER DATABASE ... SET app.settings.service_role_key = '...' (new connections "
+                  "see it)");
+}
+
+void look_at_provider(struct doctor *d, struct finding *f)
+{
+    const struct settings *set = &d->inv->set;
+    if (d->limits.status == 200) {
+        doctor_say(d, f, VERDICT_WELL, "%.1500s", d->limits.body);
+        return;
+    }
+    if (set->api_key != NULL) {
+        doctor_say(d, f, VERDICT_UNKNOWN,
+                   "a key is configured; its limits are known to the daemon, "
+                   "which did not tell them");
+        doctor_remedy(d, f,
+                      "ask GET /v1/limits of the daemon, with SCRIPTORIUM_SERVICE_KEY set here");
+    } else {
+        doctor_say(d, f, VERDICT_NOTE, "no key is configured here: the simulated provider writes");
+        doctor_remedy(d, f, "set ANTHROPIC_API_KEY or ANTHROPIC_API_KEY_FILE for real scripts");
+    }
+}
+
+void look_at_budget(struct doctor *d, struct finding *f)
+{
+    char money[FMT_SIZE], count[FMT_SIZE];
+    doctor_say(d, f, VERDICT_WELL, "%s spent in %s calls so far, %" PRId64 " of them estimated",
+               fmt_money(d->stats.cost_udollar, money), fmt_count(d->stats.calls, count),
+               d->stats.calls_estimated);
+}

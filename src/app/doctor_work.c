@@ -1,0 +1,155 @@
+/* In: queue, workers and log. Out: whether the work goes on, and what holds it up. */
+#include <inttypes.h>
+#include <sys/resource.h>
+
+#include "app/doctor.h"
+#include "app/fmt.h"
+#include "base/clock.h"
+
+#define USUAL_SECONDS  300 /* of a job, while none has ended lately */
+#define USUAL_SLOTS    256
+#define FILES_PER_SLOT 2 /* a stream, and a caller that watches it */
+#define FILES_BESIDE   200
+
+void look_at_workers(struct doctor *d, struct finding *f)
+{
+    int64_t expired = doctor_number(d, "leases_expired", 0), running = 0;
+    char since[FMT_SIZE];
+    for (size_t i = 0; i < d->n_workers; i++)
+        running += d->workers[i].running;
+    if (d->stats.paused) {
+        int64_t age = loop_wall(d->context.loop) - d->stats.paused_since_us;
+        doctor_say(d, f, VERDICT_NOTE, "the system is paused%s%s",
+                   d->stats.paused_since_us > 0 ? " for " : "",
+                   d->stats.paused_since_us > 0 ? fmt_seconds(age, since) : "");
+        doctor_remedy(d, f, "scriptorium resume");
+    } else if (d->n_workers == 0 && d->stats.due > 0) {
+        doctor_say(d, f, VERDICT_ILL, "none, and %" PRId64 " jobs are due", d->stats.due);
+        doctor_remedy(d, f, "start scriptorium serve");
+    } else if (d->n_workers == 0) {
+        doctor_say(d, f, VERDICT_NOTE, "none; nothing is due");
+        doctor_remedy(d, f, "start scriptorium serve");
+    } else if (expired > 0) {
+        doctor_say(d, f, VERDICT_NOTE, "%zu with a lease, %" PRId64 " of them past its end",
+                   d->n_workers, expired);
+        doctor_remedy(d, f,
+                      "nothing: their jobs are taken over by the next that looks; if it stays "
+                      "so, no worker is alive");
+    } else {
+        doctor_say(d, f, VERDICT_WELL, "%zu, with %" PRId64 " running jobs", d->n_workers, running);
+    }
+}
+
+void look_at_stuck_jobs(struct doctor *d, struct finding *f)
+{
+    int64_t n = doctor_number(d, "stuck_jobs", 0);
+    if (n == 0) {
+        doctor_say(d, f, VERDICT_WELL, "no running job has been silent for ten minutes");
+        return;
+    }
+    doctor_say(d, f, VERDICT_ILL, "%" PRId64 " running, and nothing written for ten minutes: %s%s",
+               n, doctor_fact(d, "stuck_job"), n > 1 ? " and others" : "");
+    doctor_remedy(d, f,
+                  "scriptorium logs --job %s; their workers may be dead and nobody alive to take "
+                  "over: start scriptorium serve",
+                  doctor_fact(d, "stuck_job"));
+}
+
+void look_at_foreign_jobs(struct doctor *d, struct finding *f)
+{
+    char age[FMT_SIZE];
+    int64_t since = doctor_number(d, "foreign_since_us", 0);
+    if (d->stats.foreign == 0) {
+        doctor_say(d, f, VERDICT_WELL, "no row is processed by another system");
+        return;
+    }
+    doctor_say(d, f, VERDICT_NOTE,
+               "%" PRId64 " rows are 'processing' for another system, the oldest "
+               "for %s",
+               d->stats.foreign, fmt_seconds(loop_wall(d->context.loop) - d->skew_us - since, age));
+    doctor_remedy(d, f,
+                  "if the old worker is gone: scriptorium jobs rescue --older-than 30m; if it "
+                  "is not: unschedule it, it takes rows from this one");
+}
+
+void look_at_errors(struct doctor *d, struct finding *f)
+{
+    int64_t failed = d->stats.recent[JOB_FAILED];
+    if (d->errors == 0 && failed == 0) {
+        doctor_say(d, f, VERDICT_WELL, "none in the last hour");
+        return;
+    }
+    doctor_say(d, f,
+               failed > 0 && failed >= d->stats.recent[JOB_COMPLETED] ? VERDICT_ILL : VERDICT_NOTE,
+               "in the last hour %" PRId64 " errors in the log and %" PRId64
+               " failed jobs (%" PRId64 " completed)%s%s",
+               d->errors, failed, d->stats.recent[JOB_COMPLETED],
+               d->latest_error != NULL ? "; the latest: " : "",
+               d->latest_error != NULL ? d->latest_error : "");
+    doctor_remedy(d, f,
+                  "scriptorium logs, scriptorium jobs list --status failed; once the cause is "
+                  "gone: scriptorium jobs retry --status failed");
+}
+
+static void put_forecast(struct buf *out, int64_t slots, int64_t due, double seconds)
+{
+    char wait[FMT_SIZE];
+    double last = (double)((due + slots - 1) / slots - 1) * seconds;
+    buf_putf(out, "%" PRId64 " at once: %.0f an hour, the last of them starts in %s", slots,
+             (double)slots * 3600 / seconds, fmt_seconds((int64_t)(last * 1e6), wait));
+}
+
+/* Where the work is claimed call by call, workers times their limit is all that runs. */
+void look_at_concurrency(struct doctor *d, struct finding *f)
+{
+    double seconds = d->stats.recent_seconds[JOB_COMPLETED];
+    int64_t due = d->stats.due, running = d->stats.running;
+    bool measured = seconds > 0;
+    seconds = measured ? seconds : USUAL_SECONDS;
+    if (due == 0) {
+        doctor_say(d, f, VERDICT_WELL, "no job waits; %" PRId64 " run", running);
+        return;
+    }
+    if (d->stats.paused || d->n_workers == 0) {
+        doctor_say(d, f, VERDICT_UNKNOWN, "%" PRId64 " wait, and nobody claims", due);
+        return;
+    }
+    struct buf out = BUF_INIT(1024);
+    buf_putf(&out, "%" PRId64 " wait, %" PRId64 " run; at %.0f s a job (%s) ", due, running,
+             seconds, measured ? "the last hour's" : "assumed");
+    if (running > 0) {
+        put_forecast(&out, running, due, seconds);
+        buf_puts(&out, "; ");
+    }
+    put_forecast(&out, 5, due, seconds);
+    buf_puts(&out, "; ");
+    put_forecast(&out, 10, due, seconds);
+    doctor_say(d, f, VERDICT_NOTE, "%s", buf_str(&out));
+    buf_free(&out);
+    if (d->scale.schedules > 0)
+        doctor_remedy(d, f,
+                      "scriptorium scale --workers N --concurrency N; or let the daemon claim as "
+                      "jobs arrive (--mode continuous), up to --concurrency at a time");
+    else
+        doctor_remedy(d, f,
+                      "more at once (serve --concurrency), if GET /v1/limits says that the "
+                      "provider's limits leave room; scriptorium plan computes it");
+}
+
+void look_at_files(struct doctor *d, struct finding *f)
+{
+    struct rlimit limit;
+    int64_t slots = d->inv->set.concurrency > 0 ? d->inv->set.concurrency : USUAL_SLOTS;
+    int64_t wanted = slots * FILES_PER_SLOT + FILES_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        doctor_say(d, f, VERDICT_UNKNOWN, "the limit cannot be read");
+        return;
+    }
+    bool enough = limit.rlim_max == RLIM_INFINITY || (int64_t)limit.rlim_max >= wanted;
+    doctor_say(d, f, enough ? VERDICT_WELL : VERDICT_ILL,
+               "a process here may open %" PRId64 ", %" PRId64 " slots want %" PRId64,
+               limit.rlim_max == RLIM_INFINITY ? INT64_MAX : (int64_t)limit.rlim_max, slots,
+               wanted);
+    if (!enough)
+        doctor_remedy(d, f, "raise it: LimitNOFILE= in the unit, ulimit -Hn in a shell");
+}

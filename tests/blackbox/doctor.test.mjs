@@ -1,0 +1,178 @@
+// doctor: each finding provoked on a real store, seen, mended, and gone.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { once } from 'node:events';
+import * as postgres from '../lib/pg.mjs';
+import { folder, root, run } from './harness.mjs';
+import { daemon, KEY } from './serve.mjs';
+
+const USER = '11111111-1111-4111-8111-111111111111';
+let server;
+before(async () => { server = await postgres.start({ database: false }); });
+after(() => server?.remove());
+
+function examine(dir, args = [], { env = {} } = {}) {
+  const done = run(dir, ['doctor', '--json', ...args], { env: { SCRIPTORIUM_SERVICE_KEY: KEY, ...env } });
+  assert.doesNotMatch(done.out + done.err, new RegExp(KEY), 'no secret in the report');
+  assert.ok(done.code === 0 || done.code === 1, done.err);
+  const report = JSON.parse(done.out);
+  const found = Object.fromEntries(report.checks.map((c) => [c.name, c]));
+  assert.equal(report.well, done.code === 0);
+  assert.equal(report.well, report.checks.every((c) => c.verdict !== 'ill'));
+  for (const c of report.checks) {
+    assert.ok(c.question.endsWith('?') && c.evidence.length > 0, c.name);
+    if (c.verdict === 'ill') assert.ok(c.remedy, `${c.name} has a remedy`);
+  }
+  return found;
+}
+
+const is = (check, verdict, pattern) => {
+  assert.equal(check.verdict, verdict, `${check.name}: ${check.evidence}`);
+  if (pattern) assert.match(check.evidence, pattern);
+};
+
+test('on a laptop: nobody serves, then all is well, then the wrong key, then another program', async (t) => {
+  const dir = folder(t);
+  run(dir, ['enqueue', '--topic', 'Salt']);
+  const alone = examine(dir, ['--url', 'http://127.0.0.1:1']);
+  const page = readFileSync(join(root, 'docs/doctor.md'), 'utf8');
+  assert.deepEqual([...page.matchAll(/^\| `([a-z-]+)` \|/gm)].map((m) => m[1]), Object.keys(alone));
+  is(alone.function, 'ill', /127\.0\.0\.1:1/);
+  is(alone.workers, 'ill', /1 jobs are due/);
+  is(alone.database, 'well', /SQLite/);
+  is(alone.disk, alone.disk.verdict, /MiB free/);
+
+  const d = await daemon(t, dir);
+  const well = examine(dir, ['--url', `${d.url}/`]);
+  for (const name of ['database', 'table', 'connections', 'notifications', 'clock', 'files', 'function',
+    'workers', 'schedules', 'cron-key', 'stuck-jobs', 'foreign-jobs']) is(well[name], 'well');
+  is(examine(dir, ['--url', d.url], { env: { SCRIPTORIUM_SERVICE_KEY: 'sb_secret_another' } }).function,
+    'ill', /refuses the service key/);
+  assert.equal(run(dir, ['pause']).code, 0);
+  is(examine(dir, ['--url', d.url]).workers, 'note', /paused/);
+  assert.equal(run(dir, ['resume']).code, 0);
+
+  // in a process of its own: run() blocks this one
+  const other = spawn(process.execPath, ['-e', `require('http').createServer((q, s) => s.end('hello'))
+    .listen(0, '127.0.0.1', function () { console.log(this.address().port); })`], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => other.kill());
+  const [port] = await once(other.stdout, 'data');
+  is(examine(dir, ['--url', `http://127.0.0.1:${Number(port)}`]).function, 'ill', /not as scriptorium does/);
+});
+
+test('text for people ends with what to do, and the exit status says whether', (t) => {
+  const dir = folder(t);
+  run(dir, ['enqueue', '--topic', 'Salt']);
+  const done = run(dir, ['doctor', '--url', 'http://127.0.0.1:1']);
+  assert.equal(done.code, 1);
+  assert.match(done.out, /ill {6}is the function deployed and reachable\?\n {9}http:.*\n {9}-> start scriptorium serve/);
+  assert.match(done.out, /2 of \d+ must be mended\.\n$/);
+});
+
+test('a nearly full disk', { skip: process.getuid() !== 0 && 'needs to mount a small disk' }, (t) => {
+  const dir = folder(t), small = join(dir, 'small');
+  mkdirSync(small);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', small]);
+  try {
+    run(small, ['enqueue', '--topic', 'Salt']);
+    is(examine(small, ['--url', 'http://127.0.0.1:1']).disk, 'ill', /MiB free/);
+  } finally {
+    execFileSync('umount', [small]);
+  }
+});
+
+test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, notifications, connections', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  const url = server.url({ database });
+  assert.equal(run(dir, ['migrate', '--database', url]).code, 0);
+  const look = (env = {}) => examine(dir, ['--database', url, '--url', 'http://127.0.0.1:1'], { env });
+  const insert = async (status = 'pending') => (await admin.query(`INSERT INTO script_generation_jobs
+    (user_id, status, generation_params) VALUES ($1, $2, '{"topic": "Salt"}') RETURNING id`, [USER, status])).rows[0].id;
+
+  const well = look();
+  for (const name of ['database', 'table', 'connections', 'notifications', 'clock', 'cron-key', 'schedules',
+    'stuck-jobs', 'foreign-jobs', 'errors', 'concurrency']) is(well[name], 'well');
+  is(well.disk, 'unknown');
+
+  await admin.query('ALTER TABLE script_generation_jobs DISABLE TRIGGER scriptorium_insert');
+  await insert();
+  is(look().table, 'ill', /missing or disabled: scriptorium_insert$/);
+  await admin.query('ALTER TABLE script_generation_jobs ENABLE TRIGGER scriptorium_insert');
+  is(look().table, 'ill', /1 pending rows are not queued/);
+  assert.equal(run(dir, ['migrate', '--database', url]).code, 0);
+  is(look().table, 'well');
+
+  await insert('processing');
+  is(look()['foreign-jobs'], 'note', /^1 rows are 'processing' for another system/);
+
+  const stuck = await insert();
+  await admin.query(`SET session_replication_role = replica;
+    UPDATE scriptorium.queue SET state = 1, fence = nextval('scriptorium.fence'), worker = gen_random_uuid(),
+      claimed_at = now() - interval '1 hour' WHERE job_id = '${stuck}';
+    UPDATE script_generation_jobs SET status = 'processing', updated_at = now() - interval '11 minutes'
+      WHERE id = '${stuck}';
+    SET session_replication_role = origin`);
+  is(look()['stuck-jobs'], 'ill', new RegExp(stuck));
+
+  await admin.query(`CREATE OR REPLACE FUNCTION scriptorium.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) ''2 minutes''::interval'`);
+  is(look().clock, 'ill', /2 min 00 s ahead of/);
+
+  const elsewhere = await server.database();
+  is(look({ SCRIPTORIUM_LISTEN_URL: server.url({ database: elsewhere }) }).notifications, 'note', /polling/);
+
+  const many = await Promise.all(Array.from({ length: 195 - 6 }, () => server.connect({ database })));
+  is(look().connections, 'ill', /of 197 used/);
+  await Promise.all(many.map((c) => c.end()));
+});
+
+test('on PostgreSQL: rows that row security hides from the engine\'s role', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  await admin.query('CREATE ROLE hidden_engine LOGIN');
+  assert.equal(run(dir, ['migrate', '--database', server.url({ database })],
+    { env: { SCRIPTORIUM_ENGINE_ROLE: 'hidden_engine' } }).code, 0);
+  await admin.query(`ALTER TABLE script_generation_jobs ENABLE ROW LEVEL SECURITY;
+    INSERT INTO script_generation_jobs (user_id, generation_params) VALUES ('${USER}', '{"topic": "Salt"}')`);
+  const look = () => examine(dir, ['--database', server.url({ database, user: 'hidden_engine' }),
+    '--url', 'http://127.0.0.1:1']);
+  is(look().table, 'ill', /hides 1 queued jobs/);
+  assert.equal(run(dir, ['migrate', '--database', server.url({ database })],
+    { env: { SCRIPTORIUM_ENGINE_ROLE: 'hidden_engine' } }).code, 0);
+  is(look().table, 'well');
+});
+
+test('on PostgreSQL: a cron command whose key is not set', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  const url = server.url({ database });
+  assert.equal(run(dir, ['migrate', '--with-cron', '--database', url]).code, 0);
+  await admin.query(`SELECT cron.schedule('process-script-jobs-worker-1', '* * * * *', $$
+    SELECT net.http_post(url := 'https://example.supabase.co/functions/v1/process-script-jobs',
+      headers := jsonb_build_object('Authorization', 'Bearer ' || current_setting('app.settings.service_role_key', true)),
+      body := '{}'::jsonb) $$)`);
+  const look = () => examine(dir, ['--database', url, '--url', 'http://127.0.0.1:1']);
+  is(look()['cron-key'], 'ill', /^1 cron commands read app\.settings\.service_role_key/);
+  is(look().schedules, 'note', /1 active in SQL \(scriptorium\), none of them ran yet/);
+  await admin.query(`ALTER DATABASE ${database} SET app.settings.service_role_key = 'x'`);
+  is(look()['cron-key'], 'well');
+});
+
+test('a database that is away, and one that was never migrated, are findings, not crashes', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const never = examine(dir, ['--database', server.url({ database }), '--url', 'http://127.0.0.1:1']);
+  is(never.database, 'ill', /migrate/);
+  const away = examine(dir, ['--database', 'postgres://x@127.0.0.1:1/x', '--url', 'http://127.0.0.1:1']);
+  is(away.database, 'ill');
+});
