@@ -1,8 +1,8 @@
-// The real pg_cron drives the workers: scale rewrites its schedules in the users' own words, and --undo
-// puts every row back. Its commands are not run here: the server's cron stands still.
+// SQL schedules drive the workers, the real pg_cron's and ours: scale rewrites them in the users' own words,
+// and --undo puts every row back. What their commands do is not looked at here.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { folder, json, run } from '../blackbox/harness.mjs';
 import * as postgres from '../lib/pg.mjs';
 
@@ -34,21 +34,21 @@ const clear = () => sql.query('SELECT cron.unschedule(jobid) FROM cron.job');
 const scale = (...args) => json(folderOf, ['scale', ...args, '--database', url]);
 let folderOf;
 
-before(async () => {
-  if (!there) return;
+async function open(extension) {
   server = await postgres.start({ database: false,
-    settings: { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'scripts', 'cron.launch_active_jobs': 'off' } })
-    .catch(() => postgres.start({ database: false,
-      settings: { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'scripts' } }));
+    settings: extension ? { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'scripts' } : {} });
   url = server.url({ database: await server.database('scripts') });
   sql = await server.connect({ database: 'scripts' });
-  await sql.query('CREATE EXTENSION pg_cron');
-});
-after(async () => { await sql?.end(); await server?.remove(); });
+  if (extension) await sql.query('CREATE EXTENSION pg_cron');
+}
 
-test('schedules of pg_cron follow scale, word for word, and come back', { skip: there ? false : 'pg_cron is not installed' }, async (t) => {
+for (const extension of [true, false]) {
+test(`schedules of ${extension ? 'pg_cron' : 'our own cron'} follow scale, word for word, and come back`,
+  { skip: !extension || there ? false : 'pg_cron is not installed' }, async (t) => {
+  await open(extension);
+  t.after(async () => { await sql.end(); await server.remove(); });
   folderOf = folder(t);
-  assert.equal(run(folderOf, ['migrate', '--database', url]).code, 0);
+  assert.equal(run(folderOf, ['migrate', ...(extension ? [] : ['--with-cron']), '--database', url]).code, 0);
   await t.test('three workers become five, two, one, and three again', async () => {
     for (const n of [1, 2, 3]) await schedule(WORKER(n), body(`worker-${n}`), '*/2 * * * *');
     await schedule('nightly', 'SELECT 1', '0 3 * * *');
@@ -102,3 +102,4 @@ test('schedules of pg_cron follow scale, word for word, and come back', { skip: 
     await clear();
   });
 });
+}
