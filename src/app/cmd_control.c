@@ -93,7 +93,7 @@ static int read_change(const struct invocation *inv, struct store_scale_change *
 int cmd_scale(struct invocation *inv)
 {
     struct context c;
-    struct store_scale_change change;
+    struct store_scale_change change = {0};
     int code = read_change(inv, &change);
     if (code == EXIT_DONE)
         code = context_open(&c, inv, 0);

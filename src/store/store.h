@@ -602,10 +602,10 @@ struct store_sweep {
     bool rows;                      /* the whole row goes; else only its texts */
     size_t look;                    /* rows to look at, 1..STORE_BATCH_MAX */
 };
-/* Looks at the next rows and takes what is older than it may be: parameters, script, metadata, error,
- * checkpoints and log lines, or the row. Also what only grows otherwise: idempotency keys of jobs
- * that are gone, notes of what was told. The ledger stays. -> count of jobs changed; due_left: the
- * last row was not reached, the next call goes on there. */
+/* Looks at the next rows and takes what is older than it may be: parameters, script, metadata,
+ * error, checkpoints and log lines, or the row. Also what only grows otherwise: idempotency keys of
+ * jobs that are gone, notes of what was told. The ledger stays. -> count of jobs changed; due_left:
+ * the last row was not reached, the next call goes on there. */
 void store_sweep(struct store *s, const struct store_sweep *sweep, store_fn fn, void *ctx);
 struct store_erase {
     struct uuid user;

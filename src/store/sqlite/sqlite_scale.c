@@ -14,7 +14,7 @@
 #define DRIVING                                                                                    \
     "(SELECT id, name, expr, label, missed, missed_max, active,"                                   \
     " CASE name WHEN '" SINGLE "' THEN 0 ELSE CAST(substr(name, 28) AS INTEGER) END AS number"     \
-    " FROM scriptorium_schedule WHERE (name = '" SINGLE "'"            \
+    " FROM scriptorium_schedule WHERE (name = '" SINGLE "'"                                        \
     " OR (name GLOB '" WORKER "[1-9]*' AND length(name) < 34"                                      \
     " AND substr(name, 28) NOT GLOB '*[^0-9]*')))"
 
