@@ -22,6 +22,7 @@
 #define BEAR            2                   /* failures in a row that change nothing yet */
 #define PAUSE_FIRST_US  USEC_PER_SEC
 #define PAUSE_MAX_US    (30 * USEC_PER_SEC)
+#define REFUSED_MAX_US  (5 * USEC_PER_SEC) /* it is there, but does not like what it gets */
 #define DELAY_FIRST_US  USEC_PER_SEC
 #define DELAY_MAX_US    (3600 * USEC_PER_SEC)
 #define ANSWER_MAX      ((size_t)64 * 1024)
@@ -40,7 +41,7 @@ struct endpoint {
     bool more;    /* and gave as many: there may be others */
     size_t running;
     int failures; /* in a row, those at the same time counted once */
-    int64_t failed_us;
+    int64_t failed_us, pause_max_us;
     struct loop_timer timer;
     struct endpoint *next;
 };
@@ -89,7 +90,7 @@ static bool is_troubled(const struct endpoint *e)
 
 static int64_t pause_of(const struct endpoint *e)
 {
-    return is_troubled(e) ? grown(PAUSE_FIRST_US, e->failures - BEAR, PAUSE_MAX_US) : LOOK_US;
+    return is_troubled(e) ? grown(PAUSE_FIRST_US, e->failures - BEAR, e->pause_max_us) : LOOK_US;
 }
 
 /* ---- what people are told ---- */
@@ -166,6 +167,7 @@ static void failed(struct sending *s, const char *why)
     bool given_up = wall + delay > s->since_us + w->config.give_up_us;
     note(s, given_up ? STORE_DELIVERY_GIVEN_UP : STORE_DELIVERY_WAITING, wall + delay, why);
     tell_failure(s, why, delay, given_up);
+    e->pause_max_us = s->status >= 400 && s->status < 500 ? REFUSED_MAX_US : PAUSE_MAX_US;
     if (s->begun_us >= e->failed_us) {
         e->failures++;
         e->failed_us = now;
@@ -362,7 +364,10 @@ void webhooks_poke(struct webhooks *w)
         return;
     struct endpoint *e = NULL;
     LL_FOREACH (w->endpoints, e) {
-        if (!e->taking && !is_troubled(e))
+        /* Never later than it would be: ends come faster than that. */
+        bool later =
+            !timer_is_set(&e->timer) || e->timer.node.key > loop_now(w->config.loop) + SOON_US;
+        if (later && !e->taking && !is_troubled(e))
             look_in(e, SOON_US);
     }
 }
