@@ -214,6 +214,11 @@ size_t api_waiting(const struct api *api)
     return api->requests;
 }
 
+void api_watch_webhooks(struct api *api, const struct webhooks *webhooks)
+{
+    api->webhooks = webhooks;
+}
+
 void api_limit(struct api *api, int concurrent_limit)
 {
     api->concurrent_limit = concurrent_limit > 0 ? concurrent_limit : CONCURRENT_LIMIT_DEFAULT;

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "engine/invoke.h"
+#include "engine/webhooks.h"
 #include "io/http_server.h"
 #include "io/loop.h"
 #include "store/store.h"
@@ -48,6 +49,8 @@ size_t api_waiting(const struct api *api); /* requests that the store has not an
 void api_limit(struct api *api, int concurrent_limit); /* from now on; as in the config */
 /* New keys, as SIGHUP brings them. On failure the old ones stay. */
 enum err api_reload(struct api *api, const struct auth_config *auth, struct errmsg *msg) MUST_CHECK;
+/* For the metrics from now on; borrowed until the API is freed. */
+void api_watch_webhooks(struct api *api, const struct webhooks *webhooks);
 /* The engine's observer calls this for every event, so that streams need not wait for a poll. */
 void api_engine_event(struct api *api, const struct engine_event *event);
 

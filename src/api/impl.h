@@ -18,8 +18,9 @@ struct api {
     bool draining;
     int user_priority_max;
     size_t slots;
-    struct invoker *invoker; /* or NULL */
-    struct call *calls;      /* of the function endpoint, under way */
+    struct invoker *invoker;         /* or NULL */
+    const struct webhooks *webhooks; /* or NULL */
+    struct call *calls;              /* of the function endpoint, under way */
     int concurrent_limit;
     struct streams *streams; /* of events */
     size_t requests;         /* that wait for the store */

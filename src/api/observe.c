@@ -140,6 +140,24 @@ static void put_process(struct buf *out, const struct api *api)
     put_value(out, "http_connections", "gauge", "Open connections.", http_server_open(api->server));
 }
 
+static void put_webhooks(struct buf *out, const struct webhooks *webhooks)
+{
+    struct webhook_totals t;
+    if (!webhooks_totals(webhooks, 0, &t))
+        return;
+    put_head(out, "webhooks_total", "counter", "Webhooks that this process sent, by result.");
+    for (size_t i = 0; i < STORE_ENDPOINT_MAX && webhooks_totals(webhooks, i, &t); i++) {
+        buf_putf(out,
+                 "scriptorium_webhooks_total{endpoint=\"%s\",result=\"delivered\"} %" PRId64 "\n"
+                 "scriptorium_webhooks_total{endpoint=\"%s\",result=\"failed\"} %" PRId64 "\n"
+                 "scriptorium_webhooks_total{endpoint=\"%s\",result=\"given_up\"} %" PRId64 "\n",
+                 t.name, t.delivered, t.name, t.failed - t.given_up, t.name, t.given_up);
+    }
+    put_head(out, "webhook_troubled", "gauge", "An endpoint that fails again and again.");
+    for (size_t i = 0; i < STORE_ENDPOINT_MAX && webhooks_totals(webhooks, i, &t); i++)
+        buf_putf(out, "scriptorium_webhook_troubled{endpoint=\"%s\"} %d\n", t.name, t.troubled);
+}
+
 static void on_metrics(void *ctx, const struct store_result *r)
 {
     struct api_request *rq = api_request_told(ctx);
@@ -151,6 +169,7 @@ static void on_metrics(void *ctx, const struct store_result *r)
     if (r->err == OK)
         put_store(&out, r->stats, loop_wall(rq->api->loop));
     put_process(&out, rq->api);
+    put_webhooks(&out, rq->api->webhooks);
     api_answer(rq, 200, METRICS_TYPE, NULL, buf_str(&out), out.len);
     buf_free(&out);
 }

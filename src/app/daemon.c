@@ -152,6 +152,7 @@ static void start_webhooks(struct server_life *s)
                                      .journal = s->journal,
                                      .give_up_us = set->webhook_give_up_us};
     s->webhooks = webhooks_new(&config, s->endpoints, set->webhooks->n);
+    api_watch_webhooks(s->api, s->webhooks);
 }
 
 static void ready(struct server_life *s)

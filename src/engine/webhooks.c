@@ -42,6 +42,7 @@ struct endpoint {
     size_t running;
     int failures; /* in a row, those at the same time counted once */
     int64_t failed_us, pause_max_us;
+    struct webhook_totals totals; /* the counts */
     struct loop_timer timer;
     struct endpoint *next;
 };
@@ -147,6 +148,7 @@ static void delivered(struct sending *s)
 {
     struct endpoint *e = s->endpoint;
     note(s, STORE_DELIVERY_DONE, 0, NULL);
+    e->totals.delivered++;
     if (is_troubled(e)) {
         char *message = mem_printf("webhook %s: works again", e->name);
         tell(s, LOG_INFO, message, NULL);
@@ -167,6 +169,8 @@ static void failed(struct sending *s, const char *why)
     bool given_up = wall + delay > s->since_us + w->config.give_up_us;
     note(s, given_up ? STORE_DELIVERY_GIVEN_UP : STORE_DELIVERY_WAITING, wall + delay, why);
     tell_failure(s, why, delay, given_up);
+    e->totals.failed++;
+    e->totals.given_up += given_up;
     e->pause_max_us = s->status >= 400 && s->status < 500 ? REFUSED_MAX_US : PAUSE_MAX_US;
     if (s->begun_us >= e->failed_us) {
         e->failures++;
@@ -467,6 +471,19 @@ void webhooks_stop(struct webhooks *w)
 size_t webhooks_running(const struct webhooks *w)
 {
     return w == NULL ? 0 : w->running;
+}
+
+bool webhooks_totals(const struct webhooks *w, size_t i, struct webhook_totals *ret_totals)
+{
+    const struct endpoint *e = w == NULL ? NULL : w->endpoints;
+    for (; e != NULL && i > 0; i--)
+        e = e->next;
+    if (e == NULL)
+        return false;
+    *ret_totals = e->totals;
+    ret_totals->name = e->name;
+    ret_totals->troubled = is_troubled(e);
+    return true;
 }
 
 void webhooks_free(struct webhooks *w)

@@ -34,6 +34,15 @@ void webhooks_poke(struct webhooks *w);
 /* Nothing more is begun. Takes NULL. */
 void webhooks_stop(struct webhooks *w);
 size_t webhooks_running(const struct webhooks *w); /* on their way; NULL: none */
+
+struct webhook_totals {
+    const char *name;                    /* borrowed */
+    int64_t delivered, failed, given_up; /* attempts of this process */
+    bool troubled;                       /* it fails again and again */
+};
+/* Of the i-th endpoint that there was; false past the last. */
+bool webhooks_totals(const struct webhooks *w, size_t i, struct webhook_totals *ret_totals);
+
 /* Stops, breaks off what is on its way, which others tell again, and turns the loop until the store
  * has answered. Before the journal. Takes NULL. */
 void webhooks_free(struct webhooks *w);

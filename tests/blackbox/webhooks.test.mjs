@@ -104,6 +104,10 @@ test('what is refused or fails is told again with the same id until it is taken'
   assert.deepEqual([one.id, one.attempts, one.http_status, one.error], [r.seen[0].id, 3, 200, null]);
   const told = warnings(d);
   assert.match(told[0].message, /webhook billing: attempt 1 failed/);
+  const metrics = await (await d.get('/metrics')).text();
+  assert.match(metrics, /^scriptorium_webhooks_total\{endpoint="billing",result="delivered"\} 1$/m);
+  assert.match(metrics, /^scriptorium_webhooks_total\{endpoint="billing",result="failed"\} 2$/m);
+  assert.match(metrics, /^scriptorium_webhook_troubled\{endpoint="billing"\} 0$/m);
   assert.match(JSON.stringify(told[0]), /HTTP 500/);
   await until(() => /webhook billing: attempt 1 failed/.test(run(dir, ['logs', '--job', one.job_id]).out));
 });
