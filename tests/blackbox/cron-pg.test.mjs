@@ -2,10 +2,14 @@
 // commands it runs and how, what it sends where, and what it says when something is in the way.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { after, before, test } from 'node:test';
+import { after, before, test as suite } from 'node:test';
 import { folder, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
 import * as postgres from '../lib/pg.mjs';
+
+// They wait more than they work: each in a database of its own, some at a time.
+const cases = [];
+const test = (name, fn) => cases.push([name, fn]);
 
 let server;
 before(async () => {
@@ -337,3 +341,5 @@ test('the daemon ends while a command runs: the run is told as lost, not forgott
   assert.deepEqual([row.status, row.return_message],
     ['failed', 'the daemon that ran it went away; how far the command came is not known']);
 });
+
+suite('schedules and requests in SQL', { concurrency: 4 }, (t) => Promise.all(cases.map(([name, fn]) => t.test(name, fn))));

@@ -167,13 +167,14 @@ async function movable(t, settings = {}) {
   return { server, database: 'test', toMinute: async () => move(60 - (Date.now() / 1000 + ahead) % 60 - 4) };
 }
 
-test('the whole guide on PostgreSQL without pg_cron', async (t) => {
-  await play(t, await movable(t));
-});
-
-test('the whole guide beside the real pg_cron, which is left as it is', async (t) => {
-  const world = await movable(t, { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'test' });
-  await world.server.psql('CREATE EXTENSION pg_cron');
-  await play(t, { ...world, log: (said) => assert.match(said,
-    /^pg_cron is installed here: it is used as it is, schema cron is left untouched\.$/m) });
-});
+test('the whole guide', { concurrency: 2 }, (t) => Promise.all([
+  t.test('on PostgreSQL without pg_cron', async (t) => {
+    await play(t, await movable(t));
+  }),
+  t.test('beside the real pg_cron, which is left as it is', async (t) => {
+    const world = await movable(t, { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'test' });
+    await world.server.psql('CREATE EXTENSION pg_cron');
+    await play(t, { ...world, log: (said) => assert.match(said,
+      /^pg_cron is installed here: it is used as it is, schema cron is left untouched\.$/m) });
+  }),
+]));
