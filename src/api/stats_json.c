@@ -33,7 +33,7 @@ static void put_jobs(struct buf *out, const struct store_stats *s)
 
 void stats_put_json(struct buf *out, const struct store_stats *s)
 {
-    char dollars[DOLLARS_SIZE];
+    char dollars[DOLLARS_SIZE], today[DOLLARS_SIZE], reserved[DOLLARS_SIZE];
     put_jobs(out, s);
     buf_putf(out,
              "},\"queue\":{\"due\":%" PRId64 ",\"delayed\":%" PRId64 ",\"running\":%" PRId64
@@ -42,10 +42,12 @@ void stats_put_json(struct buf *out, const struct store_stats *s)
     buf_putf(out,
              "\"calls\":%" PRId64 ",\"calls_estimated\":%" PRId64 ",\"tokens\":{\"input\":%" PRId64
              ",\"output\":%" PRId64 ",\"cache_read\":%" PRId64 ",\"cache_write\":%" PRId64
-             "},\"cost_usd\":%s,\"paused\":%s,\"paused_since\":",
+             "},\"cost_usd\":%s,\"today\":{\"cost_usd\":%s,\"reserved_usd\":%s},\"paused\":%s,"
+             "\"paused_since\":",
              s->calls, s->calls_estimated, s->usage.input, s->usage.output, s->usage.cache_read,
              s->usage.cache_write_5m + s->usage.cache_write_1h,
-             dollars_text(s->cost_udollar, dollars), s->paused ? "true" : "false");
+             dollars_text(s->cost_udollar, dollars), dollars_text(s->today_udollar, today),
+             dollars_text(s->today_reserved_udollar, reserved), s->paused ? "true" : "false");
     char since[CLOCK_ISO_SIZE];
     if (s->paused_since_us > 0)
         buf_putf(out, "\"%s\"}", clock_iso(s->paused_since_us, since));

@@ -8,13 +8,14 @@
 
 #include "api/job_json.h"
 #include "base/clock.h"
+#include "engine/engine.h"
 
 #define QUOTE_MAX 200 /* bytes of an error in the text */
 
 const char *why_code_name(enum why_code code)
 {
     static const char *const names[WHY_MAX] = {
-        "ended",  "running",   "foreign",   "delayed",  "retry", "provider",
+        "ended",  "running",   "foreign",   "delayed",  "retry", "spend_cap", "provider",
         "paused", "no_worker", "triggered", "user_cap", "queue", "next"};
     return names[code];
 }
@@ -32,6 +33,11 @@ __attribute__((format(printf, 3, 4))) static void say(struct why *w, enum why_co
 static const char *quote(const char *error)
 {
     return error != NULL ? error : "no reason is known";
+}
+
+static bool is_spend_cap(const char *reason)
+{
+    return reason != NULL && strncmp(reason, ENGINE_SPEND_CAP, strlen(ENGINE_SPEND_CAP)) == 0;
 }
 
 static bool explain_what_does_not_wait(const struct why_facts *f, struct why *w)
@@ -62,8 +68,10 @@ static bool explain_delay(const struct why_facts *f, struct why *w)
     w->until_us = j->run_at_us;
     (void)clock_iso(j->run_at_us, until);
     if (j->current_step != NULL && strcmp(j->current_step, "retry_queued") == 0)
-        say(w, WHY_RETRY, "Attempt %d of %d failed; the next one begins at %s: %.*s", j->retry_count,
-            j->max_retries + 1, until, QUOTE_MAX, quote(j->error_message));
+        say(w, WHY_RETRY, "Attempt %d of %d failed; the next one begins at %s: %.*s",
+            j->retry_count, j->max_retries + 1, until, QUOTE_MAX, quote(j->error_message));
+    else if (is_spend_cap(j->error_message))
+        say(w, WHY_SPEND_CAP, "It is tried again at %s: %.*s", until, QUOTE_MAX, j->error_message);
     else if (j->error_message != NULL)
         say(w, WHY_PROVIDER, "It was handed back and goes on at %s: %.*s", until, QUOTE_MAX,
             j->error_message);
@@ -77,9 +85,12 @@ static bool explain_standstill(const struct why_facts *f, struct why *w)
 {
     bool alone = f->here && f->workers <= 1;
     if (f->paused)
-        say(w, WHY_PAUSED, "Claiming is paused for the whole system; `scriptorium resume` ends it.");
+        say(w, WHY_PAUSED,
+            "Claiming is paused for the whole system; `scriptorium resume` ends it.");
     else if (f->workers == 0)
         say(w, WHY_NO_WORKER, "No worker is alive: start `scriptorium serve` (or `run`).");
+    else if (f->here && is_spend_cap(f->parked))
+        say(w, WHY_SPEND_CAP, "Nothing is claimed: %.*s", QUOTE_MAX, f->parked);
     else if (f->here && f->parked != NULL)
         say(w, WHY_PROVIDER, "The model provider refuses; it is tried again each minute: %.*s",
             QUOTE_MAX, f->parked);

@@ -16,6 +16,7 @@ enum why_code {
     WHY_FOREIGN,   /* another system has taken it */
     WHY_DELAYED,   /* it was asked for, for later */
     WHY_RETRY,     /* its last attempt failed */
+    WHY_SPEND_CAP, /* what today's calls may cost is spent */
     WHY_PROVIDER,  /* the provider refuses, or asked to wait */
     WHY_PAUSED,    /* claiming is paused for the whole system */
     WHY_NO_WORKER, /* no worker is alive */
@@ -31,12 +32,12 @@ struct why_facts {
     int64_t now_us; /* wall */
     const struct store_job *job;
     bool paused;
-    int64_t running;    /* jobs in work, on all nodes */
-    size_t workers;     /* alive */
-    bool here;          /* the rest is known of one of them, the one that is asked */
-    int64_t slots;      /* its; 0 = only when called */
-    const char *parked; /* why it claims nothing, or NULL */
-    int cap_per_user;   /* 0 = none */
+    int64_t running;      /* jobs in work, on all nodes */
+    size_t workers;       /* alive */
+    bool here;            /* the rest is known of one of them, the one that is asked */
+    int64_t slots;        /* its; 0 = only when called */
+    const char *parked;   /* why it claims nothing, or NULL */
+    int cap_per_user;     /* 0 = none */
     int64_t user_running; /* jobs of the job's user in work */
 };
 

@@ -257,6 +257,9 @@ static void work(struct session *s)
     (void)snprintf(name, sizeof name, "run:%d", (int)getpid());
     struct engine_config config = {.slots = slots(invocation(s)),
                                    .cap_per_user = (int)set->cap_per_user,
+                                   .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
+                                   .user_day_cap_udollar =
+                                       (int64_t)(set->budget_user_day_usd * 1e6),
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,

@@ -40,7 +40,10 @@ static void print_stats(const struct store_stats *s)
                      s->foreign);
     (void)printf("\ncalls: %s, of which %" PRId64 " were cut and are estimated\n",
                  fmt_count(s->calls, a), s->calls_estimated);
-    (void)printf("tokens: %s in, %s out; cost: %s\n", fmt_count(usage_prompt(&s->usage), a),
+    (void)printf("today (UTC): %s spent", fmt_money(s->today_udollar, c));
+    if (s->today_reserved_udollar > 0)
+        (void)printf(", about %s by calls that run", fmt_money(s->today_reserved_udollar, c));
+    (void)printf("\ntokens: %s in, %s out; cost: %s\n", fmt_count(usage_prompt(&s->usage), a),
                  fmt_count(s->usage.output, b), fmt_money(s->cost_udollar, c));
 }
 

@@ -262,12 +262,14 @@ static void on_reload(void *ctx, int signo)
         log_error(NULL, "the keys stay as they were: %s", msg.text);
     reload_webhooks(s, &fresh.set);
     engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
+    engine_spend_caps(s->engine, (int64_t)(fresh.set.budget_day_usd * 1e6),
+                      (int64_t)(fresh.set.budget_user_day_usd * 1e6));
     api_limit(s->api, (int)fresh.set.concurrent_limit);
     struct store_sweep sweep = sweep_of(&fresh.set);
     if (s->retention != NULL)
         retention_set(s->retention, &sweep);
     log_info(NULL, "reloaded: log level, keys, webhooks, concurrency, concurrent limit, cap per "
-                   "user, retention");
+                   "user, spend caps, retention");
     command_done(&fresh);
 }
 
@@ -338,6 +340,9 @@ static void open_engine(struct server_life *s)
     const struct settings *set = settings_of(s);
     struct engine_config config = {.slots = slots_of(set),
                                    .cap_per_user = (int)set->cap_per_user,
+                                   .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
+                                   .user_day_cap_udollar =
+                                       (int64_t)(set->budget_user_day_usd * 1e6),
                                    .lease_us = set->lease_us,
                                    .grace_us = set->grace_us,
                                    .sole = !s->context.shared,

@@ -21,8 +21,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", "auto
 static const char *const log_formats[] = {"text", "json", "auto", NULL};
 static const char *const modes[] = {"continuous", "triggered", NULL};
 
-const char *const setting_groups[] = {"postgres",  "hooks", "cron",      "net",
-                                      "anthropic", "auth",  "retention", NULL};
+const char *const setting_groups[] = {"postgres", "hooks",     "cron",   "net", "anthropic",
+                                      "auth",     "retention", "budget", NULL};
 
 const struct setting setting_table[SET_MAX] = {
     [SET_DATABASE] = {.name = "database",
@@ -226,6 +226,20 @@ const struct setting setting_table[SET_MAX] = {
                           .fallback = "0",
                           .help = "scripts of one user in work at once; 0: no cap",
                           RANGE(YAML_F_INT, cap_per_user, 0, 10000)},
+    [SET_BUDGET_DAY] = {.name = "budget.per_day_usd",
+                        .from = FROM_ENV | FROM_FILE,
+                        .env = {"SCRIPTORIUM_BUDGET_PER_DAY_USD"},
+                        .value = "USD",
+                        .fallback = "0",
+                        .help = "what the model calls of a day (UTC) may cost; 0: no cap",
+                        RANGE(YAML_F_DOUBLE, budget_day_usd, 0, 1000000000)},
+    [SET_BUDGET_USER_DAY] = {.name = "budget.per_user_per_day_usd",
+                             .from = FROM_ENV | FROM_FILE,
+                             .env = {"SCRIPTORIUM_BUDGET_PER_USER_PER_DAY_USD"},
+                             .value = "USD",
+                             .fallback = "0",
+                             .help = "the same for the calls of one user; 0: no cap",
+                             RANGE(YAML_F_DOUBLE, budget_user_day_usd, 0, 1000000000)},
     [SET_GRACE] = {.name = "grace",
                    .from = FROM_ENV | FROM_FILE,
                    .env = {"SCRIPTORIUM_GRACE"},

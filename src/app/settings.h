@@ -45,6 +45,8 @@ enum setting_id {
     SET_CONCURRENCY,
     SET_WORKERS,
     SET_CAP_PER_USER,
+    SET_BUDGET_DAY,
+    SET_BUDGET_USER_DAY,
     SET_GRACE,
     SET_LEASE,
     SET_PIPELINE,
@@ -126,6 +128,7 @@ struct settings {
     bool json, help, dry_run, with_cron;
     char *topic, *params, *user, *idempotency_key, *status;
     double minutes, speed;
+    double budget_day_usd, budget_user_day_usd;
     int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;
     int64_t grace_us, lease_us, older_than_us, after_us;
     char *out, *pipeline, *models;

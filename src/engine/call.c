@@ -327,6 +327,9 @@ static void on_intent(void *ctx, const struct store_result *result)
     } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->call.timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, write_intent,
                   r);
+    } else if (result->cap != STORE_CAP_NONE) {
+        call_abort(r);
+        spend_capped(r, result->cap);
     } else if (!lease_held(e) || engine_is_stopping(e)) { /* nothing may be sent any more */
         ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
         call_abort(r);
@@ -347,6 +350,8 @@ static void write_intent(void *ctx)
     if (catalog_price(e->catalog, c->model->id, loop_wall(e->loop), c->estimated_input, &price) !=
         OK)
         price = (struct price){0}; /* a model without a price: estimates of cut calls are 0 */
+    struct usage expected = {.input = c->estimated_input,
+                             .output = ledger_expected_output(e, &r->want)};
     struct store_call row = {
         .id = c->id,
         .job = r->id,
@@ -360,6 +365,9 @@ static void write_intent(void *ctx)
         .estimated_input = c->estimated_input,
         .price_input = price.input,
         .price_output = price.output,
+        .reserved_udollar = price_usage(&price, &expected),
+        .day_cap_udollar = e->config.day_cap_udollar,
+        .user_day_cap_udollar = e->config.user_day_cap_udollar,
     };
     struct intent *intent = mem_alloc(sizeof *intent);
     *intent = (struct intent){.run = r, .id = c->id};

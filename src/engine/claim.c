@@ -113,6 +113,12 @@ static void on_unpark(void *ctx)
     pace_soon(e);
 }
 
+void claim_try_again(struct engine *e)
+{
+    if (timer_is_set(&e->unpark_timer))
+        timer_set(e->loop, &e->unpark_timer, loop_now(e->loop), on_unpark, e);
+}
+
 /* A key, billing, a spend limit, an address nobody answers at; or one model that is not there. What
  * waits to be sent is handed back by the pacing. */
 void claim_park(struct engine *e, const char *reason, bool whole)

@@ -198,6 +198,13 @@ void engine_limit(struct engine *e, size_t slots, int cap_per_user)
     engine_wake(e);
 }
 
+void engine_spend_caps(struct engine *e, int64_t day_udollar, int64_t user_day_udollar)
+{
+    e->config.day_cap_udollar = day_udollar;
+    e->config.user_day_cap_udollar = user_day_udollar;
+    claim_try_again(e);
+}
+
 /* ---- stop ---- */
 
 static void stopped(struct engine *e)

@@ -17,9 +17,14 @@
 
 struct engine;
 
+/* Begins every message that says that a cap on spending holds something up. */
+#define ENGINE_SPEND_CAP "spend cap: "
+
 struct engine_config {
-    size_t slots;         /* jobs at once, 0 = 256 */
-    int cap_per_user;     /* running jobs of one user, 0 = none */
+    size_t slots;     /* jobs at once, 0 = 256 */
+    int cap_per_user; /* running jobs of one user, 0 = none */
+    /* What the model calls of a day (UTC) may cost, of all and of each user; 0 = no cap. */
+    int64_t day_cap_udollar, user_day_cap_udollar;
     int64_t lease_us;     /* 0 = 15 s; renewed at a third of it */
     int64_t poll_us;      /* claim poll, 0 = 1 s */
     int64_t check_us;     /* look at the running ids, 0 = 500 ms */
@@ -90,6 +95,8 @@ void engine_free(struct engine *e);
 
 /* From now on; what runs goes on. slots 0: claims nothing. cap_per_user as in the config. */
 void engine_limit(struct engine *e, size_t slots, int cap_per_user);
+/* From now on; jobs that wait for the day to turn are tried again at once. */
+void engine_spend_caps(struct engine *e, int64_t day_udollar, int64_t user_day_udollar);
 void engine_wake(struct engine *e);          /* something may be due: claim soon */
 size_t engine_slots(const struct engine *e); /* jobs at once, by now */
 size_t engine_running(const struct engine *e);
@@ -97,7 +104,8 @@ size_t engine_running(const struct engine *e);
 struct engine_view { /* what it would say of itself */
     size_t slots;
     int cap_per_user;
-    const char *parked; /* why the provider is not asked and nothing is claimed, or NULL; borrowed */
+    const char
+        *parked; /* why the provider is not asked and nothing is claimed, or NULL; borrowed */
 };
 struct engine_view engine_view(const struct engine *e);
 /* Of what jobs begin with now: its deployment's number, -1 = none, and its version's name. */

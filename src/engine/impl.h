@@ -224,6 +224,7 @@ void claim_soon(struct engine *e); /* at the end of this turn */
  * it and not one model, so nothing is claimed meanwhile. */
 void claim_park(struct engine *e, const char *reason, bool whole);
 void claim_stop(struct engine *e);
+void claim_try_again(struct engine *e); /* what is parked, now */
 
 /* run.c */
 void run_start(struct engine *e, const struct store_claimed *job);
@@ -266,6 +267,9 @@ void pace_put_off(struct run *r, int64_t wait_us, const char *why);
 void pace_soon(struct engine *e); /* something ended or changed: ask again this turn */
 
 struct pacer_need pace_need(const struct run *r);
+
+/* spend.c: the store did not open the call, as it would pass this cap */
+void spend_capped(struct run *r, enum store_cap cap);
 
 /* share.c: the provider's limits, between the processes on a store */
 void share_start(struct engine *e);

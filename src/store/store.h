@@ -215,7 +215,13 @@ struct store_call { /* the intent, written before the request leaves */
     const char *step, *provider, *model;
     int64_t estimated_input;           /* tokens */
     int64_t price_input, price_output; /* micro-dollars per million tokens, for estimates */
+    int64_t reserved_udollar;          /* what it will cost, by estimate */
+    /* What calls begun today (UTC) may cost, those of all and those of its user, open ones as
+     * reserved; 0 = no cap. */
+    int64_t day_cap_udollar, user_day_cap_udollar;
 };
+enum store_cap { STORE_CAP_NONE, STORE_CAP_DAY, STORE_CAP_USER, STORE_CAP_MAX };
+/* -> cap: not STORE_CAP_NONE: this cap would be passed, and the call is not opened. */
 void store_call_open(struct store *s, const struct store_call *call, store_fn fn, void *ctx);
 
 enum call_state { CALL_OPEN, CALL_EXACT, CALL_ESTIMATED, CALL_UNBILLED, CALL_STATE_MAX };
@@ -567,7 +573,8 @@ struct store_stats {
     int64_t oldest_due_us;                  /* wall; 0 = none */
     struct usage usage;                     /* of all calls */
     int64_t calls, calls_estimated, cost_udollar;
-    bool paused;             /* nothing is claimed */
+    int64_t today_udollar, today_reserved_udollar; /* calls begun today (UTC): ended, and open */
+    bool paused;                                   /* nothing is claimed */
     int64_t paused_since_us; /* wall; 0 = not paused, or nobody has written down since when */
 };
 void store_stats(struct store *s, store_fn fn, void *ctx);
@@ -685,6 +692,7 @@ struct store_result {
                                                          input hash; NULL when there is none */
     const struct store_followed *followed;
     const struct store_budget *budgets;
+    enum store_cap cap; /* call_open */
     const struct store_stats *stats;
     const struct store_worker_seen *workers;
     const struct store_scale *scale;

@@ -376,8 +376,86 @@ static void a_refused_item_does_not_disturb_its_batch(void **state)
     assert_int_equal(check_one(f, &c[1]), STORE_HELD); /* may be tried again */
 }
 
+static struct store_call call_of(struct fixture *f, int user, int64_t reserved)
+{
+    return (struct store_call){.id = uuid_new(wall(f)),
+                               .job = user_id(900),
+                               .user_id = user_id(user),
+                               .worker = f->worker,
+                               .run = 1,
+                               .attempt = 1,
+                               .step = "outline",
+                               .provider = "sim",
+                               .model = "m",
+                               .reserved_udollar = reserved,
+                               .day_cap_udollar = 1000,
+                               .user_day_cap_udollar = 600};
+}
+
+static enum store_cap begin(struct fixture *f, const struct store_call *call)
+{
+    const struct store_result *r = CALL(f, store_call_open, call);
+    assert_int_equal(r->err, OK);
+    return r->cap;
+}
+
+static void end_call(struct fixture *f, const struct store_call *call, enum call_state state,
+                     int64_t cost)
+{
+    struct store_call_end end = {.id = call->id, .state = state, .cost_udollar = cost};
+    assert_int_equal(CALL(f, store_call_close, &end)->err, OK);
+}
+
+static void assert_today(struct fixture *f, int64_t spent, int64_t reserved)
+{
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->today_udollar, spent);
+    assert_int_equal(s->today_reserved_udollar, reserved);
+}
+
+static void a_call_that_would_pass_a_cap_of_the_day_is_not_opened(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_call a = call_of(f, 1, 400), b = call_of(f, 1, 201), c = call_of(f, 2, 500);
+    assert_int_equal(begin(f, &a), STORE_CAP_NONE);
+    assert_int_equal(begin(f, &b), STORE_CAP_USER); /* 601 of 600 */
+    assert_int_equal(begin(f, &c), STORE_CAP_NONE);
+    assert_today(f, 0, 900);
+    end_call(f, &a, CALL_EXACT, 350); /* cheaper than thought: there is room again */
+    assert_today(f, 350, 500);
+    assert_int_equal(begin(f, &b), STORE_CAP_DAY); /* 350 + 500 + 201 */
+    end_call(f, &c, CALL_UNBILLED, 0);
+    assert_int_equal(begin(f, &b), STORE_CAP_NONE);
+    assert_today(f, 350, 201);
+    end_call(f, &b, CALL_ESTIMATED, 190);
+    end_call(f, &b, CALL_EXACT, 210); /* the truth came later */
+    end_call(f, &b, CALL_ESTIMATED, 100);
+    assert_today(f, 560, 0);
+    struct store_call d = call_of(f, 3, 441), e = call_of(f, 3, 5000);
+    assert_int_equal(begin(f, &d), STORE_CAP_DAY);
+    e.day_cap_udollar = e.user_day_cap_udollar = 0;
+    assert_int_equal(begin(f, &e), STORE_CAP_NONE); /* no caps */
+    assert_int_equal(CALL0(f, store_stats)->stats->calls, 4);
+}
+
+static void a_new_day_begins_with_nothing_spent_and_a_call_counts_for_its_first_day(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_call a = call_of(f, 1, 600), b = call_of(f, 1, 300);
+    assert_int_equal(begin(f, &a), STORE_CAP_NONE);
+    assert_int_equal(begin(f, &b), STORE_CAP_USER);
+    pass(f, 86400 * SECOND);
+    assert_today(f, 0, 0);
+    end_call(f, &a, CALL_EXACT, 599);
+    assert_today(f, 0, 0);
+    assert_int_equal(begin(f, &b), STORE_CAP_NONE);
+    assert_today(f, 0, 300);
+}
+
 const struct CMUnitTest attempt_tests[] = {
     CASE(progress_shows_and_never_goes_back),
+    CASE(a_call_that_would_pass_a_cap_of_the_day_is_not_opened),
+    CASE(a_new_day_begins_with_nothing_spent_and_a_call_counts_for_its_first_day),
     CASE(text_is_appended_and_comes_back_with_its_step),
     CASE(text_repeated_or_out_of_place_makes_no_double_and_no_hole),
     CASE(a_saved_step_replaces_its_text_and_is_read_in_order),

@@ -226,6 +226,19 @@ void pg_attempt_put_call_open(struct pg_params *p, struct pg_task *t)
     pg_put_long(p, c->estimated_input);
     pg_put_long(p, c->price_input);
     pg_put_long(p, c->price_output);
+    pg_put_long(p, c->reserved_udollar);
+    pg_put_long(p, c->day_cap_udollar);
+    pg_put_long(p, c->user_day_cap_udollar);
+}
+
+bool pg_attempt_take_call_open(struct pg_task *t, struct pg_reader *r)
+{
+    int64_t cap = pg_get_int(r);
+    if (cap < 0 || cap >= STORE_CAP_MAX)
+        r->err = ERR_PROTOCOL;
+    else
+        t->op->result.cap = (enum store_cap)cap;
+    return false;
 }
 
 void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t)

@@ -272,6 +272,8 @@ static bool take_stats(struct pg_task *t, struct pg_reader *r)
     s->calls_estimated = pg_get_int(r);
     s->cost_udollar = pg_get_int(r);
     s->paused = store_is_paused(pg_get_text(r), &s->paused_since_us);
+    s->today_udollar = pg_get_int(r);
+    s->today_reserved_udollar = pg_get_int(r);
     t->op->result.stats = s;
     return false;
 }
@@ -449,7 +451,7 @@ static bool take_lines(struct pg_task *t, struct pg_reader *r)
 #define STEP_COLUMNS     14
 #define SCHEDULE_COLUMNS 14
 #define RUN_COLUMNS      12
-#define SCALE_COLUMNS  9
+#define SCALE_COLUMNS    9
 
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
@@ -487,9 +489,10 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
                      pg_follow_put, pg_follow_take},
-    [VERB_CALL_OPEN] = {LANE_WRITE, false, true,
-                        F "call_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 1,
-                        pg_attempt_put_call_open, take_nothing},
+    [VERB_CALL_OPEN] =
+        {LANE_WRITE, false, true,
+         F "call_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)", 1,
+         pg_attempt_put_call_open, pg_attempt_take_call_open},
     [VERB_CALL_CLOSE] = {LANE_WRITE, false, true,
                          F "call_close($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 1,
                          pg_attempt_put_call_close, take_nothing},
@@ -524,9 +527,9 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_DELIVERIES_RETRY] = {LANE_ANY, false, true, F "deliveries_retry($1, $2)", 1,
                                pg_webhooks_put_retry, take_count},
     [VERB_STATS] = {LANE_ANY, false, true,
-                    "SELECT s.*, scriptorium.setting_get('paused')"
-                    " FROM scriptorium.stats() s",
-                    29, put_none, take_stats},
+                    "SELECT s.*, scriptorium.setting_get('paused'), t.cost, t.reserved"
+                    " FROM scriptorium.stats() s, scriptorium.spent(NULL) t",
+                    31, put_none, take_stats},
     [VERB_PLACES] = {LANE_ANY, false, true, F "places($1)", 4, put_places, take_places},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SCALE] = {LANE_ANY, true, false, F "scale($1, $2, $3, $4 <> 0)", SCALE_COLUMNS,

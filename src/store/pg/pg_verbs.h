@@ -47,6 +47,7 @@ bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_finish(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_finish(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_call_open(struct pg_params *p, struct pg_task *t);
+bool pg_attempt_take_call_open(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
 
 /* ---- pg_follow.c ---- */

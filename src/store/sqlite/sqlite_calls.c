@@ -1,15 +1,46 @@
 /* In: model calls, opened and closed. Out: the ledger. Nothing here asks for a fence: money that
  * was spent is recorded whoever spent it. */
+#include "base/clock.h"
 #include "store/sqlite/sqlite.h"
+
+/* Whether today's calls and one more stay below a cap. */
+static bool is_below(struct sqlite_store *s, const struct uuid *user, int64_t now_us, int64_t more,
+                     int64_t cap)
+{
+    struct query *q = db_query(s->db, "SELECT cost + reserved FROM scriptorium_spend"
+                                      " WHERE day = ? AND user_id = ?");
+    query_int(q, now_us / (86400 * USEC_PER_SEC));
+    if (user != NULL)
+        query_id(q, user);
+    else
+        query_text(q, "");
+    int64_t spent = query_next(q) ? query_get_int(q, 0) : 0;
+    query_end(q);
+    return spent + more <= cap;
+}
+
+static enum store_cap cap_of(struct sqlite_store *s, const struct store_call *c, int64_t now_us)
+{
+    if (c->day_cap_udollar > 0 &&
+        !is_below(s, NULL, now_us, c->reserved_udollar, c->day_cap_udollar))
+        return STORE_CAP_DAY;
+    if (c->user_day_cap_udollar > 0 && !uuid_is_nil(&c->user_id) &&
+        !is_below(s, &c->user_id, now_us, c->reserved_udollar, c->user_day_cap_udollar))
+        return STORE_CAP_USER;
+    return STORE_CAP_NONE;
+}
 
 static const char sql_call_open[] =
     "INSERT INTO scriptorium_call (id, job_id, user_id, worker, run, attempt, step, provider,"
-    " model, estimated_input, price_input, price_output, opened_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " model, estimated_input, price_input, price_output, opened_at, reserved)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op)
 {
     const struct store_call *c = &op->in.call;
+    op->result.cap = cap_of(s, c, op->now_us);
+    if (op->result.cap != STORE_CAP_NONE || db_error(s->db) != OK)
+        return db_error(s->db);
     struct query *q = db_query(s->db, sql_call_open);
     query_id(q, &c->id);
     query_id(q, &c->job);
@@ -24,6 +55,7 @@ enum err sqlite_call_open(struct sqlite_store *s, struct store_op *op)
     query_int(q, c->price_input);
     query_int(q, c->price_output);
     query_int(q, op->now_us);
+    query_int(q, c->reserved_udollar);
     return query_run(q);
 }
 

@@ -78,6 +78,19 @@ static enum err read_queue(struct sqlite_store *s, struct store_stats *st, int64
     return db_error(s->db);
 }
 
+static enum err read_today(struct sqlite_store *s, struct store_stats *st, int64_t now_us)
+{
+    struct query *q = db_query(s->db, "SELECT cost, reserved FROM scriptorium_spend"
+                                      " WHERE day = ? AND user_id = ''");
+    query_int(q, now_us / (86400 * USEC_PER_SEC));
+    if (query_next(q)) {
+        st->today_udollar = query_get_int(q, 0);
+        st->today_reserved_udollar = query_get_int(q, 1);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 static enum err read_total(struct sqlite_store *s, struct store_stats *st)
 {
     struct query *q = db_query(s->db, sql_total);
@@ -115,6 +128,8 @@ enum err sqlite_stats(struct sqlite_store *s, struct store_op *op)
         e = read_queue(s, st, op->now_us);
     if (e == OK)
         e = read_total(s, st);
+    if (e == OK)
+        e = read_today(s, st, op->now_us);
     if (e == OK)
         e = read_paused(s, st);
     op->result.stats = st;

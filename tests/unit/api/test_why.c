@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "api/why.h"
+#include "engine/engine.h"
 
 #define NOW INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
@@ -58,6 +59,9 @@ static void a_job_due_later_says_until_when_and_who_put_it_off(void **state)
     assert_true(why_explain(&f).until_us == job.run_at_us);
     job.error_message = "rate limited";
     assert_why(&f, WHY_PROVIDER, true, "rate limited");
+    job.error_message = ENGINE_SPEND_CAP "this user's calls";
+    assert_why(&f, WHY_SPEND_CAP, true, "this user's calls");
+    job.error_message = "rate limited";
     job.current_step = "retry_queued";
     job.retry_count = 1;
     assert_why(&f, WHY_RETRY, true, "Attempt 1 of 4");
@@ -76,6 +80,8 @@ static void a_standstill_comes_before_the_place(void **state)
     assert_why(&f, WHY_QUEUE, true, "3 jobs");
     f.parked = "the key is not accepted";
     assert_why(&f, WHY_PROVIDER, true, "the key is not accepted");
+    f.parked = ENGINE_SPEND_CAP "all calls";
+    assert_why(&f, WHY_SPEND_CAP, true, "all calls");
     f.workers = 0;
     assert_why(&f, WHY_NO_WORKER, true, "serve");
     f.paused = true;
@@ -122,7 +128,8 @@ static void long_errors_are_cut_and_the_json_is_whole(void **state)
     job.error_message = error;
     struct why w = why_explain(&f);
     why_put_json(&out, &w);
-    assert_non_null(strstr(buf_str(&out), "\"code\":\"provider\",\"waits\":true,\"text\":\"It was"));
+    assert_non_null(
+        strstr(buf_str(&out), "\"code\":\"provider\",\"waits\":true,\"text\":\"It was"));
     assert_non_null(strstr(buf_str(&out), "\"until\":\"2026-01-01T00:00:00.000"));
     buf_free(&out);
 }
