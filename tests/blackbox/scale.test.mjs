@@ -62,6 +62,7 @@ test('on SQLite a change reaches the running daemon, survives a restart, and is 
   const dir = folder(t);
   let d = await daemon(t, dir, { speed: '0.1' });
   assert.equal(json(dir, ['scale', '--concurrency', '2']).slots, 2);
+  await until(async () => await figure(d, 'slots') === 2);
   for (let i = 0; i < 5; i++) run(dir, ['enqueue', '--topic', 'Salt']);
   await until(async () => await running(d) === 2);
   d.process.kill('SIGTERM');

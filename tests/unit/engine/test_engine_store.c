@@ -43,6 +43,48 @@ static void opening_the_worker_fails(void **state)
     fails_for_a_while(*state, VERB_WORKER_OPEN);
 }
 
+/* ---- slots shared by all engines ---- */
+
+#define RUNNING "SELECT count(*) FROM script_generation_jobs WHERE status = 'processing'"
+
+static void set_scale(struct bench *b, int workers, int concurrency)
+{
+    char sql[256];
+    (void)snprintf(sql, sizeof sql,
+                   "INSERT OR REPLACE INTO scriptorium_setting VALUES ('workers', '%d'),"
+                   " ('concurrent_limit', '%d')",
+                   workers, concurrency);
+    bench_sql(b, sql);
+}
+
+static void nothing_is_claimed_before_the_scale_is_known(void **state)
+{
+    struct bench *b = *state;
+    for (int i = 0; i < 6; i++)
+        bench_insert(b, NULL);
+    set_scale(b, 2, 1);
+    b->flaky->hold = BIT(VERB_SCALE_GET);
+    struct bench_options options = {.speed = 15, .config.scaled = true};
+    struct worker *w = bench_start(b, 0, &options);
+    bench_pass(b, 300 * USEC_PER_MSEC);
+    assert_int_equal(w->told[ENGINE_JOB_CLAIMED], 0);
+    b->flaky->hold = 0;
+    flaky_let_go(b->flaky);
+    bench_until_told(w, ENGINE_JOB_CLAIMED, 2);
+    assert_int_equal(bench_number(b, RUNNING), 2);
+    assert_int_equal(engine_slots(w->engine), 2);
+    b->flaky->fail = BIT(VERB_SCALE_GET); /* away: the last share stays */
+    set_scale(b, 5, 1);
+    bench_pass(b, 800 * USEC_PER_MSEC);
+    assert_int_equal(engine_slots(w->engine), 2);
+    b->flaky->fail = 0;
+    bench_until_told(w, ENGINE_JOB_CLAIMED, 5);
+    assert_int_equal(engine_slots(w->engine), 5);
+    engine_limit(w->engine, 0, 0); /* triggered mode: no scale changes that */
+    assert_int_equal(engine_slots(w->engine), 0);
+    bench_stop(w);
+}
+
 static void claiming_fails(void **state)
 {
     fails_for_a_while(*state, VERB_CLAIM);
@@ -430,6 +472,7 @@ static void a_job_that_cannot_even_be_failed_is_tried_again_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(nothing_is_claimed_before_the_scale_is_known),
         TEST(opening_the_worker_fails),
         TEST(claiming_fails),
         TEST(reading_the_steps_fails),
