@@ -16,3 +16,7 @@ for bench in build-bench/bench/bench_*; do
     *) "$bench" ;;
     esac
 done
+
+echo
+echo "== guide_bench"
+node bench/guide_bench.mjs build-bench/scriptorium
