@@ -162,28 +162,28 @@ struct due {
     const char *schedule;
 };
 
-static void put_due(struct pg_params *p, const struct due *due, size_t n)
+/* One array parameter: a member of each. */
+static void put_longs(struct pg_params *p, const struct due *due, size_t n, size_t member)
 {
     pg_array_begin(p, PG_LONG, n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_long(p, due[i].job);
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = 0;
+        memcpy(&value, (const char *)&due[i] + member, sizeof value);
+        pg_array_long(p, value);
+    }
     pg_array_end(p);
+}
+
+static void put_due(struct pg_params *p, const struct due *due, size_t n)
+{
+    put_longs(p, due, n, offsetof(struct due, job));
     pg_array_begin(p, PG_TEXT, n);
     for (size_t i = 0; i < n; i++)
         pg_array_text(p, due[i].schedule);
     pg_array_end(p);
-    pg_array_begin(p, PG_LONG, n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_long(p, due[i].since);
-    pg_array_end(p);
-    pg_array_begin(p, PG_LONG, n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_long(p, due[i].old);
-    pg_array_end(p);
-    pg_array_begin(p, PG_LONG, n);
-    for (size_t i = 0; i < n; i++)
-        pg_array_long(p, due[i].next);
-    pg_array_end(p);
+    put_longs(p, due, n, offsetof(struct due, since));
+    put_longs(p, due, n, offsetof(struct due, old));
+    put_longs(p, due, n, offsetof(struct due, next));
 }
 
 /* As many firings as there is room for; the others stay due, here and for other nodes. */

@@ -1,5 +1,5 @@
-/* In: due commands and waiting requests, found by pg_surface.c. Out: each carried out by pg_command.c
- * or pg_outgoing.c. What these three share; private to them. */
+/* In: due commands and waiting requests, found by pg_surface.c. Out: each carried out by
+ * pg_command.c or pg_outgoing.c. What these three share; private to them. */
 #ifndef STORE_PG_PG_SURFACE_IMPL_H
 #define STORE_PG_PG_SURFACE_IMPL_H
 
