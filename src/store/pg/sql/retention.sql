@@ -7,18 +7,21 @@ CREATE OR REPLACE FUNCTION scriptorium.blank(ids uuid[]) RETURNS bigint LANGUAGE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    jobs regclass;
     sets text;
     n bigint;
 BEGIN
+    SELECT c.oid INTO jobs FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE s.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs';
     SELECT string_agg(format('%I = %s', a.attname, CASE WHEN NOT a.attnotnull THEN 'NULL'
                                  WHEN y.typcategory = 'S' THEN '''''' ELSE '''{}''' END), ', ')
     INTO sets
     FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
-    WHERE a.attrelid = '{{jobs}}'::regclass AND NOT a.attisdropped AND a.attname IN
+    WHERE a.attrelid = jobs AND NOT a.attisdropped AND a.attname IN
         ('generation_params', 'generated_script', 'script_metadata', 'error_message');
-    EXECUTE format('UPDATE {{jobs}} SET %s WHERE id = ANY ($1) AND (error_message IS NOT NULL
+    EXECUTE format('UPDATE %s SET %s WHERE id = ANY ($1) AND (error_message IS NOT NULL
         OR coalesce(generation_params::text, ''{}'') <> ''{}'' OR coalesce(generated_script, '''') <> ''''
-        OR coalesce(script_metadata::text, ''{}'') <> ''{}'')', sets) USING ids;
+        OR coalesce(script_metadata::text, ''{}'') <> ''{}'')', jobs, sets) USING ids;
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;
