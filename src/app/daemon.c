@@ -23,6 +23,7 @@
 #include "engine/journal.h"
 #include "engine/outbox.h"
 #include "engine/retention.h"
+#include "engine/schedule_calls.h"
 
 #define BEAT_US         USEC_PER_SEC
 #define PROBE_FIRST_US  USEC_PER_SEC
@@ -43,6 +44,8 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct outbound outbound;
     struct webhook_endpoint endpoints[STORE_ENDPOINT_MAX]; /* as it was started with */
     struct webhooks *webhooks;
+    struct schedule_calls calls;
+    struct schedule *schedule; /* NULL before the store has answered */
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us, end_by_us;
@@ -86,6 +89,8 @@ static void stop(struct server_life *s)
     api_drain(s->api);
     surface_stop(&s->surface);
     webhooks_stop(s->webhooks);
+    if (s->schedule != NULL)
+        schedule_stop(s->schedule);
     engine_stop(s->engine);
 }
 
@@ -155,6 +160,18 @@ static void start_webhooks(struct server_life *s)
     api_watch_webhooks(s->api, s->webhooks);
 }
 
+/* Of several processes the first one is the start that @reboot means. */
+static void start_schedule(struct server_life *s)
+{
+    struct schedule_config config = {.worker = schedule_calls_worker,
+                                     .call = schedule_calls_make,
+                                     .ctx = &s->calls,
+                                     .keep = settings_of(s)->keep_runs,
+                                     .boot = s->config->number == 0};
+    s->calls = (struct schedule_calls){s->engine, s->invoker};
+    s->schedule = schedule_new(s->context.loop, s->context.store, &config);
+}
+
 static void ready(struct server_life *s)
 {
     start_webhooks(s); /* first: no end may be missed */
@@ -162,6 +179,7 @@ static void ready(struct server_life *s)
     struct store_sweep sweep = sweep_of(settings_of(s));
     s->outbox = outbox_new(s->context.loop, s->context.store);
     s->retention = retention_new(s->context.loop, s->context.store, &sweep);
+    start_schedule(s);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
 }
@@ -418,6 +436,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
     webhooks_free(s.webhooks);
     outbox_free(s.outbox);
     invoker_free(s.invoker);
+    schedule_free(s.schedule);
     engine_free(s.engine);
     journal_free(s.journal);
     outbound_close(&s.outbound);

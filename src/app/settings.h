@@ -77,6 +77,7 @@ enum setting_id {
     SET_KEEP_FAILED,
     SET_KEEP_CANCELLED,
     SET_KEEP_ROWS,
+    SET_KEEP_RUNS,
     SET_MAX_CONNECTIONS,
     SET_SERVICE_KEY,
     SET_JWT_SECRET,
@@ -138,7 +139,7 @@ struct settings {
     int64_t seed;
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
-    int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log;
+    int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log, keep_runs;
     int64_t max_streams, max_connections;
     char *job, *url;
     char *note;

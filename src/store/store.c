@@ -702,11 +702,13 @@ void store_schedule_plan(struct store *s, const struct uuid *worker, const struc
     submit(s, op);
 }
 
-void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t keep, store_fn fn,
-                         void *ctx)
+void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t at_us, int64_t keep,
+                         store_fn fn, void *ctx)
 {
     struct store_op *op = op_new(s, VERB_SCHEDULE_BOOT, fn, ctx);
     op->in.plan.worker = *worker;
+    op->in.plan.at_us = at_us;
+    op_need(op, at_us > 0, "a start has a time");
     op->in.plan.keep = keep;
     op_need(op, keep >= 1, "at least one run is kept");
     submit(s, op);

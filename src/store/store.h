@@ -518,9 +518,9 @@ struct store_plan {
  * the worker is to carry out, in order; count: plans that were believed. */
 void store_schedule_plan(struct store *s, const struct uuid *worker, const struct store_plan *plans,
                          size_t n, int64_t keep, store_fn fn, void *ctx);
-/* A firing now of each active "@reboot" schedule. -> runs. */
-void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t keep, store_fn fn,
-                         void *ctx);
+/* A firing of each active "@reboot" schedule, for a start at that time. -> runs. */
+void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t at_us, int64_t keep,
+                         store_fn fn, void *ctx);
 
 enum store_run_state {
     STORE_RUN_RUNNING,

@@ -173,6 +173,7 @@ struct store_op {
         struct {
             struct uuid worker; /* plan, boot, take */
             size_t max;         /* due */
+            int64_t at_us;      /* boot */
             int64_t keep;       /* plan, boot */
             struct store_plan *items;
         } plan;

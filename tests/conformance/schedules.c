@@ -247,7 +247,7 @@ static void only_workers_with_a_lease_fire(void **state)
     int64_t now = wall(f);
     assert_int_equal(CALL(f, store_worker_close, &gone)->err, OK);
     assert_int_equal(plan(f, &gone, &s, now, now + SECOND)->err, ERR_LOST);
-    assert_int_equal(CALL(f, store_schedule_boot, &gone, KEEP)->err, ERR_LOST);
+    assert_int_equal(CALL(f, store_schedule_boot, &gone, now, KEEP)->err, ERR_LOST);
     assert_int_equal(CALL(f, store_run_take, &gone)->err, ERR_LOST);
     assert_false(get(f, "tick").planned);
     assert_int_equal(runs_of(f, "tick")->n, 0);
@@ -291,17 +291,19 @@ static void a_plan_made_far_in_the_future_is_shown_again(void **state)
     assert_true(due(f)->schedules[0].planned_us > wall(f) + STORE_CLOCK_BACK_US);
 }
 
-static void reboot_fires_at_each_start(void **state)
+static void reboot_fires_once_at_each_start(void **state)
 {
     struct fixture *f = fixture(state);
     save_as(f, "boot", "@reboot", STORE_MISSED_ONCE);
     save(f, "tick");
-    const struct store_result *r = CALL(f, store_schedule_boot, &f->worker, KEEP);
+    int64_t start = wall(f);
+    const struct store_result *r = CALL(f, store_schedule_boot, &f->worker, start, KEEP);
     assert_int_equal(r->err, OK);
     assert_int_equal(r->n, 1);
     assert_string_equal(r->runs[0].name, "boot");
-    pass(f, SECOND);
-    assert_int_equal(CALL(f, store_schedule_boot, &f->worker, KEEP)->n, 1);
+    assert_true(r->runs[0].fire_us == start);
+    assert_int_equal(CALL(f, store_schedule_boot, &f->worker, start, KEEP)->n, 0);
+    assert_int_equal(CALL(f, store_schedule_boot, &f->worker, start + 1, KEEP)->n, 1);
     assert_int_equal(runs_of(f, "boot")->n, 2);
     assert_int_equal(runs_of(f, "tick")->n, 0);
 }
@@ -454,7 +456,7 @@ const struct CMUnitTest schedule_tests[] = {
     CASE(only_workers_with_a_lease_fire),
     CASE(skipped_firings_and_errors_are_recorded),
     CASE(a_plan_made_far_in_the_future_is_shown_again),
-    CASE(reboot_fires_at_each_start),
+    CASE(reboot_fires_once_at_each_start),
     CASE(a_run_ends_once_under_its_attempt),
     CASE(of_each_schedule_the_newest_runs_stay),
     CASE(the_run_of_a_dead_worker_is_taken_over_a_few_times),

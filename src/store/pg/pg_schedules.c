@@ -123,8 +123,10 @@ void pg_schedules_put_plan(struct pg_params *p, struct pg_task *t)
 void pg_schedules_put_boot(struct pg_params *p, struct pg_task *t)
 {
     pg_put_uuid(p, &t->op->in.plan.worker);
-    if (t->op->verb == VERB_SCHEDULE_BOOT)
+    if (t->op->verb == VERB_SCHEDULE_BOOT) {
+        pg_put_long(p, t->op->in.plan.at_us);
         pg_put_long(p, t->op->in.plan.keep);
+    }
 }
 
 /* ---- runs ---- */

@@ -576,7 +576,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_SCHEDULE_PLAN] = {LANE_ANY, false, false,
                             F "schedule_plan($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", RUN_COLUMNS,
                             pg_schedules_put_plan, pg_schedules_take_runs},
-    [VERB_SCHEDULE_BOOT] = {LANE_ANY, false, false, F "schedule_boot($1, $2)", RUN_COLUMNS,
+    [VERB_SCHEDULE_BOOT] = {LANE_ANY, false, true, F "schedule_boot($1, $2, $3)", RUN_COLUMNS,
                             pg_schedules_put_boot, pg_schedules_take_runs},
     [VERB_RUN_TAKE] = {LANE_ANY, false, true, F "run_take($1)", RUN_COLUMNS, pg_schedules_put_boot,
                        pg_schedules_take_runs},

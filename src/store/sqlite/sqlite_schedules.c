@@ -259,6 +259,6 @@ enum err sqlite_schedule_boot(struct sqlite_store *s, struct store_op *op)
         query_end(q);
     e = db_error(s->db);
     for (size_t i = 0; i < n && e == OK; i++)
-        e = fire(s, op, &w, ids[i], &(struct store_firing){.at_us = op->now_us});
+        e = fire(s, op, &w, ids[i], &(struct store_firing){.at_us = op->in.plan.at_us});
     return e == OK ? sqlite_runs_after(s, op, before) : e;
 }

@@ -177,13 +177,12 @@ BEGIN
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION scriptorium.schedule_boot(by uuid, keep bigint)
+CREATE OR REPLACE FUNCTION scriptorium.schedule_boot(by uuid, at_us bigint, keep bigint)
 RETURNS SETOF scriptorium.schedule_run_seen LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    now timestamptz := scriptorium.clock();
     node text := scriptorium.schedule_worker(by);
     ids bigint[] := ARRAY(
         SELECT s.id FROM scriptorium.schedule s
@@ -192,7 +191,7 @@ DECLARE
 BEGIN
     UPDATE scriptorium.schedule s SET runs = s.runs + 1 WHERE s.id = ANY (ids);
     RETURN QUERY SELECT * FROM scriptorium.schedule_fire(by, node, ids,
-        array_fill(now, ARRAY[cardinality(ids)]), array_fill(0, ARRAY[cardinality(ids)]),
+        array_fill(scriptorium.at(at_us), ARRAY[cardinality(ids)]), array_fill(0, ARRAY[cardinality(ids)]),
         array_fill(NULL::text, ARRAY[cardinality(ids)]), keep);
 END $$;
 
