@@ -46,5 +46,11 @@ void handle_resume(struct api_request *rq);
 void handle_scale(struct api_request *rq);
 void handle_user_erase(struct api_request *rq);
 void handle_scale_change(struct api_request *rq);
+/* schedules.c */
+void handle_schedule_list(struct api_request *rq);
+void handle_schedule_show(struct api_request *rq);
+void handle_schedule_save(struct api_request *rq);
+void handle_schedule_delete(struct api_request *rq);
+void handle_schedule_runs(struct api_request *rq);
 
 #endif

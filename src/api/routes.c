@@ -67,6 +67,19 @@ static const struct route_field logs_query[] = {
     {"limit", "integer", "lines, 1 to 1000; 100 unless given"},
     {NULL, NULL, NULL}};
 
+static const struct route_field page_query[] = {
+    {"limit", "integer", "on one page, 1 to 1000; 50 unless given"},
+    {"cursor", "integer", "next_cursor of the page before"},
+    {NULL, NULL, NULL}};
+
+static const struct route_field schedule_body[] = {
+    {"name", "string", "unique; required here or in the path"},
+    {"schedule", "string", "when, as cron writes it; required"},
+    {"worker_id", "string", "whose limit its calls count against; default unless given"},
+    {"missed", "string", "of missed firings: skip, once, or all:N; once unless given"},
+    {"active", "boolean", "false: it rests; true unless given"},
+    {NULL, NULL, NULL}};
+
 const struct route route_table[] = {
     {"POST", "/functions/v1/process-script-jobs", ROUTE_FUNCTION, handle_process_script_jobs,
      "Claim jobs for the caller's worker id and work them off. 202 at once with `Prefer: "
@@ -117,6 +130,20 @@ const struct route route_table[] = {
      "Stop claiming jobs, on all nodes, until resumed; what runs goes on", NULL, NULL, "200 503",
      NULL},
     {"POST", "/v1/resume", ROUTE_OPERATOR, handle_resume, "Claim jobs again", NULL, NULL, "200 503",
+     NULL},
+    {"GET", "/v1/schedules", ROUTE_OPERATOR, handle_schedule_list,
+     "Schedules, and when each fires next", page_query, NULL, "200 400 503", NULL},
+    {"POST", "/v1/schedules", ROUTE_OPERATOR, handle_schedule_save,
+     "Make a schedule, or change the one of that name", NULL, schedule_body, "200 201 400 413 503",
+     NULL},
+    {"GET", "/v1/schedules/{name}", ROUTE_OPERATOR, handle_schedule_show, "One schedule", NULL,
+     NULL, "200 404 503", NULL},
+    {"POST", "/v1/schedules/{name}", ROUTE_OPERATOR, handle_schedule_save,
+     "The same, with the name in the path", NULL, schedule_body, "200 201 400 413 503", NULL},
+    {"DELETE", "/v1/schedules/{name}", ROUTE_OPERATOR, handle_schedule_delete,
+     "Remove a schedule; its runs are kept for a while", NULL, NULL, "204 404 503", NULL},
+    {"GET", "/v1/schedules/{name}/runs", ROUTE_OPERATOR, handle_schedule_runs,
+     "Firings of a schedule and what became of them, newest first", page_query, NULL, "200 400 503",
      NULL},
     {"GET", "/v1/deployments", ROUTE_OPERATOR, handle_deployments,
      "Versions of the pipeline, newest first; 0 is the built-in one", NULL, NULL, "200 503", NULL},

@@ -102,6 +102,10 @@ enum setting_id {
     SET_NOTE,
     SET_STEP,
     SET_UNDO,
+    SET_WORKER_ID,
+    SET_MISSED,
+    SET_COUNT,
+    SET_TZ,
     SET_STATE,
     SET_ENDPOINT,
     SET_MINUTES_PER_SCRIPT,
@@ -148,6 +152,8 @@ struct settings {
     double minutes_per_script, budget;
     int64_t per_day, keys, every_us;
     bool follow, undo;
+    char *worker_id, *missed, *tz; /* schedules */
+    int64_t count;
     char *format; /* of an export: names, separated by commas */
     int64_t wpm;
     int64_t keep_completed_us, keep_failed_us, keep_cancelled_us; /* 0 = for ever */

@@ -552,7 +552,8 @@ struct store_run_end {
     struct uuid invocation;     /* nil = none */
     const char *message;        /* may be NULL */
 };
-/* Only what is still running under that attempt. -> count. */
+/* Only what is still running under that attempt; the message follows the note, if there was one.
+ * -> count. */
 void store_run_end(struct store *s, const struct store_run_end *ends, size_t n, store_fn fn,
                    void *ctx);
 struct store_run_filter {

@@ -82,7 +82,8 @@ enum err sqlite_run_take(struct sqlite_store *s, struct store_op *op)
 
 static const char sql_end[] =
     "UPDATE scriptorium_schedule_run SET state = ?3, ended = ?4, invocation = ?5,"
-    " message = coalesce(?6, message) WHERE id = ?1 AND attempt = ?2 AND state = 0";
+    " message = coalesce(message || '; ' || ?6, ?6, message) WHERE id = ?1 AND attempt = ?2 AND "
+    "state = 0";
 
 enum err sqlite_run_end(struct sqlite_store *s, struct store_op *op)
 {

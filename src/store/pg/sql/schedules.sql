@@ -233,7 +233,7 @@ DECLARE
     n bigint;
 BEGIN
     UPDATE scriptorium.schedule_run r SET state = u.state, ended_at = scriptorium.clock(),
-        invocation = u.invocation, message = coalesce(u.message, r.message)
+        invocation = u.invocation, message = coalesce(r.message || '; ' || u.message, u.message, r.message)
     FROM unnest(ids, attempts, states, invocations, messages)
         AS u (id, attempt, state, invocation, message)
     WHERE r.id = u.id AND r.attempt = u.attempt AND r.state = 0;
