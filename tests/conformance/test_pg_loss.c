@@ -292,6 +292,31 @@ static void an_answer_to_another_question_is_not_believed(void **state)
     lossy_stop(f, &l);
 }
 
+/* libpq closes the descriptor itself then, and calls what is sent after that a success. */
+static void requests_that_follow_each_other_into_a_cut_connection_are_repeated(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct lossy l = lossy_start(f);
+    struct store_claimed c = claim_one(f);
+    struct store_held held = {c.id, c.fence};
+    for (int round = 0; round < 5; round++) {
+        struct answer *a[8];
+        assert_int_equal(check_one(f, &c), STORE_HELD); /* connected */
+        cut_proxy_cut(l.proxy);
+        for (int i = 0; i < 8; i++) {
+            a[i] = answer_new(f);
+            store_check(f->store, &held, 1, answer_take, a[i]);
+        }
+        for (int i = 0; i < 8; i++) {
+            const struct store_result *r = answer_wait(f, a[i]);
+            assert_int_equal(r->err, OK);
+            assert_int_equal(r->lost[0], STORE_HELD);
+        }
+    }
+    lossy_stop(f, &l);
+}
+
 static void functions_of_another_version_are_named(void **state)
 {
     struct fixture *f = fixture(state);
@@ -550,6 +575,7 @@ int main(void)
         CASE(jobs_of_a_claim_whose_answer_is_lost_come_all_the_same),
         CASE(a_lost_claim_that_comes_late_takes_nothing),
         CASE(an_answer_to_another_question_is_not_believed),
+        CASE(requests_that_follow_each_other_into_a_cut_connection_are_repeated),
         CASE(functions_of_another_version_are_named),
         CASE(a_finish_whose_answer_is_lost_is_repeated_and_counts_once),
         CASE(text_that_is_sent_twice_is_stored_once),

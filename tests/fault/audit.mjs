@@ -66,7 +66,17 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_call AFTER INSERT ON scriptorium.call FOR EACH ROW EXECUTE FUNCTION chaos.on_call();
+
+-- The product's own effects, by hooks: a script is saved and paid for, a reservation given back.
+CREATE TABLE chaos.effect (n bigserial PRIMARY KEY, kind text NOT NULL, job_id uuid NOT NULL,
+    tx bigint NOT NULL DEFAULT txid_current());
+CREATE FUNCTION chaos.on_completed(job_id uuid) RETURNS void LANGUAGE sql AS
+    $$INSERT INTO chaos.effect (kind, job_id) VALUES ('completed', $1)$$;
+CREATE FUNCTION chaos.on_ended(job_id uuid, outcome text) RETURNS void LANGUAGE sql AS
+    $$INSERT INTO chaos.effect (kind, job_id) VALUES ('ended', $1)$$;
 `;
+
+export const hooks = { SCRIPTORIUM_HOOK_ON_COMPLETED: 'chaos.on_completed', SCRIPTORIUM_HOOK_ON_ENDED: 'chaos.on_ended' };
 
 export async function install(client) {
   await client.query(schema);

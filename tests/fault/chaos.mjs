@@ -47,11 +47,12 @@ async function quiet(world, timeout) {
   const end = Date.now() + timeout;
   for (;;) {
     const [left] = await world.ask(`SELECT (SELECT count(*) FROM scriptorium.queue) AS queue,
-      (SELECT count(*) FROM scriptorium.call WHERE state = 0) AS open`);
-    if (left.queue === 0 && left.open === 0) return null;
+      (SELECT count(*) FROM scriptorium.call WHERE state = 0) AS open,
+      (SELECT count(*) FROM scriptorium.outbox WHERE state = 0) AS untold`);
+    if (left.queue === 0 && left.open === 0 && left.untold === 0) return null;
     if (Date.now() > end) {
       for (const row of await world.ask('SELECT * FROM scriptorium.queue LIMIT 20')) console.log(JSON.stringify(row));
-      return `not quiet after ${timeout / 1000} s: ${left.queue} jobs waiting or running, ${left.open} calls open`;
+      return `not quiet after ${timeout / 1000} s: ${left.queue} jobs waiting or running, ${left.open} calls open, ${left.untold} ends untold`;
     }
     await sleep(200);
   }
@@ -69,7 +70,7 @@ function options() {
 /** Plays and judges one; returns what should not be so, as lines. */
 export async function chaos(form) {
   const [clientDice, faultDice, worldDice] = streams(3);
-  const world = new World({ ...form, seed: 1 + Math.floor(worldDice() * 1e6) });
+  const world = new World({ ...form, seed: 1 + Math.floor(worldDice() * 1e6), env: audit.hooks });
   const problems = [];
   const start = Date.now();
   const story = [];

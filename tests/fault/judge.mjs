@@ -92,6 +92,30 @@ function judgeEnd(c, jobs, rows, clients) {
   c.figures.jobs = counts;
 }
 
+/** The product's own effects: one in the transaction of each completion, and one for each run that did not
+ *  come to one. */
+function judgeEffects(c, events, effects, jobs) {
+  const done = new Map();
+  for (const e of effects.filter((e) => e.kind === 'completed')) {
+    if (done.has(`${e.tx} ${e.job_id}`)) c.blame(`two effects of one completion of job ${e.job_id}`);
+    done.set(`${e.tx} ${e.job_id}`, e);
+  }
+  const completions = new Map();
+  for (const e of events.filter((e) => e.kind === 'job' && isNode(e.who) && e.now === 'completed' && e.was !== 'completed')) {
+    completions.set(e.job_id, (completions.get(e.job_id) ?? 0) + 1);
+    if (!done.delete(`${e.tx} ${e.job_id}`)) c.blame(`job ${e.job_id} was completed without its effect, event ${e.n}`);
+  }
+  for (const e of done.values()) c.blame(`an effect without a completion of job ${e.job_id}`);
+  const ended = new Map();
+  for (const e of effects.filter((e) => e.kind === 'ended')) ended.set(e.job_id, (ended.get(e.job_id) ?? 0) + 1);
+  for (const [id, n] of ended)
+    if (n > 1 + (completions.get(id) ?? 0)) c.blame(`job ${id} has ${n} effects of ends in ${completions.get(id) ?? 0} completions`);
+  for (const [id, job] of jobs)
+    if (['failed', 'cancelled'].includes(job.status) && !completions.has(id) && !ended.has(id))
+      c.blame(`job ${id} is ${job.status} without an effect of its end`);
+  c.figures.effects = { completed: effects.length - [...ended.values()].reduce((a, b) => a + b, 0), ended: ended.size };
+}
+
 /** A checkpoint's step is not paid for again by whoever holds the job. */
 function judgeSteps(c, events) {
   const saved = new Map();
@@ -197,6 +221,7 @@ export async function judge(world, clients) {
     c.closed_at, e.who FROM scriptorium.call c LEFT JOIN chaos.event e ON e.call_id = c.id`);
   const jobs = followJobs(c, events, fences);
   judgeEnd(c, jobs, rows, clients);
+  judgeEffects(c, events, await world.ask('SELECT * FROM chaos.effect'), jobs);
   judgeSteps(c, events);
   compareLedger(c, calls, await world.truth(), world.blind);
   await judgeRests(c, world);

@@ -284,16 +284,21 @@ static void on_broken(void *ctx)
     fail_broken(ctx);
 }
 
-/* Nobody who sends is called back before the call returns. */
+/* Nobody who sends is called back before the call returns. libpq may have closed the descriptor in
+ * here, and whoever opens a socket before the timer comes gets the same number. */
 static void fail_soon(struct pg_conn *c)
 {
+    loop_unwatch(c->watch);
+    c->watch = NULL;
     timer_set(c->loop, &c->timer, loop_now(c->loop), on_broken, c);
 }
 
 static void flush(struct pg_conn *c)
 {
+    if (c->watch == NULL)
+        return; /* it fails soon */
     int left = PQflush(c->pg);
-    if (left < 0)
+    if (left < 0 || PQsocket(c->pg) < 0) /* closed by libpq, which calls that a success */
         fail_soon(c);
     else
         loop_watch_set(c->watch, LOOP_READ | (left > 0 ? (unsigned)LOOP_WRITE : 0));
