@@ -78,6 +78,9 @@ def main():
     point("docs/configuration.md holds the table of settings",
           [] if settings in read("docs/configuration.md") else
           ["replace its table by the output of: scriptorium man settings"])
+    point("docs/metrics.md holds the table of metrics",
+          [] if program(binary, "man", "metrics") in read("docs/metrics.md") else
+          ["run 'make docs' and look at the change"])
     point("links between documents lead somewhere", broken_links())
     point("files that documents name exist", missing_sources())
     point("options that documents show exist", unknown_options(binary))

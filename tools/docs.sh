@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# In: the program. Out: docs/commands.md, and the table in docs/configuration.md, made from it.
+# In: the program. Out: docs/commands.md, and the tables in docs/configuration.md and docs/metrics.md,
+# made from it.
 set -euo pipefail
 program=$(realpath "$1")
 cd "$(dirname "$0")/.."
 "$program" man commands >docs/commands.md
 table=$(mktemp)
-"$program" man settings >"$table"
-awk -v table="$table" '
-    /^<!-- settings: made by/ { print; while ((getline line <table) > 0) print line; skip = 1; next }
-    /^<!-- end of settings -->/ { skip = 0 }
-    !skip' docs/configuration.md >"$table.md"
-mv "$table.md" docs/configuration.md
+for page in settings:configuration metrics:metrics; do
+    name=${page%:*} file=docs/${page#*:}.md
+    "$program" man "$name" >"$table"
+    awk -v table="$table" -v name="$name" '
+        $0 ~ "^<!-- " name ": made by" { print; while ((getline line <table) > 0) print line; skip = 1; next }
+        $0 ~ "^<!-- end of " name " -->" { skip = 0 }
+        !skip' "$file" >"$table.md"
+    mv "$table.md" "$file"
+done
 rm -f "$table"

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/metric_table.h"
+
 static const char cors_headers[] =
     "authorization, x-client-info, apikey, content-type, x-retry-count, traceparent, tracestate, "
     "baggage, idempotency-key, prefer, last-event-id, x-supabase-caller, x-worker-id";
@@ -42,11 +44,17 @@ static void gather_headers(const struct api_request *rq, http_headers headers, c
     all[count] = NULL;
 }
 
+static void count_status(struct api *api, int status)
+{
+    if (status >= 200 && status < 600)
+        metrics_add(api->metrics, METRIC_HTTP_ANSWERS, (size_t)(status / 100 - 2), 1);
+}
+
 static void count_answer(struct api_request *rq, int status)
 {
     rq->answered = true;
     timer_stop(rq->api->loop, &rq->deadline);
-    rq->api->counters.answers[status >= 100 && status < 600 ? status / 100 : 0]++;
+    count_status(rq->api, status);
 }
 
 void api_answer_stream(struct api_request *rq)
@@ -160,7 +168,7 @@ char *api_refusal_body(void *ctx, int status)
 {
     struct api *api = ctx;
     struct buf out = BUF_INIT(1024);
-    api->counters.answers[status / 100]++;
+    count_status(api, status);
     switch (status) {
     case 408:
         put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");

@@ -9,6 +9,7 @@
 
 #include "api/answer.h"
 #include "api/impl.h"
+#include "api/metrics.h"
 #include "api/request.h"
 #include "api/streams.h"
 #include "base/mem.h"
@@ -159,6 +160,7 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                             config->user_priority_max > 0 ? config->user_priority_max : 5,
                         .shared = config->listener > 0,
                         .started_us = loop_wall(loop)};
+    api->metrics = metrics_new(metric_table, METRIC_ID_MAX);
     api_limit(api, config->concurrent_limit);
     struct http_server_config http = {.host = config->host,
                                       .port = config->port,
@@ -176,6 +178,7 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
         return e;
     }
     api->streams = streams_new(api, config->max_streams);
+    api_metrics_start(api);
     make_link(api, config);
     *ret_api = api;
     return OK;
@@ -185,10 +188,12 @@ void api_free(struct api *api)
 {
     if (api == NULL)
         return;
+    api_metrics_stop(api);
     http_server_free(api->server);
     streams_free(api->streams);
     functions_end(api);
     auth_free(api->auth);
+    metrics_free(api->metrics);
     free(api->version);
     free(api->link);
     free(api);
@@ -242,10 +247,26 @@ enum err api_reload(struct api *api, const struct auth_config *auth, struct errm
     return auth_reload(api->auth, auth, msg);
 }
 
+static void count_event(struct api *api, enum engine_event_kind kind)
+{
+    static const struct {
+        enum engine_event_kind kind;
+        enum metric_job_event as;
+    } counted[] = {
+        {ENGINE_JOB_CLAIMED, JOB_EVENT_CLAIMED},      {ENGINE_JOB_COMPLETED, JOB_EVENT_COMPLETED},
+        {ENGINE_JOB_RETRY, JOB_EVENT_RETRIED},        {ENGINE_JOB_FAILED, JOB_EVENT_FAILED},
+        {ENGINE_JOB_RELEASED, JOB_EVENT_HANDED_BACK}, {ENGINE_JOB_LOST, JOB_EVENT_LOST}};
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++) {
+        if (counted[i].kind == kind)
+            metrics_add(api->metrics, METRIC_JOB_EVENTS, counted[i].as, 1);
+    }
+    if (kind == ENGINE_TROUBLE)
+        metrics_add(api->metrics, METRIC_TROUBLES, 0, 1);
+}
+
 void api_engine_event(struct api *api, const struct engine_event *event)
 {
-    if ((unsigned)event->kind < ENGINE_EVENT_MAX)
-        api->counters.events[event->kind]++;
+    count_event(api, event->kind);
     streams_event(api->streams, event);
     if (event->kind == ENGINE_JOB_COMPLETED)
         figures_learn(&api->figures, event->worked_us);

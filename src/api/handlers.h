@@ -12,7 +12,9 @@ void handle_readyz(struct api_request *rq);
 /* observe.c */
 void handle_stats(struct api_request *rq);
 void handle_workers(struct api_request *rq);
+/* metrics.c, limits.c */
 void handle_metrics(struct api_request *rq);
+void handle_limits(struct api_request *rq);
 /* openapi.c */
 void handle_openapi(struct api_request *rq);
 /* jobs.c */

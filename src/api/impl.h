@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/figures.h"
+#include "base/metrics.h"
 
 struct api {
     struct loop *loop;
@@ -26,10 +27,9 @@ struct api {
     size_t requests;         /* that wait for the store */
     int64_t started_us;
     struct figures figures;
-    struct api_counters {
-        int64_t events[ENGINE_EVENT_MAX];
-        int64_t answers[6]; /* by the first digit of the status */
-    } counters;
+    struct metrics *metrics; /* of metric_table */
+    struct loop_timer lag_timer;
+    int64_t lag_due_us;
 };
 
 /* api.c: jobs that this process takes at once, by now; 0 in triggered mode. */

@@ -10,6 +10,7 @@
 #include "api/answer.h"
 #include "api/feed.h"
 #include "api/handlers.h"
+#include "api/metric_table.h"
 #include "api/scope.h"
 #include "base/clock.h"
 #include "io/sse.h"
@@ -37,8 +38,8 @@ struct client {
     bool open;                 /* the stream was begun */
     bool over;                 /* ended or cut: gone soon */
     bool blocked, has_id, texts;
-    struct event_id id;   /* to go on behind; of one job */
-    int64_t since_us;     /* the same of all; wall */
+    struct event_id id;                     /* to go on behind; of one job */
+    int64_t since_us;                       /* the same of all; wall */
     int64_t opened_us, sent_us, blocked_us; /* loop clock */
 };
 
@@ -67,8 +68,11 @@ static int64_t now_of(const struct client *c)
 
 static void write_bytes(struct client *c, const struct buf *bytes)
 {
+    struct metrics *metrics = c->streams->api->metrics;
     if (http_stream_write(c->rq->x, bytes->data, bytes->len) != OK)
         c->over = true;
+    metrics_add(metrics, METRIC_STREAM_WRITES, 0, 1);
+    metrics_add(metrics, METRIC_STREAM_BYTES, 0, (int64_t)bytes->len);
     c->sent_us = now_of(c);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/metric_table.h"
 #include "app/cmd.h"
 #include "base/mem.h"
 
@@ -58,10 +59,13 @@ int cmd_man(struct invocation *inv)
         command_put_markdown(&out);
     else if (strcmp(page, "settings") == 0)
         command_put_settings_markdown(&out);
+    else if (strcmp(page, "metrics") == 0)
+        metrics_put_table(metric_table, METRIC_ID_MAX, &out);
     else if (page[0] == '\0')
         command_put_man(&out);
     else
-        return command_fail(inv, EXIT_USAGE, "no page '%s'; there are: commands, settings", page);
+        return command_fail(inv, EXIT_USAGE, "no page '%s'; there are: commands, settings, metrics",
+                            page);
     return print(&out);
 }
 

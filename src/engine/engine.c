@@ -101,6 +101,18 @@ struct engine_view engine_view(const struct engine *e)
                                 .parked = e->parked ? pacer_parked(e->pacer, NULL) : NULL};
 }
 
+int64_t engine_leases_lost(const struct engine *e)
+{
+    return e->leases_lost;
+}
+
+size_t engine_limits(struct engine *e, struct pacer_view *views, size_t max,
+                     const char **ret_provider)
+{
+    *ret_provider = provider_name(e->provider);
+    return pacer_look(e->pacer, views, max, loop_now(e->loop));
+}
+
 /* ---- start ---- */
 
 static void on_change(void *ctx)

@@ -108,6 +108,10 @@ struct engine_view { /* what it would say of itself */
         *parked; /* why the provider is not asked and nothing is claimed, or NULL; borrowed */
 };
 struct engine_view engine_view(const struct engine *e);
+int64_t engine_leases_lost(const struct engine *e); /* times that this process was thought dead */
+/* As pacer_look(), and the provider's name. */
+size_t engine_limits(struct engine *e, struct pacer_view *views, size_t max,
+                     const char **ret_provider);
 /* Of what jobs begin with now: its deployment's number, -1 = none, and its version's name. */
 int engine_pipeline(const struct engine *e, const char **ret_version);
 

@@ -132,6 +132,7 @@ struct engine {
     struct store *store;
     struct provider *provider;
     struct pacer *pacer;
+    int64_t leases_lost;
     const struct pipeline *pipeline; /* given at the start */
     const struct catalog *catalog;
     struct engine_config config;

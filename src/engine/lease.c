@@ -53,6 +53,7 @@ static void start_over(struct engine *e)
         if (run->stage != RUN_FINISHING) /* a finish answers for itself */
             run_lost(run, STORE_REPLACED);
     }
+    e->leases_lost++;
     log_warn(NULL, "the lease was lost: another worker has taken over our jobs");
     struct store_worker w = {
         .name = e->worker_name, .lease_us = e->config.lease_us, .version = versions_current(e)};

@@ -1,10 +1,11 @@
 /* In: a finished script. Out: as it is, as plain text, or as JSON. */
-#include "job/export_impl.h"
+#include "job/export.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "job/check.h"
+#include "job/export_impl.h"
 #include "job/section.h"
 #include "job/tags.h"
 #include "text/json.h"

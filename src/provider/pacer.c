@@ -181,6 +181,8 @@ int64_t pacer_admit(struct pacer *p, const struct pacer_need *need, int64_t now_
     }
     c->share.used_requests++;
     c->share.used_input += need->input_tokens;
+    pace_minute_add(&c->used_requests, 1, now_us);
+    pace_minute_add(&c->used_input, need->input_tokens, now_us);
     bucket_take(&c->requests, 1, now_us);
     bucket_take(&c->input, (double)need->input_tokens, now_us);
     struct ticket *t;
@@ -211,14 +213,23 @@ void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, 
     int64_t truth = usage->input + usage->cache_write_5m + usage->cache_write_1h;
     bucket_correct(&c->input, t->input, truth, now_us);
     c->share.used_input += truth - t->input;
+    pace_minute_add(&c->used_input, truth - t->input, now_us);
     t->input = truth;
+}
+
+static void count_made(struct ticket *t, int64_t tokens, int64_t now_us)
+{
+    pace_minute_add(&t->class->used_output, tokens - t->made, now_us);
+    t->made = tokens;
 }
 
 void pacer_output(struct pacer *p, uint64_t ticket, int64_t tokens_so_far, int64_t now_us)
 {
     struct ticket *t = get_ticket(p, ticket);
-    if (t != NULL)
-        output_meter_made(&t->class->output, &t->output, tokens_so_far, now_us);
+    if (t == NULL)
+        return;
+    output_meter_made(&t->class->output, &t->output, tokens_so_far, now_us);
+    count_made(t, tokens_so_far, now_us);
 }
 
 static void bucket_told(struct bucket *b, const struct limit_report *told, double rounding,
@@ -241,8 +252,10 @@ void pacer_report(struct pacer *p, const char *rate_class, const struct rate_rep
     if (at_us < c->reported_us) /* a long stream's end repeats what was true when it began */
         return;
     c->reported_us = at_us;
-    if (rates->requests.limit > 0 || rates->input.limit > 0 || rates->output.limit > 0)
+    if (rates->requests.limit > 0 || rates->input.limit > 0 || rates->output.limit > 0) {
         c->share.told_us = at_us;
+        c->told = *rates;
+    }
     bucket_told(&c->requests, &rates->requests, 1, (double)c->silent_calls, at_us, now_us, wall_us);
     bucket_told(&c->input, &rates->input, TOKEN_ROUNDING, (double)c->silent_input, at_us, now_us,
                 wall_us);
@@ -319,8 +332,10 @@ static void settle(struct pacer *p, uint64_t id, struct ticket *t, const struct 
     if (end != NULL && end->billed) {
         pacer_started(p, id, &end->usage, now_us);
         output_meter_settle(&c->output, &t->output, end->usage.output, now_us);
+        count_made(t, end->usage.output, now_us);
     } else if (!t->started) {
         bucket_give(&c->input, (double)t->input, now_us);
+        pace_minute_add(&c->used_input, -t->input, now_us);
         if (end == NULL || !end->sent)
             bucket_give(&c->requests, 1, now_us);
     }
@@ -335,6 +350,7 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
     struct pace_class *c = t->class;
     settle(p, ticket, t, end, now_us);
     if (end != NULL) {
+        c->ended[end->class]++;
         c->answered = c->answered || end->http_status > 0;
         if (end->http_status > 0)
             pacer_report(p, c->name, &end->rates, now_us, wall_us);

@@ -45,6 +45,25 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
 void pacer_report(struct pacer *p, const char *rate_class, const struct rate_report *rates,
                   int64_t now_us, int64_t wall_us);
 
+/* One limit of a rate class, as it is for this process. */
+struct pacer_limit {
+    int64_t per_minute; /* 0 = unknown */
+    int64_t share;      /* of it, that this process may use; -1 = all */
+    int64_t used;       /* by this process in the last minute, about */
+    int64_t remaining;  /* of the whole, as the newest headers told; -1 = not told */
+};
+struct pacer_view {
+    const char *rate_class,
+        *parked;              /* borrowed until the next call of the pacer; parked: or NULL */
+    int running, max_running; /* calls; max 0 = no bound */
+    int allowed;              /* after an overload; -1 = not cut */
+    struct pacer_limit requests, input, output;
+    int64_t told_us;               /* when the newest headers came, loop clock; 0 = never */
+    int64_t calls[CALL_CLASS_MAX]; /* ended, by class, since the start */
+};
+/* Fills up to `max` views, one for each rate class that was asked for; returns how many. */
+size_t pacer_look(struct pacer *p, struct pacer_view *views, size_t max, int64_t now_us);
+
 /* Why a call has to wait, for people; "" when it would not. Borrowed until the next call. */
 const char *pacer_why(struct pacer *p, const struct pacer_need *need, int64_t now_us);
 /* Parked by the provider (spend limit, key refused): the reason, or NULL. pacer_unpark() lifts.

@@ -22,6 +22,11 @@ struct pace_share {
     int64_t obeyed_cut_us;                   /* the last one seen by anybody */
 };
 
+/* What was used in this minute of the clock and in the one before. */
+struct pace_minute {
+    int64_t minute, now, before;
+};
+
 struct pace_class {
     struct pace_class *next;
     char *name, *parked;
@@ -32,6 +37,9 @@ struct pace_class {
     bool answered; /* the provider has answered a call: what it tells of its limits is known */
     int64_t silent_calls, silent_input; /* running, and message_start has not come yet */
     int64_t reported_us;                /* when the newest headers came */
+    struct rate_report told;            /* by the newest that told a limit */
+    struct pace_minute used_requests, used_input, used_output;
+    int64_t ended[CALL_CLASS_MAX];
     struct pace_share share;
 };
 
@@ -40,6 +48,7 @@ struct ticket {
     uint32_t generation, next_free;
     bool started;
     int64_t input; /* as debited so far */
+    int64_t made;  /* output tokens, as counted so far */
     struct output_stream output;
 };
 
@@ -53,6 +62,8 @@ struct pacer {
     char why[256];
 };
 
+/* pacer_look.c */
+void pace_minute_add(struct pace_minute *m, int64_t n, int64_t now_us);
 struct pace_class *pacer_class(struct pacer *p, const char *name, int64_t now_us);
 
 #endif

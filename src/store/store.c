@@ -53,10 +53,52 @@ void store_op_refused(struct store_op *op, size_t i, const char *why)
         op->result.message = op->why[i];
 }
 
+void store_on_answer(struct store *s, store_answer_fn fn, void *ctx)
+{
+    s->answer_fn = fn;
+    s->answer_ctx = ctx;
+}
+
+static enum store_kind kind_of(enum store_verb verb)
+{
+    switch (verb) {
+    case VERB_GET:
+    case VERB_LIST:
+    case VERB_CHECK:
+    case VERB_STEPS:
+    case VERB_FOLLOW:
+    case VERB_STATS:
+    case VERB_PLACES:
+    case VERB_WORKERS:
+    case VERB_SETTING_GET:
+    case VERB_INVOCATIONS:
+    case VERB_LOG:
+    case VERB_SCALE_GET:
+    case VERB_EXAMINE:
+    case VERB_DEPLOYMENTS:
+    case VERB_DEPLOYMENT_GET:
+    case VERB_DEPLOYMENT_ACTIVE:
+    case VERB_SCHEDULE_LIST:
+    case VERB_RUNS:
+        return STORE_READS;
+    case VERB_CLAIM:
+        return STORE_CLAIMS;
+    case VERB_PROGRESS:
+        return STORE_REPORTS;
+    case VERB_STEP_SAVE:
+    case VERB_FINISH:
+        return STORE_ENDS;
+    default:
+        return STORE_WRITES;
+    }
+}
+
 void store_op_done(struct store *s, struct store_op *op)
 {
     if (store_places_take(s, op))
         return;
+    if (s->answer_fn != NULL)
+        s->answer_fn(s->answer_ctx, kind_of(op->verb), loop_now(s->loop) - op->asked_us);
     if (op->result.message == NULL)
         op->result.message = "";
     op->fn(op->ctx, &op->result);
@@ -84,6 +126,7 @@ static struct store_op *op_new(struct store *s, enum store_verb verb, store_fn f
     op->fn = fn;
     op->ctx = ctx;
     op->now_us = loop_wall(s->loop);
+    op->asked_us = loop_now(s->loop);
     return op;
 }
 

@@ -670,6 +670,20 @@ bool store_is_paused(const char *text, int64_t *ret_since_us);
  * call per loop turn; may come for nothing, and late (250 ms). NULL stops it. */
 void store_on_change(struct store *s, loop_fn fn, void *ctx);
 
+/* How long answers take, from the request to its callback, by what was asked for: a look; a change
+ * by clients and the like; a claim; text and progress; the end of a step or a job. NULL stops it.
+ */
+enum store_kind {
+    STORE_READS,
+    STORE_WRITES,
+    STORE_CLAIMS,
+    STORE_REPORTS,
+    STORE_ENDS,
+    STORE_KIND_MAX
+};
+typedef void (*store_answer_fn)(void *ctx, enum store_kind kind, int64_t took_us);
+void store_on_answer(struct store *s, store_answer_fn fn, void *ctx);
+
 struct store_result {
     enum err err;
     const char *message; /* for people when err is not OK: says what to do; else "" */

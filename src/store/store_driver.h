@@ -84,6 +84,7 @@ struct store_op {
     enum store_verb verb;
     struct arena arena; /* owns all inputs and results */
     int64_t now_us;     /* wall time at which the verb was called */
+    int64_t asked_us;   /* the same, loop time */
     bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
@@ -202,6 +203,8 @@ struct store {
     loop_fn change_fn;
     void *change_ctx;
     struct store_places *places; /* store_places.h */
+    store_answer_fn answer_fn;
+    void *answer_ctx;
 };
 
 /* Item i was refused. */

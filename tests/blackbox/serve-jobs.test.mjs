@@ -2,7 +2,7 @@
 // document tells the truth about it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { folder, json, run, sql, until } from './harness.mjs';
+import { folder, json, run, simulator, sql, until } from './harness.mjs';
 import { daemon, KEY, SECRET, token } from './serve.mjs';
 
 const ALICE = '11111111-1111-4111-8111-111111111111';
@@ -220,6 +220,74 @@ test('workers are listed with their leases', async (t) => {
   assert.ok(left > 5000 && left <= 15000, `${left} ms of lease left`);
 });
 
+// Reads Prometheus' text format strictly: a metric is told in one piece, type first; a name and its
+// labels come once; a histogram's steps rise to its count. {values, types}.
+function scrape(text) {
+  const values = new Map(), types = new Map();
+  assert.ok(text.endsWith('\n'));
+  let metric;
+  for (const line of text.slice(0, -1).split('\n')) {
+    const help = /^# HELP ([a-z_][a-z_0-9]*) \S.*$/.exec(line), type = /^# TYPE ([a-z_][a-z_0-9]*) (counter|gauge|histogram)$/.exec(line);
+    if (help) {
+      assert.ok(!types.has(help[1]), `${help[1]} is told twice`);
+      metric = help[1];
+    } else if (type) {
+      assert.equal(type[1], metric);
+      types.set(metric, type[2]);
+      if (type[2] === 'counter') assert.match(metric, /_total$/);
+    } else {
+      const sample = /^([a-z_0-9]+)(\{[a-z_]+="(?:[^"\\\n]|\\[\\n"])*"(?:,[a-z_]+="(?:[^"\\\n]|\\[\\n"])*")*\})? (-?\d+(?:\.\d+)?)$/.exec(line);
+      assert.ok(sample, `no sample: ${line}`);
+      const base = types.get(metric) === 'histogram' ? sample[1].replace(/_(bucket|sum|count)$/, '') : sample[1];
+      assert.equal(base, metric, line);
+      const name = sample[1] + (sample[2] ?? '');
+      assert.ok(!values.has(name), `${name} twice`);
+      values.set(name, Number(sample[3]));
+    }
+  }
+  const steps = new Map();
+  for (const [name, value] of values) {
+    const le = /^(\w+)_bucket\{(.*?),?le="(.*)"\}$/.exec(name);
+    if (!le) continue;
+    const series = le[1] + (le[2] ? `{${le[2]}}` : '');
+    assert.ok(value >= (steps.get(series) ?? 0), name);
+    steps.set(series, value);
+    if (le[3] === '+Inf') assert.equal(value, values.get(series.replace(le[1], `${le[1]}_count`)), name);
+  }
+  return { values, types };
+}
+
+test('the provider\'s limits: what it allows, what is used, how calls ended', async (t) => {
+  const dir = folder(t);
+  const sim = await simulator(t, dir, ['--speed', '1000']);
+  const d = await daemon(t, dir, { env: sim.env });
+  assert.deepEqual((await (await d.get('/v1/limits')).json()).classes, []);
+  const { id } = await created(d, { user_id: ALICE, targetDuration: 60 });
+  await until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === 'completed');
+  const { provider, classes } = await (await d.get('/v1/limits')).json();
+  assert.ok(provider.length > 0);
+  assert.equal(classes.length, 1);
+  const [c] = classes;
+  const { steps } = await (await d.get(`/v1/jobs/${id}`)).json();
+  assert.equal(c.calls.done, steps.length);
+  assert.equal(c.refused_429, 0);
+  assert.equal(c.running, 0);
+  assert.equal(c.parked, null);
+  for (const limit of ['requests', 'input_tokens', 'output_tokens']) {
+    assert.ok(c[limit].per_minute > 0 && c[limit].remaining >= 0, JSON.stringify(c[limit]));
+  }
+  assert.equal(c.requests.used_last_minute, steps.length);
+  const spent = (kind) => steps.reduce((n, s) => n + s.usage[kind], 0);
+  assert.equal(c.output_tokens.used_last_minute, spent('output'));
+  assert.equal(c.input_tokens.used_last_minute, spent('input') + spent('cacheWrite'));
+  assert.ok(Math.abs(Date.parse(c.told_at) - Date.now()) < 60000);
+  const { values } = scrape(await (await d.get('/metrics')).text());
+  const of = (name) => values.get(`scriptorium_provider_${name}`);
+  assert.equal(of(`limit{rate_class="${c.rate_class}",limit="requests"}`), c.requests.per_minute);
+  assert.equal(of(`calls_total{rate_class="${c.rate_class}",result="done"}`), steps.length);
+  assert.equal(of(`429_total{rate_class="${c.rate_class}"}`), 0);
+});
+
 test('metrics are Prometheus text that counts what happened', async (t) => {
   const dir = folder(t);
   const d = await daemon(t, dir);
@@ -227,16 +295,7 @@ test('metrics are Prometheus text that counts what happened', async (t) => {
   await until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === 'completed');
   const answer = await d.get('/metrics');
   assert.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
-  const values = new Map(), types = new Map();
-  for (const line of (await answer.text()).trimEnd().split('\n')) {
-    const help = /^# (HELP|TYPE) (\w+) (.+)$/.exec(line);
-    if (help?.[1] === 'TYPE') types.set(help[2], help[3]);
-    if (help) continue;
-    const sample = /^(\w+)(\{\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*\})? (-?[\d.]+(?:e[+-]?\d+)?)$/.exec(line);
-    assert.ok(sample, `no sample: ${line}`);
-    assert.ok(types.has(sample[1]), `no type before ${line}`);
-    values.set(sample[1] + (sample[2] ?? ''), Number(sample[3]));
-  }
+  const { values, types } = scrape(await answer.text());
   assert.equal(values.get('scriptorium_jobs{status="completed"}'), 1);
   assert.equal(values.get('scriptorium_jobs{status="pending"}'), 0);
   assert.equal(values.get('scriptorium_queue{state="due"}'), 0);
@@ -245,6 +304,16 @@ test('metrics are Prometheus text that counts what happened', async (t) => {
   assert.equal(values.get('scriptorium_store_up'), 1);
   assert.ok(values.get('scriptorium_tokens_total{kind="output"}') > 0);
   assert.ok(values.get('scriptorium_cost_dollars_total') > 0);
+  assert.equal(types.get('scriptorium_store_seconds'), 'histogram');
+  for (const kind of ['read', 'write', 'claim', 'end']) {
+    assert.ok(values.get(`scriptorium_store_seconds_count{kind="${kind}"}`) > 0, kind);
+  }
+  await until(async () => scrape(await (await d.get('/metrics')).text()).values.get('scriptorium_loop_lag_seconds_count') > 1);
+  assert.ok(values.get('scriptorium_http_answers_total{status="2xx"}') > 0);
+  assert.equal(values.get('scriptorium_leases_lost_total'), 0);
+  assert.equal(values.get('scriptorium_stream_clients'), 0);
+  const named = run(dir, ['man', 'metrics']).out.match(/scriptorium_\w+/g).sort();
+  assert.deepEqual([...types.keys()].sort(), named, 'each metric of the table is scraped, and no other');
   const stats = await (await d.get('/v1/stats')).json();
   assert.deepEqual(stats, json(dir, ['stats']));
   assert.equal(run(dir, ['stats']).code, 0);
