@@ -130,3 +130,24 @@ test('two nodes work off jobs through it, and hear of them past it', { timeout: 
   assert.doesNotMatch(pooler.log(), /unsupported pkt|prepared statement/);
   assert.doesNotMatch(server.log(), /prepared statement/);
 });
+
+test('schedules and requests in SQL through it; a login that it turns into another runs nothing', { timeout: 120000 }, async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  assert.equal(run(dir, ['migrate', '--with-cron', '--database', server.url({ database })]).code, 0);
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  await client.query('CREATE ROLE ann LOGIN; GRANT USAGE ON SCHEMA cron TO ann');
+  const node = await daemon(t, dir, { args: ['--database', pooler.url(database), '--mode', 'triggered'], env: {
+    SCRIPTORIUM_LISTEN_URL: server.url({ database }), SCRIPTORIUM_PUBLIC_URLS: 'https://project.example',
+    SCRIPTORIUM_CRON_USERS: pooler.url(database).replace('postgres@', 'ann@') } });
+  await client.query("SELECT cron.schedule('mine', '1 seconds', $$SELECT net.http_get('https://project.example/healthz')$$)");
+  await client.query("SET ROLE ann; SELECT cron.schedule('hers', '1 seconds', 'SELECT 1'); RESET ROLE");
+  const first = (name) => until(async () => (await client.query(`SELECT d.status, d.return_message FROM cron.job_run_details d
+    JOIN cron.job j USING (jobid) WHERE jobname = $1 AND end_time IS NOT NULL`, [name])).rows[0]);
+  assert.deepEqual(await first('mine'), { status: 'succeeded', return_message: '1 row' });
+  assert.deepEqual(await first('hers'), { status: 'failed', return_message:
+    'the connection for "ann" logs in as "postgres"; correct its URL in cron.users, or the pooler' });
+  await until(async () => (await client.query('SELECT FROM net._http_response WHERE status_code = 200')).rowCount > 0);
+  assert.deepEqual(node.logs().filter((l) => l.level === 'error'), []);
+});

@@ -8,7 +8,8 @@
 #include "store/pg/pg_surface_impl.h"
 
 #define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
-#define MESSAGE_MAX     4000               /* bytes of a return_message */
+#define LOGIN_US        (30 * USEC_PER_SEC)
+#define MESSAGE_MAX     4000 /* bytes of a return_message */
 
 struct pg_command {
     struct pg_surface *surface;
@@ -109,19 +110,8 @@ static void on_closed(void *ctx, const struct pg_failure *f)
     end(ctx, false, f->msg.text);
 }
 
-/* A URL of the operator's that logs in as somebody else would lend that role's rights. */
-static void on_ready(void *ctx)
+static void run(struct pg_command *c)
 {
-    struct pg_command *c = ctx;
-    const char *user = pg_conn_user(c->conn);
-    if (user == NULL || strcmp(user, c->user) != 0) {
-        char *why = mem_printf("the connection for \"%s\" logs in as \"%s\"; correct its URL in "
-                               "cron.users",
-                               c->user, user != NULL ? user : "");
-        end(c, false, why);
-        free(why);
-        return;
-    }
     struct surface_note *note =
         surface_note_new(c->surface, "SELECT scriptorium.cron_began($1, $2)");
     pg_put_long(&note->p, c->run);
@@ -130,6 +120,31 @@ static void on_ready(void *ctx)
     c->request = (struct pg_request){
         .timeout_us = c->surface->command_us + ANSWER_EXTRA_US, .done = on_done, .ctx = c};
     pg_conn_script(c->conn, &c->request, c->text);
+}
+
+/* A URL that the server, or a pooler before it, takes for somebody else's would lend that role's
+ * rights. */
+static void on_user(void *ctx, const PGresult *res, const struct pg_failure *f)
+{
+    struct pg_command *c = ctx;
+    if (res == NULL || PQresultStatus(res) != PGRES_TUPLES_OK) {
+        end(c, false, f->msg.text);
+    } else if (strcmp(c->request.value, c->user) != 0) {
+        char *why = mem_printf("the connection for \"%s\" logs in as \"%s\"; correct its URL in "
+                               "cron.users, or the pooler",
+                               c->user, c->request.value);
+        end(c, false, why);
+        free(why);
+    } else {
+        run(c);
+    }
+}
+
+static void on_ready(void *ctx)
+{
+    struct pg_command *c = ctx;
+    c->request = (struct pg_request){.timeout_us = LOGIN_US, .done = on_user, .ctx = c};
+    pg_conn_script(c->conn, &c->request, "SELECT session_user");
 }
 
 /* NULL: nobody has told us how to log in as that user. */

@@ -47,13 +47,6 @@ int pg_conn_pid(const struct pg_conn *c)
     return PQbackendPID(c->pg);
 }
 
-/* A pooler may not tell; then it is who we said we are. */
-const char *pg_conn_user(const struct pg_conn *c)
-{
-    const char *told = PQparameterStatus(c->pg, "session_authorization");
-    return told != NULL ? told : PQuser(c->pg);
-}
-
 struct pg_conn *pg_conn_new(struct loop *loop, const struct pg_conn_config *config)
 {
     struct pg_conn *c = mem_alloc(sizeof *c);
@@ -365,6 +358,8 @@ static void keep(struct pg_request *r, PGresult *res)
         if (r->res == NULL || PQresultStatus(r->res) != PGRES_SINGLE_TUPLE)
             r->rows = 0; /* the first of its statement */
         r->rows++;
+        (void)snprintf(r->value, sizeof r->value, "%s",
+                       PQnfields(res) > 0 ? PQgetvalue(res, 0, 0) : "");
     } else if (PQresultStatus(res) == PGRES_TUPLES_OK &&
                (r->res == NULL || PQresultStatus(r->res) != PGRES_SINGLE_TUPLE)) {
         r->rows = 0;

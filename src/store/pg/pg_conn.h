@@ -24,9 +24,10 @@ struct pg_request {
     void (*done)(void *ctx, const PGresult *res, const struct pg_failure *f);
     void *ctx;
     PGresult *res; /* kept until its transaction has ended */
-    /* `discard`: of the last statement of the script, its rows and what it says it did. */
+    /* `discard`: of the last statement of the script, its rows, the first value of the last one,
+     * and what it says it did; cut to what fits. */
     int64_t rows;
-    char tag[64];
+    char value[64], tag[64];
 };
 
 struct pg_conn_config {
@@ -53,9 +54,7 @@ void pg_conn_fail(struct pg_conn *c, const struct pg_failure *why);
 bool pg_conn_is_closed(const struct pg_conn *c);
 bool pg_conn_is_ready(const struct pg_conn *c);
 size_t pg_conn_in_flight(const struct pg_conn *c);
-/* Of a ready one: the process that serves it, and whom the server takes us for; borrowed. */
-int pg_conn_pid(const struct pg_conn *c);
-const char *pg_conn_user(const struct pg_conn *c);
+int pg_conn_pid(const struct pg_conn *c); /* of a ready one: the process that serves it */
 
 /* To a ready connection. Nothing of p is needed afterwards. */
 void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
