@@ -115,9 +115,9 @@ int cmd_deploy(struct invocation *inv)
         return code;
     if (check(&d, catalog, &msg) != OK)
         code = command_fail(inv, EXIT_USAGE, "%s", msg.text);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && d.pipeline != NULL)
         code = store_it(&d);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && d.pipeline != NULL)
         print_deployed(&d);
     catalog_free(catalog);
     pipeline_free(d.pipeline);

@@ -149,10 +149,11 @@ const struct command command_table[] = {
      .run = cmd_logs},
     {.name = "doctor",
      .summary = "look for what is wrong, and say how to mend it",
-     .about = "Asks the database, the daemon and this machine. For each question it prints a verdict "
-              "(well, note, ill, unknown), the evidence and the remedy. It changes nothing. Run it "
-              "with the daemon's configuration.\n\n"
-              "Exit status 0 means that nothing must be mended.",
+     .about =
+         "Asks the database, the daemon and this machine. For each question it prints a verdict "
+         "(well, note, ill, unknown), the evidence and the remedy. It changes nothing. Run it "
+         "with the daemon's configuration.\n\n"
+         "Exit status 0 means that nothing must be mended.",
      .example = "scriptorium doctor --url http://127.0.0.1:8400",
      .options = {SET_URL, SET_SERVE_LISTEN, SET_CONCURRENCY, SET_MODE, SET_JSON, SET_DATABASE,
                  SET_MAX},
@@ -289,7 +290,8 @@ const struct command command_table[] = {
      .args = "[PAGE]",
      .max_args = 1,
      .summary = "print the manual page: scriptorium man | man -l -",
-     .about = "PAGE may be commands, settings or metrics: then it prints what docs/ has of them, as Markdown.",
+     .about = "PAGE may be commands, settings or metrics: then it prints what docs/ has of them, "
+              "as Markdown.",
      .options = {SET_MAX},
      .run = cmd_man},
     {.name = "completion",
