@@ -41,10 +41,10 @@ const parts = (w) => w.ask(`SELECT w.name, p.part FROM scriptorium.budget_part p
 test('three nodes use a request limit to the full and are not refused', { timeout: 120000 }, async (t) => {
   const RPM = 900;
   const w = await world(t, { rpm: RPM });
-  await insert(w, 900);
+  await insert(w, 700);
   await until(async () => (await parts(w)).length === 3, { what: () => 'all three with a part' });
-  await sleep(4000); // the first burst
-  const seen = await measure(w, 20000);
+  await sleep(3000); // the first burst
+  const seen = await measure(w, 10000);
   const used = seen.served / (RPM / 60 * seen.seconds);
   console.log(`# ${seen.served} requests in ${seen.seconds.toFixed(1)} s are ${(used * 100).toFixed(1)} % of the limit; ${seen.refused} refused`);
   assert.ok(seen.refused <= 3, `${seen.refused} refused`);
@@ -53,7 +53,7 @@ test('three nodes use a request limit to the full and are not refused', { timeou
   await w.nodes[0].end('SIGKILL');
   await until(async () => (await parts(w)).length === 2, { what: () => 'the part of the dead free', timeout: 8000 });
   await sleep(2000);
-  const two = await measure(w, 8000);
+  const two = await measure(w, 6000);
   const usedByTwo = two.served / (RPM / 60 * two.seconds);
   console.log(`# two nodes: ${(usedByTwo * 100).toFixed(1)} %; ${two.refused} refused`);
   assert.ok(two.refused <= 2, `${two.refused} refused`);
@@ -66,8 +66,8 @@ test('three nodes use an output limit to the full and are not refused', { timeou
   const w = await world(t, { otpm: OTPM });
   await insert(w, 400);
   await until(async () => (await parts(w)).length === 3, { what: () => 'all three with a part' });
-  await sleep(10000); // until streams end as fast as they begin
-  const seen = await measure(w, 20000);
+  await sleep(9000); // until streams end as fast as they begin
+  const seen = await measure(w, 12000);
   const used = seen.output / (OTPM / 60 * seen.seconds);
   console.log(`# ${seen.output} tokens in ${seen.seconds.toFixed(1)} s are ${(used * 100).toFixed(1)} % of the limit; ${seen.refused} of ${seen.calls.length} refused`);
   assert.ok(seen.refused <= 3, `${seen.refused} refused`);
