@@ -191,6 +191,7 @@ void api_free(struct api *api)
     api_metrics_stop(api);
     http_server_free(api->server);
     streams_free(api->streams);
+    figures_end(api);
     functions_end(api);
     auth_free(api->auth);
     metrics_free(api->metrics);

@@ -43,7 +43,6 @@ static bool reuse_steps(struct run *r, const struct store_result *saved)
             .ended_us = s->ended_us,
         };
         usage_add(&r->usage, &s->usage);
-        r->cost_udollar += s->cost_udollar;
         if (r->want.resumable)
             r->words += words_count(s->output, answer.len);
         script_accept(r->script, &answer);
@@ -95,6 +94,8 @@ static void on_steps(void *ctx, const struct store_result *saved)
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, resume_again,
                   r);
     } else if (versions_use(r, saved->version) && run_prepare(r)) {
+        /* Not only what became a checkpoint: calls that were cut were paid for, too. */
+        r->cost_udollar = saved->spent_udollar;
         report_phase(r, PHASE_PREPARING, 0, script_plan(r->script)->chunks);
         if (!reuse_steps(r, saved) || !reuse_partial(r, saved))
             run_continue(r);

@@ -52,6 +52,7 @@ struct store_job { /* the users' row and what the queue knows of it */
     int run;                                                               /* 1.. */
     int position; /* of a due pending job: 1 = next; 0 = unknown. From a snapshot that is a second
                      old at most, or ten times as old as it takes to read */
+    int beside;   /* others at that very place: which of them goes first is not settled */
     int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
 };
 
@@ -177,7 +178,7 @@ struct store_step {
 };
 /* The checkpoints of a job's run, oldest first, the text of the step that was cut, and the version
  * that the job is made by: that of the worker which first claimed it since it entered the queue, so
- * that retries, a crash and another worker do not change it. -> steps, partial, version. */
+ * that retries, a crash and another worker do not change it. -> steps, partial, version, spent_udollar. */
 void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx);
 
 /* ---- looking on: what jobs have come to since somebody last looked ---- */
@@ -705,6 +706,7 @@ struct store_result {
     const struct store_step *steps;
     const char *partial_key, *partial_hash, *partial; /* the text of a cut call, its step and
                                                          input hash; NULL when there is none */
+    int64_t spent_udollar; /* steps: over all calls of that run, cut ones too */
     const struct store_followed *followed;
     const struct store_budget *budgets;
     enum store_cap cap; /* call_open */

@@ -77,6 +77,7 @@ enum store_verb {
 struct store_place { /* of a due job: higher priorities first, then smaller tags */
     int priority;
     int64_t tag;
+    int64_t tie; /* of equal tags the smaller goes first: as the driver's claims look at them */
 };
 
 struct store_op {

@@ -13,7 +13,9 @@
 
 static bool is_before(struct store_place a, struct store_place b)
 {
-    return a.priority > b.priority || (a.priority == b.priority && a.tag < b.tag);
+    if (a.priority != b.priority)
+        return a.priority > b.priority;
+    return a.tag != b.tag ? a.tag < b.tag : a.tie < b.tie;
 }
 
 static void thin_out(struct places *p)
@@ -58,6 +60,14 @@ int64_t places_position(const struct places *p, struct store_place place)
     return i == p->n ? 1 + p->total : 1 + (int64_t)(i - 1) * p->step;
 }
 
+int64_t places_beside(const struct places *p, struct store_place place)
+{
+    size_t first = count_before(p, place), next = first;
+    while (p->step <= 1 && next < p->n && !is_before(place, p->at[next]))
+        next++;
+    return next > first ? (int64_t)(next - first) - 1 : 0;
+}
+
 bool places_may_have(const struct places *p, struct store_place place)
 {
     size_t i = count_before(p, place);
@@ -78,6 +88,7 @@ static void answer(struct store *s, struct store_op *op)
 {
     struct store_places *p = s->places;
     op->placed->position = p->has ? (int)places_position(&p->known, op->place) : 0;
+    op->placed->beside = p->has ? (int)places_beside(&p->known, op->place) : 0;
     op->placed = NULL;
 }
 

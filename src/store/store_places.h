@@ -24,6 +24,8 @@ struct places {
 void places_add(struct places *p, struct store_place place);
 /* 1 = next. Between two that it knows, with step > 1: the earlier one's place. */
 int64_t places_position(const struct places *p, struct store_place place);
+/* How many others stand at the same place; 0 with step > 1. */
+int64_t places_beside(const struct places *p, struct store_place place);
 /* False only when the place was surely not there: the job came later. */
 bool places_may_have(const struct places *p, struct store_place place);
 

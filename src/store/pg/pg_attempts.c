@@ -178,6 +178,7 @@ bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r)
         step->ended_us = pg_get_int(r);
         if (step->key == NULL) {
             result->version = (int)step->usage.input;
+            result->spent_udollar = step->cost_udollar;
             continue;
         }
         if (pg_next_is_null(r)) {

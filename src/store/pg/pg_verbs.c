@@ -99,11 +99,18 @@ static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
     j->metadata = pg_get_text(r);
 }
 
+static struct store_place get_place(struct pg_reader *r)
+{
+    struct store_place place = {.priority = (int)pg_get_int(r)};
+    place.tag = pg_get_int(r);
+    place.tie = pg_get_int(r);
+    return place;
+}
+
 static void read_place(struct store_op *op, struct pg_reader *r, struct store_job *j)
 {
     bool due = !pg_next_is_null(r);
-    op->place.priority = (int)pg_get_int(r);
-    op->place.tag = pg_get_int(r);
+    op->place = get_place(r);
     op->placed = due ? j : NULL;
 }
 
@@ -293,7 +300,7 @@ static bool take_places(struct pg_task *t, struct pg_reader *r)
     p->at = arena_array(r->arena, (size_t)rows, sizeof *p->at);
     for (int i = 0; i < rows && r->err == OK; i++) {
         pg_reader_row(r, i);
-        p->at[p->n++] = (struct store_place){(int)pg_get_int(r), pg_get_int(r)};
+        p->at[p->n++] = get_place(r);
         p->step = pg_get_int(r);
         p->total = pg_get_int(r);
     }
@@ -459,7 +466,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_GET] = {LANE_ANY, false, true,
                   "SELECT j.*, p.* FROM scriptorium.get_job($1) j"
                   " LEFT JOIN LATERAL scriptorium.place_of(j.id) p ON true",
-                  JOB_COLUMNS + 2, put_id, take_jobs},
+                  JOB_COLUMNS + 3, put_id, take_jobs},
     [VERB_LIST] = {LANE_ANY, false, true, F "list_jobs($1, $2, $3, $4)", JOB_COLUMNS, put_filter,
                    take_jobs},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, put_id, take_count},
@@ -485,7 +492,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
                     " FROM scriptorium.partial_text($1) UNION ALL"
                     " SELECT NULL, NULL, NULL, NULL, NULL, scriptorium.job_version($1), 0, 0, 0, 0,"
-                    " 0, 0, 0, NULL",
+                    " scriptorium.spent($1, $2), 0, 0, NULL",
                     STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
                      pg_follow_put, pg_follow_take},
@@ -530,7 +537,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     "SELECT s.*, scriptorium.setting_get('paused'), t.cost, t.reserved"
                     " FROM scriptorium.stats() s, scriptorium.spent(NULL) t",
                     31, put_none, take_stats},
-    [VERB_PLACES] = {LANE_ANY, false, true, F "places($1)", 4, put_places, take_places},
+    [VERB_PLACES] = {LANE_ANY, false, true, F "places($1)", 5, put_places, take_places},
     [VERB_WORKERS] = {LANE_ANY, false, true, F "workers()", 5, put_none, take_workers},
     [VERB_SCALE] = {LANE_ANY, true, false, F "scale($1, $2, $3, $4 <> 0)", SCALE_COLUMNS,
                     pg_control_put_scale, pg_control_take_scale},

@@ -156,13 +156,24 @@ static const char sql_job_get[] = "SELECT " SMALL_COLUMNS ", j.generation_params
                                   " j.generated_script, j.script_metadata"
                                   " FROM script_generation_jobs j" JOINS " WHERE j.id = ?";
 static const char sql_queue_place[] =
-    "SELECT priority, tag FROM scriptorium_queue WHERE job_id = ? AND state = 0";
+    "SELECT priority, tag, user_id FROM scriptorium_queue WHERE job_id = ? AND state = 0";
+
+/* Of equal tags a claim looks at users in the order of their ids: that of its index. */
+static struct store_place get_place(struct query *q)
+{
+    struct uuid user = query_get_id(q, 2);
+    int64_t tie = 0;
+    for (int i = 0; i < 7; i++)
+        tie = tie << 8 | user.bytes[i];
+    return (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1), tie};
+}
+
 static enum err read_place(struct sqlite_store *s, struct store_op *op, struct store_job *j)
 {
     struct query *q = db_query(s->db, sql_queue_place);
     query_id(q, &j->id);
     if (query_next(q)) {
-        op->place = (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1)};
+        op->place = get_place(q);
         op->placed = j;
         query_end(q);
     }
@@ -213,8 +224,8 @@ enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena 
 }
 
 static const char sql_places[] =
-    "SELECT priority, tag FROM scriptorium_queue INDEXED BY scriptorium_queue_due"
-    " WHERE state = 0 ORDER BY priority DESC, tag";
+    "SELECT priority, tag, user_id FROM scriptorium_queue INDEXED BY scriptorium_queue_due"
+    " WHERE state = 0 ORDER BY priority DESC, tag, user_id";
 
 enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
 {
@@ -222,7 +233,7 @@ enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
     p->at = arena_array(&op->arena, STORE_PLACES_MAX, sizeof *p->at);
     struct query *q = db_query(s->db, sql_places);
     while (query_next(q))
-        places_add(p, (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1)});
+        places_add(p, get_place(q));
     op->places = p;
     return db_error(s->db);
 }

@@ -301,10 +301,27 @@ static enum err read_version(struct sqlite_store *s, struct store_op *op)
     return db_error(s->db);
 }
 
+static const char sql_spent[] =
+    "SELECT sum(cost) FROM scriptorium_call WHERE job_id = ? AND run = ?";
+
+static enum err read_spent(struct sqlite_store *s, struct store_op *op)
+{
+    struct query *q = db_query(s->db, sql_spent);
+    query_id(q, &op->in.steps.job);
+    query_int(q, op->in.steps.run);
+    if (query_next(q)) {
+        op->result.spent_udollar = query_get_int(q, 0);
+        query_end(q);
+    }
+    return db_error(s->db);
+}
+
 enum err sqlite_steps(struct sqlite_store *s, struct store_op *op)
 {
     enum err e = read_version(s, op);
     if (e == OK)
         e = read_steps(s, op);
+    if (e == OK)
+        e = read_spent(s, op);
     return e == OK ? read_partial(s, op) : e;
 }

@@ -80,6 +80,17 @@ END $$;
 
 -- ---- look ----
 
+-- Over all calls of one run, cut ones too.
+CREATE OR REPLACE FUNCTION scriptorium.spent(job uuid, of_run integer) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (SELECT coalesce(sum(c.cost), 0)::bigint FROM scriptorium.call c
+            WHERE c.job_id = job AND c.run = of_run);
+END $$;
+
 CREATE OR REPLACE FUNCTION scriptorium.cost_of(job uuid, OUT cost bigint, OUT input bigint,
                                                OUT output bigint)
 LANGUAGE plpgsql STABLE
@@ -93,29 +104,32 @@ BEGIN
     INTO cost, input, output FROM scriptorium.call c WHERE c.job_id = job;
 END $$;
 
--- Where a due job stands: higher priorities first, then smaller tags; no row for any other job.
+-- Where a due job stands: higher priorities first, then smaller tags, then the older; no row for any
+-- other job.
+DROP FUNCTION IF EXISTS scriptorium.place_of(uuid);
 CREATE OR REPLACE FUNCTION scriptorium.place_of(job uuid)
-RETURNS TABLE (priority integer, tag bigint) LANGUAGE plpgsql STABLE
+RETURNS TABLE (priority integer, tag bigint, tie bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT q.priority::integer, q.tag FROM scriptorium.queue q
+    RETURN QUERY SELECT q.priority::integer, q.tag, scriptorium.us(q.run_at) FROM scriptorium.queue q
     WHERE q.job_id = job AND q.state = 0;
 END $$;
 
 -- The order of what is due: every step-th place, so that there are at most so many.
+DROP FUNCTION IF EXISTS scriptorium.places(integer);
 CREATE OR REPLACE FUNCTION scriptorium.places(most integer)
-RETURNS TABLE (priority integer, tag bigint, step bigint, total bigint) LANGUAGE plpgsql STABLE
+RETURNS TABLE (priority integer, tag bigint, tie bigint, step bigint, total bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT d.priority, d.tag, d.step, d.total FROM (
-        SELECT q.priority::integer, q.tag, count(*) OVER () AS total,
+    SELECT d.priority, d.tag, scriptorium.us(d.run_at), d.step, d.total FROM (
+        SELECT q.priority::integer, q.tag, q.run_at, count(*) OVER () AS total,
                greatest(1, (count(*) OVER () + most - 1) / most) AS step,
-               row_number() OVER (ORDER BY q.priority DESC, q.tag) - 1 AS n
+               row_number() OVER (ORDER BY q.priority DESC, q.tag, q.run_at) - 1 AS n
         FROM scriptorium.queue q WHERE q.state = 0) d
     WHERE d.n % d.step = 0 ORDER BY d.n;
 END $$;

@@ -1,0 +1,26 @@
+// In: a store, jobs, slots, a speed. Out: how near the predicted starts of a backlog come to the real
+// ones. Usage: node bench/estimates.mjs [--jobs 200] [--slots 20] [--speed 10] [--minutes 10] [--mixed]
+//   [--database URL] [--seed N]
+import { parseArgs } from 'node:util';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { measure } from '../tests/lib/estimates.mjs';
+
+const { values: o } = parseArgs({ options: {
+  jobs: { type: 'string', default: '200' }, slots: { type: 'string', default: '20' },
+  speed: { type: 'string', default: '10' }, minutes: { type: 'string', default: '10' },
+  mixed: { type: 'boolean', default: false }, database: { type: 'string' },
+  seed: { type: 'string', default: '1' } } });
+const dir = mkdtempSync(join(tmpdir(), 'scriptorium-estimates-'));
+const hooks = [];
+try {
+  const seen = await measure({ after: (fn) => hooks.push(fn) }, dir, { jobs: Number(o.jobs),
+    slots: Number(o.slots), speed: o.speed, minutes: Number(o.minutes), mixed: o.mixed,
+    database: o.database, seed: o.seed });
+  console.log(JSON.stringify({ ...seen, worst: undefined }, null, 2));
+  console.log(seen.worst.join('\n'));
+} finally {
+  for (const fn of hooks.reverse()) await fn();
+  rmSync(dir, { recursive: true, force: true });
+}

@@ -1,0 +1,26 @@
+// Predicted starts of a backlog against the real ones, on both stores.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { folder, run } from './harness.mjs';
+import * as postgres from '../lib/pg.mjs';
+import { measure } from '../lib/estimates.mjs';
+
+let server;
+
+before(async () => { server = await postgres.start({ database: false }); });
+after(() => server?.remove());
+
+// Jobs of four seconds here: figures are a second old, which is a quarter of that.
+async function story(t, database) {
+  const dir = folder(t);
+  if (database) assert.equal(run(dir, ['migrate', '--database', database]).code, 0);
+  const seen = await measure(t, dir, { jobs: 40, slots: 8, speed: '8', database, slack: 1000 });
+  t.diagnostic(JSON.stringify({ ...seen, worst: undefined }));
+  assert.ok(seen.part >= 0.85, JSON.stringify(seen, null, 2));
+  assert.ok(seen.count > 100, JSON.stringify(seen));
+  assert.ok(seen.unknownUntil < 0.6, `unknown until ${seen.unknownUntil} of a job's time`);
+}
+
+test('a backlog on SQLite', (t) => story(t));
+
+test('a backlog on PostgreSQL', async (t) => story(t, server.url({ database: await server.database() })));
