@@ -156,8 +156,8 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                         .local = !has_key(&config->auth),
                         .slots = config->slots,
                         .invoker = config->invoker,
-                        .user_priority_max =
-                            config->user_priority_max > 0 ? config->user_priority_max : 5,
+                        .ceiling = {.priority = config->user_priority_max,
+                                    .duration_s = config->job_duration_max_s},
                         .shared = config->listener > 0,
                         .started_us = loop_wall(loop)};
     api->metrics = metrics_new(metric_table, METRIC_ID_MAX);

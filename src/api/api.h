@@ -31,6 +31,7 @@ struct api_config {
     struct invoker *invoker; /* borrowed; NULL only without an engine */
     int concurrent_limit;    /* running jobs per worker id; 0 = 3 */
     int user_priority_max;   /* what users may ask for; 0 = 5 */
+    int64_t job_duration_max_s; /* what anybody may ask for; 0 = 4 h */
     size_t max_streams;      /* event streams at once; 0 = 1024 */
 };
 

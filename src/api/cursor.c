@@ -88,14 +88,14 @@ void cursor_skip_text(struct cursor *c)
 void cursor_id(const struct cursor *c, struct event_id *ret_id)
 {
     const struct watch *w = c->watch;
-    *ret_id = (struct event_id){.run = w->run,
-                                .steps = (unsigned)c->part,
-                                .chain = c->part > 0 ? w->parts[c->part - 1].chain
-                                                     : EVENT_HASH_NONE,
-                                .offset = c->offset,
-                                .text = c->text,
-                                .row = c->row,
-                                .done = c->done};
+    *ret_id =
+        (struct event_id){.run = w->run,
+                          .steps = (unsigned)c->part,
+                          .chain = c->part > 0 ? w->parts[c->part - 1].chain : EVENT_HASH_NONE,
+                          .offset = c->offset,
+                          .text = c->text,
+                          .row = c->row,
+                          .done = c->done};
     if (c->offset > 0)
         memcpy(ret_id->step, w->parts[c->part].step, sizeof ret_id->step);
 }

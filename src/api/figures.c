@@ -11,8 +11,8 @@
 #define RUNNING_US  (1 * USEC_PER_SEC)
 #define STALE_US    (5 * USEC_PER_SEC) /* what is older is waited for */
 #define LEARN_PART  8                  /* a new job counts one eighth */
-#define LEARN_FIRST 8                  /* the first to end are the short ones: until then the pace counts, too */
-#define PART_KNOWN  0.15               /* of its time; before that a job's pace says nothing */
+#define LEARN_FIRST 8    /* the first to end are the short ones: until then the pace counts, too */
+#define PART_KNOWN  0.15 /* of their time; before that the pace of jobs says nothing */
 
 /* ---- how long a job takes ---- */
 
@@ -74,18 +74,19 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Of all together: those that are far already are the quick ones. */
 static int64_t pace_of(const struct store_job *jobs, size_t n, int64_t wall_us)
 {
-    double sum = 0;
-    size_t known = 0;
+    double worked = 0, parts = 0;
+    size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        double part = figures_done_part(jobs[i].progress);
-        if (!jobs[i].queued || part < PART_KNOWN)
+        if (!jobs[i].queued)
             continue;
-        sum += (double)worked_us(&jobs[i], wall_us) / part;
-        known++;
+        worked += (double)worked_us(&jobs[i], wall_us);
+        parts += figures_done_part(jobs[i].progress);
+        count++;
     }
-    return known > 0 ? (int64_t)(sum / (double)known) : 0;
+    return count > 0 && parts >= PART_KNOWN * (double)count ? (int64_t)(worked / parts) : 0;
 }
 
 void figures_take_running(struct figures *f, const struct store_job *jobs, size_t n, int64_t now_us,
@@ -106,8 +107,8 @@ void figures_take_running(struct figures *f, const struct store_job *jobs, size_
 
 /* ---- when ---- */
 
-/* The n-th time, from 0, at which one of the slots becomes free: of those that we know the end of as
- * each ends, of the others after the job that they take now; and then again and again. */
+/* The n-th time, from 0, at which one of the slots becomes free: of those that we know the end of
+ * as each ends, of the others after the job that they take now; and then again and again. */
 static int64_t free_again(const struct figures *f, int64_t slots, int64_t each_us, int64_t n,
                           int64_t wall_us)
 {
@@ -161,7 +162,8 @@ struct estimate figures_for(const struct api_request *rq, const struct store_job
 {
     const struct api *api = rq->api;
     struct figures *f = &rq->api->figures;
-    int64_t read = f->running, here = api->engine != NULL ? (int64_t)engine_running(api->engine) : 0;
+    int64_t read = f->running,
+            here = api->engine != NULL ? (int64_t)engine_running(api->engine) : 0;
     f->running = here > read ? here : read;
     struct estimate e = figures_estimate(f, api_slots(api), job, loop_wall(api->loop));
     f->running = read;
@@ -215,8 +217,8 @@ static void on_running(void *ctx, const struct store_result *r)
     if (api != NULL && r->err == OK)
         figures_take_running(&api->figures, r->jobs, r->n, loop_now(api->loop),
                              loop_wall(api->loop));
-    if (api == NULL || r->err != OK || (api->figures.read_us != 0 &&
-                                        loop_now(api->loop) - api->figures.read_us < COUNTS_US))
+    if (api == NULL || r->err != OK ||
+        (api->figures.read_us != 0 && loop_now(api->loop) - api->figures.read_us < COUNTS_US))
         end_look(look);
     else
         store_stats(api->store, on_stats, look);

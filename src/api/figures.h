@@ -24,8 +24,9 @@ struct figures {
     int64_t looked_us; /* loop time; 0 = never */
     int64_t pace_us;   /* what they will take at their pace, on average; 0 = unknown */
     size_t n_ends;
-    int64_t ends[STORE_BATCH_MAX]; /* wall: when each will end, in order; unknown ones are left out */
-    struct figures_look *look;     /* under way */
+    int64_t
+        ends[STORE_BATCH_MAX]; /* wall: when each will end, in order; unknown ones are left out */
+    struct figures_look *look; /* under way */
 };
 
 struct estimate {

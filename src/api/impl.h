@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/figures.h"
 #include "base/metrics.h"
+#include "api/job_request.h"
 
 struct api {
     struct loop *loop;
@@ -17,7 +18,7 @@ struct api {
     bool local;  /* no key is configured: loopback only */
     bool shared; /* others accept on the same socket */
     bool draining;
-    int user_priority_max;
+    struct job_ceiling ceiling; /* of what is asked for */
     size_t slots;
     struct invoker *invoker;         /* or NULL */
     const struct webhooks *webhooks; /* or NULL */

@@ -59,7 +59,7 @@ void handle_job_create(struct api_request *rq)
     size_t n;
     const char *body = http_body(rq->x, &n);
     enum err e = job_request_read(body, n, http_request_header(rq->x, "Idempotency-Key"), &rq->who,
-                                  rq->api->user_priority_max, &want, &msg);
+                                  &rq->api->ceiling, &want, &msg);
     if (e == ERR_PERMISSION)
         api_answer_error(rq, 403, "Forbidden", "%s", msg.text);
     else if (e != OK)

@@ -15,6 +15,11 @@
 static const char *const row_members[] = {"user_id", "workflow_id", "priority", "run_at"};
 #define ROW_MEMBERS (sizeof row_members / sizeof row_members[0])
 
+/* Of the request's exports; the others are for later. */
+static const char *const made_here[] = {"md", "txt", "json"};
+#define MADE         (sizeof made_here / sizeof made_here[0])
+#define PRIORITY_MAX 5 /* of users */
+
 static enum err read_id(const json_t *body, const char *name, struct uuid *ret_id,
                         struct errmsg *msg)
 {
@@ -78,28 +83,53 @@ static char *params_text(json_t *body, const char *text, size_t n)
     return mixed ? json_text(body) : mem_strndup(text, n);
 }
 
-static enum err check_params(const char *params, const char *key, char **ret_key,
+/* What is asked for and cannot be had is better told now than done otherwise. */
+static enum err check_means(const struct params *normal, struct errmsg *msg)
+{
+    const char *mode = json_str(normal->all, "mode");
+    const json_t *exports = json_object_get(normal->all, "exports"), *value;
+    size_t i;
+    if (mode != NULL && strcmp(mode, "live") != 0)
+        return err_set(msg, ERR_INVALID, "mode: %s", params_no_batch);
+    json_array_foreach (exports, i, value) {
+        const char *name = json_string_value(value);
+        bool made = false;
+        for (size_t k = 0; name != NULL && k < MADE; k++)
+            made |= strcmp(name, made_here[k]) == 0;
+        if (!made)
+            return err_set(msg, ERR_INVALID,
+                           "exports: '%.20s' cannot be made yet; there are md, txt and json",
+                           name != NULL ? name : "");
+    }
+    return OK;
+}
+
+static enum err check_params(const char *params, const char *key, int64_t longest_s, char **ret_key,
                              struct errmsg *msg)
 {
-    struct params_limits limits = {.duration_default_s = 600,
-                                   .duration_max_s = PLAN_DURATION_MAX_S};
+    struct params_limits limits = {
+        .duration_default_s = longest_s > 0 && longest_s < 600 ? longest_s : 600,
+        .duration_max_s = longest_s > 0 ? longest_s : PLAN_DURATION_MAX_S};
     struct params normal = {0};
     enum err e = params_normalise(params, strlen(params), NULL, &limits, &normal, msg);
     if (e != OK)
         return e == ERR_TOO_BIG ? ERR_INVALID : e;
+    e = check_means(&normal, msg);
     if (key == NULL)
         key = json_str(normal.all, "idempotencyKey");
-    if (key != NULL && (key[0] == '\0' || strlen(key) > STORE_KEY_MAX))
+    if (e == OK && key != NULL && (key[0] == '\0' || strlen(key) > STORE_KEY_MAX))
         e = err_set(msg, ERR_INVALID, "the idempotency key must have 1 to %d bytes", STORE_KEY_MAX);
-    else
+    else if (e == OK)
         *ret_key = mem_strdup(key);
     params_free(&normal);
     return e;
 }
 
 enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
-                          int priority_max, struct job_request *ret_request, struct errmsg *msg)
+                          const struct job_ceiling *ceiling, struct job_request *ret_request,
+                          struct errmsg *msg)
 {
+    int priority_max = ceiling->priority > 0 ? ceiling->priority : PRIORITY_MAX;
     struct job_request r = {.priority = 0};
     struct errmsg why = {""};
     json_t *json = NULL;
@@ -120,7 +150,7 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
         r.priority = priority_max;
     if (e == OK) {
         r.params = params_text(json, body, n);
-        e = check_params(r.params, key, &r.key, msg);
+        e = check_params(r.params, key, ceiling->duration_s, &r.key, msg);
     }
     json_decref(json);
     if (e == OK)

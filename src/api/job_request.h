@@ -19,12 +19,17 @@ struct job_request {
     char *key;                        /* owned: the idempotency key, or NULL */
 };
 
-/* `priority_max`: what a user may ask for; more is lowered to it. The operator may ask for all.
+struct job_ceiling {
+    int priority;       /* of a user: more is lowered to it; 0 = 5. The operator may ask for all */
+    int64_t duration_s; /* of the video, for everybody; 0 = 4 h */
+};
+
+/* Members that nobody here can act on (`mode: batch`, exports that cannot be made) are refused.
  * `key`: the Idempotency-Key header, or NULL; it comes before the body's idempotencyKey.
  * ERR_INVALID with a message that names the member; ERR_PERMISSION: a user asks in another's name.
  */
 enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
-                          int priority_max, struct job_request *ret_request,
+                          const struct job_ceiling *ceiling, struct job_request *ret_request,
                           struct errmsg *msg) MUST_CHECK;
 void job_request_free(struct job_request *r);
 

@@ -72,8 +72,8 @@ bool scope_tells_ended(const struct scope *s)
 static bool is_wanted(const struct scope *s, const struct store_job *job)
 {
     int64_t ended = job->completed_us > job->updated_us ? job->completed_us : job->updated_us;
-    return s->stage != ENDED || (job->status != JOB_PENDING && job->status != JOB_PROCESSING &&
-                                 ended >= s->since_us);
+    return s->stage != ENDED ||
+           (job->status != JOB_PENDING && job->status != JOB_PROCESSING && ended >= s->since_us);
 }
 
 static void ask(struct scope *s);

@@ -227,8 +227,8 @@ static bool take_row(struct watch *w, const struct store_job *j)
     struct buf out = BUF_INIT(ROW_MAX);
     buf_putf(&out, "\"status\":\"%s\",\"progress\":%d", job_status_name(j->status), j->progress);
     job_json_put_note(&out, "current_step", j->current_step);
-    buf_putf(&out, ",\"current_chunk\":%d,\"total_chunks\":%d,\"retry_count\":%d",
-             j->current_chunk, j->total_chunks, j->retry_count);
+    buf_putf(&out, ",\"current_chunk\":%d,\"total_chunks\":%d,\"retry_count\":%d", j->current_chunk,
+             j->total_chunks, j->retry_count);
     uint32_t hash = (uint32_t)event_hash(EVENT_HASH_NONE, buf_str(&out), out.len);
     bool news = w->row == NULL || hash != w->row_hash || j->status != w->status;
     free(w->row);

@@ -42,7 +42,7 @@ struct watch {
 };
 
 struct watch *watch_new(const struct uuid *job);
-void watch_free(struct watch *w);       /* takes NULL; nobody may have a cursor on it */
+void watch_free(struct watch *w);          /* takes NULL; nobody may have a cursor on it */
 bool watch_is_over(const struct watch *w); /* nothing will come any more, for now */
 void watch_ask(const struct watch *w, struct store_follow *ret_ask); /* borrows from w */
 /* True: something is new. */
@@ -53,7 +53,7 @@ struct cursor {
     struct cursor *prev, *next; /* of the watch */
     struct watch *watch;
     void *owner;
-    uint64_t since; /* the look it came after, for its feed */
+    uint64_t since;      /* the look it came after, for its feed */
     size_t part, offset; /* the next byte to be told */
     uint64_t text;       /* hash of what was told of this part */
     uint32_t row;

@@ -337,6 +337,7 @@ static int open_api(struct server_life *s)
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
                                 .max_connections = (unsigned)inv->set.max_connections,
                                 .max_streams = (size_t)inv->set.max_streams,
+                                .job_duration_max_s = inv->set.job_duration_max_us / USEC_PER_SEC,
                                 .user_priority_max = (int)inv->set.user_priority_max};
     struct errmsg msg = {""};
     enum err e = api_new(s->context.loop, s->context.store, s->engine, &config, &s->api, &msg);
@@ -356,7 +357,10 @@ static int open_outbound(struct server_life *s)
 static void open_engine(struct server_life *s)
 {
     const struct settings *set = settings_of(s);
-    struct engine_config config = {.slots = slots_of(set),
+    struct engine_config config = {.ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
+                                               .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
+                                               .age_us = set->job_age_max_us},
+                                   .slots = slots_of(set),
                                    .cap_per_user = (int)set->cap_per_user,
                                    .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
                                    .user_day_cap_udollar =

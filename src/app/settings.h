@@ -88,6 +88,9 @@ enum setting_id {
     SET_WEBHOOK_ALLOW,
     SET_WEBHOOK_GIVE_UP,
     SET_MAX_STREAMS,
+    SET_JOB_DURATION_MAX,
+    SET_JOB_COST_MAX,
+    SET_JOB_AGE_MAX,
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
@@ -144,6 +147,8 @@ struct settings {
     char *listen, *sim_key;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log, keep_runs;
+    int64_t job_duration_max_us, job_age_max_us;
+    double job_cost_max; /* dollars */
     int64_t max_streams, max_connections;
     char *job, *url;
     char *note;

@@ -20,7 +20,15 @@ struct engine;
 /* Begins every message that says that a cap on spending holds something up. */
 #define ENGINE_SPEND_CAP "spend cap: "
 
+/* What no job may go past, whoever asked for it; 0 = the usual, or none. */
+struct engine_ceiling {
+    int64_t duration_s;   /* of the video; 0 = 4 h */
+    int64_t cost_udollar; /* of one run */
+    int64_t age_us;       /* from its creation to its end */
+};
+
 struct engine_config {
+    struct engine_ceiling ceiling;
     size_t slots;     /* jobs at once, 0 = 256 */
     int cap_per_user; /* running jobs of one user, 0 = none */
     /* What the model calls of a day (UTC) may cost, of all and of each user; 0 = no cap. */

@@ -73,6 +73,7 @@ struct run {
     struct store_held held;
     int run, attempts, max_retries;
     int64_t waited_us, claimed_us; /* claimed_us: loop clock */
+    int64_t created_us; /* wall */
     int64_t deadline_us, max_cost_udollar;
     enum run_stage stage;
     int ops;    /* store requests that will still call back with this run */

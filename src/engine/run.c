@@ -13,9 +13,6 @@
 
 static const char deadline_passed[] = "the job's deadline has passed";
 
-static const struct params_limits limits = {.duration_default_s = 600,
-                                            .duration_max_s = PLAN_DURATION_MAX_S};
-
 void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
 {
     struct engine *e = r->engine;
@@ -158,7 +155,9 @@ const char *run_spent(const struct run *r)
     if (r->deadline_us > 0 && loop_wall(r->engine->loop) >= r->deadline_us)
         return deadline_passed;
     if (r->max_cost_udollar > 0 && r->cost_udollar >= r->max_cost_udollar)
-        return "maxCostUsd is spent: raise it and run the job again; finished steps are kept";
+        return "maxCostUsd is spent (the request's, or the configured job-cost-max): raise it and "
+               "run "
+               "the job again; finished steps are kept";
     return NULL;
 }
 
@@ -196,6 +195,25 @@ static void on_deadline(void *ctx)
     run_fail(r, true, deadline_passed);
 }
 
+/* The smaller of two bounds, 0 being none. */
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* What the request asks for, but not past what the configuration allows to anybody. */
+static enum err bound(struct run *r, const struct params *params, struct errmsg *msg)
+{
+    const struct engine_ceiling *c = &r->engine->config.ceiling;
+    const char *mode = json_str(params->all, "mode");
+    if (mode != NULL && strcmp(mode, "live") != 0)
+        return err_set(msg, ERR_INVALID, "mode: %s", params_no_batch);
+    r->max_cost_udollar = lesser(params->max_cost_udollar, c->cost_udollar);
+    r->deadline_us = lesser(params->deadline_us,
+                            c->age_us > 0 && r->created_us > 0 ? r->created_us + c->age_us : 0);
+    return OK;
+}
+
 static enum err prepare(struct run *r, const char *text, const char *overlay_text,
                         struct errmsg *msg)
 {
@@ -203,6 +221,10 @@ static enum err prepare(struct run *r, const char *text, const char *overlay_tex
     struct params params = {0};
     json_t *overlay = NULL;
     enum err err = OK;
+    int64_t longest = e->config.ceiling.duration_s;
+    struct params_limits limits = {.duration_default_s =
+                                       longest > 0 && longest < 600 ? longest : 600,
+                                   .duration_max_s = longest > 0 ? longest : PLAN_DURATION_MAX_S};
     if (overlay_text != NULL)
         err = json_parse(overlay_text, strlen(overlay_text), STORE_TEXT_MAX, &overlay, msg);
     if (err != OK)
@@ -211,9 +233,9 @@ static enum err prepare(struct run *r, const char *text, const char *overlay_tex
     json_decref(overlay);
     if (err != OK)
         return err;
-    r->max_cost_udollar = params.max_cost_udollar;
-    r->deadline_us = params.deadline_us;
-    err = script_new(r->pipeline, e->catalog, &params, &r->script, msg);
+    err = bound(r, &params, msg);
+    if (err == OK)
+        err = script_new(r->pipeline, e->catalog, &params, &r->script, msg);
     params_free(&params);
     return err;
 }
@@ -273,6 +295,7 @@ void run_start_in(struct engine *e, const struct store_claimed *job, struct batc
     r->run = job->run;
     r->attempts = job->attempts;
     r->max_retries = job->max_retries;
+    r->created_us = job->created_us;
     r->waited_us = job->waited_us;
     r->claimed_us = loop_now(e->loop);
     r->stage = RUN_LOADING;

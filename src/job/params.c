@@ -104,6 +104,8 @@ enum err params_normalise(const char *raw, size_t n, const json_t *overlay,
     return OK;
 }
 
+const char params_no_batch[] = "batch is not available; leave it out, or say live";
+
 void params_free(struct params *p)
 {
     if (p == NULL)

@@ -52,4 +52,7 @@ enum err params_normalise(const char *raw, size_t n, const json_t *overlay,
                           struct errmsg *msg) MUST_CHECK;
 void params_free(struct params *p);
 
+/* Why `mode: batch` is refused by whoever would have to act on it. */
+extern const char params_no_batch[];
+
 #endif

@@ -10,11 +10,11 @@ let server;
 before(async () => { server = await postgres.start({ database: false }); });
 after(() => server?.remove());
 
-// Jobs of four seconds here: figures are a second old, which is a quarter of that.
+// Jobs of four seconds here, under whatever load: figures are up to two seconds old.
 async function story(t, database) {
   const dir = folder(t);
   if (database) assert.equal(run(dir, ['migrate', '--database', database]).code, 0);
-  const seen = await measure(t, dir, { jobs: 40, slots: 8, speed: '8', database, slack: 1000 });
+  const seen = await measure(t, dir, { jobs: 40, slots: 8, speed: '8', database, slack: 2000 });
   t.diagnostic(JSON.stringify({ ...seen, worst: undefined }));
   assert.ok(seen.part >= 0.85, JSON.stringify(seen, null, 2));
   assert.ok(seen.count > 100, JSON.stringify(seen));

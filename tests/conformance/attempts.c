@@ -132,6 +132,24 @@ static void a_saved_step_replaces_its_text_and_is_read_in_order(void **state)
     assert_int_equal(steps_of(f, &id, 2)->n, 0);
 }
 
+static void a_run_has_spent_what_all_its_calls_cost(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid id = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    assert_true(steps_of(f, &id, 1)->spent_udollar == 0);
+    struct store_call_end cut = {
+        .id = open_call_of(f, &c, &f->worker), .state = CALL_ESTIMATED, .cost_udollar = 700};
+    assert_int_equal(CALL(f, store_call_close, &cut)->err, OK);
+    struct store_call_end whole = {
+        .id = open_call_of(f, &c, &f->worker), .state = CALL_EXACT, .cost_udollar = 330};
+    struct store_step step = a_step("outline", "{}");
+    assert_int_equal(save(f, &c, &step, &whole), STORE_HELD);
+    assert_true(steps_of(f, &id, 1)->spent_udollar == 1030);
+    assert_int_equal(steps_of(f, &id, 1)->n, 1);
+    assert_true(steps_of(f, &id, 2)->spent_udollar == 0);
+}
+
 static void completion_fills_the_row_and_keeps_the_steps(void **state)
 {
     struct fixture *f = fixture(state);
@@ -459,6 +477,7 @@ const struct CMUnitTest attempt_tests[] = {
     CASE(text_is_appended_and_comes_back_with_its_step),
     CASE(text_repeated_or_out_of_place_makes_no_double_and_no_hole),
     CASE(a_saved_step_replaces_its_text_and_is_read_in_order),
+    CASE(a_run_has_spent_what_all_its_calls_cost),
     CASE(completion_fills_the_row_and_keeps_the_steps),
     CASE(a_failed_attempt_waits_and_burns_a_retry),
     CASE(a_final_failure_says_why_and_how_long),

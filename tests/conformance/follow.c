@@ -192,11 +192,8 @@ static void many_jobs_are_told_apart(void **state)
 }
 
 const struct CMUnitTest follow_tests[] = {
-    CASE(nothing_is_found_of_a_job_that_is_not_there),
-    CASE(text_comes_from_where_it_is_known),
-    CASE(a_call_that_starts_over_is_told_from_its_start),
-    CASE(steps_come_once_and_in_order),
-    CASE(steps_that_are_no_longer_are_told_as_a_whole),
-    CASE(many_jobs_are_told_apart),
+    CASE(nothing_is_found_of_a_job_that_is_not_there),    CASE(text_comes_from_where_it_is_known),
+    CASE(a_call_that_starts_over_is_told_from_its_start), CASE(steps_come_once_and_in_order),
+    CASE(steps_that_are_no_longer_are_told_as_a_whole),   CASE(many_jobs_are_told_apart),
 };
 CASES(follow_tests);

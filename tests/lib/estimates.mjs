@@ -35,6 +35,7 @@ export async function measure(t, dir, { jobs, slots, speed, minutes = 10, mixed 
   const asked = told.map((p) => {
     const real = Date.parse(rows.get(p.id).started_at) - p.at, predicted = p.start && p.start - p.at;
     return { ...p, real, predicted, turn: (p.at - begin) / each,
+      near: predicted !== null && Math.abs(predicted - real) <= Math.max(real / 4, 5000),
       good: predicted !== null && Math.abs(predicted - real) <= Math.max(real / 4, each / 8, slack) };
   }).filter((p) => p.real > 0);
   const known = asked.filter((p) => p.predicted !== null);
@@ -46,7 +47,8 @@ export async function measure(t, dir, { jobs, slots, speed, minutes = 10, mixed 
       s + (p.predicted - p.real) / each, 0) / (here.length || 1)).toFixed(2)} jobs' times late`;
   }
   return { each: Math.round(each), spread: Math.round(Math.sqrt(took.reduce((s, x) => s + (x - each) ** 2, 0) / took.length)),
-    count: asked.length, unknown: asked.length - known.length, part: part(known), by,
+    count: asked.length, unknown: asked.length - known.length, part: part(known),
+    within5s: known.filter((p) => p.near).length / (known.length || 1), by,
     unknownUntil: Math.max(0, ...asked.filter((p) => p.predicted === null).map((p) => p.turn)),
     worst: known.filter((p) => !p.good).sort((a, b) => Math.abs(b.predicted - b.real) - Math.abs(a.predicted - a.real))
       .slice(0, 8).map((p) => `turn ${p.turn.toFixed(2)}: predicted ${p.predicted} ms, real ${p.real} ms`) };

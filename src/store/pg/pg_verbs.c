@@ -492,7 +492,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                     " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
                     " FROM scriptorium.partial_text($1) UNION ALL"
                     " SELECT NULL, NULL, NULL, NULL, NULL, scriptorium.job_version($1), 0, 0, 0, 0,"
-                    " scriptorium.spent($1, $2), 0, 0, NULL",
+                    " scriptorium.run_spent($1, $2), 0, 0, NULL",
                     STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
                      pg_follow_put, pg_follow_take},

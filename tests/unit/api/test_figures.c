@@ -130,8 +130,8 @@ static void slots_become_free_as_each_running_job_ends(void **state)
     free(f);
 }
 
-/* 50: 0.08 + 0.78 / 2 = 0.47 of its time, shown after 47 s: at that pace it takes 100 s. With the 60 s
- * that jobs take here that is 0.53 * 60 + 47 = 78.8 s in all, of which 0.53 are left. */
+/* 50: 0.08 + 0.78 / 2 = 0.47 of its time, shown after 47 s: at that pace it takes 100 s. With the
+ * 60 s that jobs take here that is 0.53 * 60 + 47 = 78.8 s in all, of which 0.53 are left. */
 static void a_jobs_own_pace_counts_the_more_the_further_it_is(void **state)
 {
     (void)state;

@@ -13,11 +13,13 @@
 static const struct principal operator_ = {.role = ROLE_OPERATOR};
 static const struct principal user = {.role = ROLE_USER, .user_id = {{0x42}}};
 
+static struct job_ceiling ceiling = {.priority = 5};
+
 static struct job_request reads(const char *body, const char *key, const struct principal *who)
 {
     struct job_request r = {0};
     struct errmsg msg = {""};
-    if (job_request_read(body, strlen(body), key, who, 5, &r, &msg) != OK)
+    if (job_request_read(body, strlen(body), key, who, &ceiling, &r, &msg) != OK)
         fail_msg("%s: %s", body, msg.text);
     return r;
 }
@@ -27,9 +29,35 @@ static void refuses(const char *body, const struct principal *who, enum err want
 {
     struct job_request r = {0};
     struct errmsg msg = {""};
-    assert_int_equal(job_request_read(body, strlen(body), NULL, who, 5, &r, &msg), wanted);
+    assert_int_equal(job_request_read(body, strlen(body), NULL, who, &ceiling, &r, &msg), wanted);
     if (strstr(msg.text, named) == NULL)
         fail_msg("%s: %s", body, msg.text);
+}
+
+static void what_nobody_can_act_on_is_refused(void **state)
+{
+    (void)state;
+    refuses("{\"topic\":\"Salt\",\"mode\":\"batch\"}", &user, ERR_INVALID, "mode: batch is not");
+    refuses("{\"topic\":\"Salt\",\"exports\":[\"md\",\"srt\"]}", &user, ERR_INVALID,
+            "exports: 'srt' cannot be made");
+    struct job_request r = reads("{\"topic\":\"Salt\",\"mode\":\"live\",\"exports\":\"json, txt\","
+                                 "\"idempotencyKey\":\"k1\"}",
+                                 NULL, &user);
+    assert_string_equal(r.key, "k1");
+    job_request_free(&r);
+}
+
+static void the_longest_video_is_configured(void **state)
+{
+    (void)state;
+    ceiling.duration_s = 300;
+    refuses("{\"topic\":\"Salt\",\"targetDuration\":301}", &operator_, ERR_INVALID, "user_id");
+    refuses("{\"topic\":\"Salt\",\"targetDuration\":301}", &user, ERR_INVALID, "(15 to 300)");
+    struct job_request r = reads("{\"topic\":\"Salt\",\"targetDuration\":300}", NULL, &user);
+    job_request_free(&r);
+    ceiling.duration_s = 0;
+    r = reads("{\"topic\":\"Salt\",\"targetDuration\":14400}", NULL, &user);
+    job_request_free(&r);
 }
 
 static void what_was_sent_is_kept_byte_for_byte(void **state)
@@ -103,6 +131,8 @@ static void what_is_wrong_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_nobody_can_act_on_is_refused),
+        cmocka_unit_test(the_longest_video_is_configured),
         cmocka_unit_test(what_was_sent_is_kept_byte_for_byte),
         cmocka_unit_test(members_of_the_row_are_taken_out),
         cmocka_unit_test(a_users_priority_is_lowered_to_the_most_they_get),

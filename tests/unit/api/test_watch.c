@@ -415,7 +415,8 @@ static void change(struct stored *m, struct rng *rng)
     } else if (m->key[0] != '\0' && dice < 12) {
         buf_puts(&m->text, words[rng_below(rng, 5)]);
     } else if (m->key[0] != '\0' && dice < 16) {
-        finish(m, m->text.len > 0 && dice == 15 ? rng_below(rng, (uint32_t)m->text.len) / 2 * 2 : 0);
+        finish(m,
+               m->text.len > 0 && dice == 15 ? rng_below(rng, (uint32_t)m->text.len) / 2 * 2 : 0);
     } else if (m->key[0] != '\0' && dice == 16) { /* the call broke off */
         memcpy(key, m->key, sizeof key);
         memcpy(hash, m->hash, sizeof hash);

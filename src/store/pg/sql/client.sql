@@ -81,7 +81,7 @@ END $$;
 -- ---- look ----
 
 -- Over all calls of one run, cut ones too.
-CREATE OR REPLACE FUNCTION scriptorium.spent(job uuid, of_run integer) RETURNS bigint
+CREATE OR REPLACE FUNCTION scriptorium.run_spent(job uuid, of_run integer) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
