@@ -1,6 +1,6 @@
-/* In: a daemon's address, a rate, paths to ask for (one a line on stdin), streams to hold open.
- * Out: the latency of GETs at that rate, measured from the moment each was due, so that a daemon
- * that stalls cannot hide what it did not answer; and how much the streams brought. */
+/* In: a daemon's address, a rate, jobs' paths (one a line on stdin), streams of their events to
+ * hold open. Out: the latency of GETs at that rate, measured from the moment each was due, so that
+ * a daemon that stalls cannot hide what it did not answer; and how much the streams brought. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -206,7 +206,15 @@ static void print(struct bench *b, int64_t took_us)
                b->streams_cut, (double)b->stream_bytes * 1e6 / (double)took_us / 1024);
 }
 
-static void run(struct bench *b, const char *stream_path)
+/* Each follows a job of its own, as a user's page does. */
+static void ask_stream(struct bench *b, struct conn *c, size_t i)
+{
+    char *path = mem_printf("%s/events", b->paths[i % b->n_paths]);
+    ask(b, c, path);
+    free(path);
+}
+
+static void run(struct bench *b)
 {
     size_t all = b->n_conns + b->n_streams;
     b->idle_end = &b->idle;
@@ -218,7 +226,7 @@ static void run(struct bench *b, const char *stream_path)
         if (i < b->n_conns)
             put_idle(b, &b->conns[i]);
         else
-            ask(b, &b->conns[i], stream_path);
+            ask_stream(b, &b->conns[i], i);
     }
     int64_t start = clock_mono() + WARM_UP_US;
     while (clock_mono() < start)
@@ -247,8 +255,8 @@ static void read_paths(struct bench *b)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        (void)fprintf(stderr, "usage: bench_http PORT RATE SECONDS CONNECTIONS STREAMS "
-                              "[STREAM_PATH] < PATHS; the key in SCRIPTORIUM_SERVICE_KEY\n");
+        (void)fprintf(stderr, "usage: bench_http PORT RATE SECONDS CONNECTIONS STREAMS < PATHS; "
+                              "the key in SCRIPTORIUM_SERVICE_KEY\n");
         return 2;
     }
     const char *key = getenv("SCRIPTORIUM_SERVICE_KEY");
@@ -267,6 +275,6 @@ int main(int argc, char **argv)
         die("usage", "rate, seconds and connections are numbers above 0");
     (void)setrlimit(RLIMIT_NOFILE, &files);
     read_paths(b);
-    run(b, argc > 6 ? argv[6] : "/v1/events");
+    run(b);
     return b->done == b->wanted && b->failed == 0 ? 0 : 1;
 }

@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 const [streams = '0', rate = '2000', seconds = '10', database] = process.argv.slice(2);
-const program = process.env.SCRIPTORIUM ?? 'build/scriptorium';
-const generator = process.env.BENCH_HTTP ?? 'build/bench/bench_http';
+const program = resolve(process.env.SCRIPTORIUM ?? 'build-bench/scriptorium');
+const generator = resolve(process.env.BENCH_HTTP ?? 'build-bench/bench/bench_http');
 const JOBS = 500;
 const WAITING = 200;
 const dir = mkdtempSync(join(tmpdir(), 'scriptorium-bench-'));

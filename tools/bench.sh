@@ -11,6 +11,8 @@ for bench in build-bench/bench/bench_*; do
     echo
     echo "== $(basename "$bench")"
     case $bench in
+    */bench_http) BENCH_HTTP=$bench SCRIPTORIUM=build-bench/scriptorium SCRIPTORIUM_MAX_STREAMS=2048 \
+        node bench/http_bench.mjs 1000 ;;
     # On a server of its own, that waits for the disk as PostgreSQL does by default.
     */bench_pg) PG_FSYNC=on PG_SHARED_BUFFERS=128MB tests/conformance/with_pg.sh "$bench" ;;
     *) "$bench" ;;
