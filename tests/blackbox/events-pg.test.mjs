@@ -48,7 +48,7 @@ test('each node tells of all jobs; a client may go from one to the other at any 
   }));
   const urls = nodes.map((d) => () => d.url);
   const pages = await Promise.all(ids.flatMap((id) => [0, 1].map((n) =>
-    follow(n === 0 ? urls : urls.toReversed(), `/v1/jobs/${id}/events`,
+    follow(n === 0 ? urls : [...urls].reverse(), `/v1/jobs/${id}/events`,
       { key: KEY, cut: () => 1 + Math.floor(rand() * 6) }))));
   for (const [i, page] of pages.entries()) {
     assert.equal(page.done.status, 'completed');
