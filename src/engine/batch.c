@@ -3,11 +3,15 @@
 #include "engine/batch.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/mem.h"
 #include "engine/impl.h"
 
+#define EARLY_MAX 1000 /* batches that wait for the worker to be open */
+
 struct batch {
+    struct batch *prev, *next; /* of engine.early */
     struct engine *engine;
     struct engine_batch want;
     char *label;
@@ -128,22 +132,55 @@ static void on_claimed(void *ctx, const struct store_result *r)
     engine_op_done(e);
 }
 
+static void refuse(struct batch *b)
+{
+    tell(b, BATCH_CLAIMED,
+         &(struct store_result){.err = engine_is_stopping(b->engine) ? ERR_CLOSED : ERR_CONNECT,
+                                .message = "the database has not answered this worker"});
+    batch_free(b);
+}
+
+static void claim(struct batch *b)
+{
+    struct engine *e = b->engine;
+    struct store_claim wanted = {.worker = e->worker,
+                                 .max = STORE_BATCH_MAX,
+                                 .cap_per_user = e->config.cap_per_user,
+                                 .label = b->label,
+                                 .label_cap = b->want.cap};
+    e->ops++;
+    store_claim(e->store, &wanted, on_claimed, b);
+}
+
+void batch_open(struct engine *e)
+{
+    struct batch *b, *next;
+    DL_FOREACH_SAFE (e->early, b, next) {
+        DL_DELETE(e->early, b);
+        claim(b);
+    }
+}
+
+void batch_drop(struct engine *e)
+{
+    struct batch *b, *next;
+    DL_FOREACH_SAFE (e->early, b, next) {
+        DL_DELETE(e->early, b);
+        refuse(b);
+    }
+}
+
+/* A daemon listens before its worker is open: who calls in between waits for it. */
 void engine_run_batch(struct engine *e, const struct engine_batch *want)
 {
-    struct batch *b = mem_alloc(sizeof *b);
+    struct batch *b = mem_alloc(sizeof *b), *other;
     *b = (struct batch){.engine = e, .want = *want, .label = mem_strdup(want->label)};
-    if (e->stage != ENGINE_RUNNING || !lease_held(e)) {
-        tell(b, BATCH_CLAIMED,
-             &(struct store_result){.err = engine_is_stopping(e) ? ERR_CLOSED : ERR_CONNECT,
-                                    .message = "the database has not answered this worker"});
-        batch_free(b);
-        return;
-    }
-    struct store_claim claim = {.worker = e->worker,
-                                .max = STORE_BATCH_MAX,
-                                .cap_per_user = e->config.cap_per_user,
-                                .label = b->label,
-                                .label_cap = want->cap};
-    e->ops++;
-    store_claim(e->store, &claim, on_claimed, b);
+    size_t waiting = 0;
+    DL_COUNT(e->early, other, waiting);
+    if (e->stage == ENGINE_RUNNING && lease_held(e))
+        claim(b);
+    else if ((e->stage == ENGINE_NEW || e->stage == ENGINE_OPENING) && waiting < EARLY_MAX)
+        DL_APPEND(e->early, b);
+    else
+        refuse(b);
 }

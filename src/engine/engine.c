@@ -143,6 +143,7 @@ static void on_open(void *ctx, const struct store_result *r)
         share_start(e);
         store_on_change(e->store, on_change, e);
         claim_soon(e);
+        batch_open(e);
     }
     engine_op_done(e);
 }
@@ -292,6 +293,7 @@ static void begin_stop(void *ctx)
     struct engine *e = ctx;
     if (e->stage == ENGINE_DONE)
         return;
+    batch_drop(e);
     if (!e->started) {
         stopped(e);
         return;
@@ -364,6 +366,7 @@ void engine_free(struct engine *e)
     stop_timers(e);
     e->fn = NULL;
     e->orphan = true;
+    batch_drop(e);
     if (e->ops == 0)
         destroy(e);
 }

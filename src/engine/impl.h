@@ -148,7 +148,8 @@ struct engine {
 
     struct run *runs;
     size_t n_runs;
-    size_t n_batched; /* of these, claimed for a batch: beside the slots */
+    struct batch *early; /* asked for before the worker was open */
+    size_t n_batched;    /* of these, claimed for a batch: beside the slots */
 
     /* versions.c */
     const struct pipeline *current; /* what new jobs begin with */
@@ -252,6 +253,8 @@ void run_start_in(struct engine *e, const struct store_claimed *job, struct batc
 struct uuid batch_id(const struct batch *b);
 void batch_event(struct batch *b, size_t at, const struct engine_event *ev);
 void batch_left(struct batch *b, size_t at); /* the run has left the engine; may free the batch */
+void batch_open(struct engine *e);           /* the worker is open: those that wait for it */
+void batch_drop(struct engine *e);           /* it will not be */
 
 /* call.c */
 void call_start(struct run *r); /* makes the call that r->want describes */

@@ -389,6 +389,46 @@ static void a_batch_is_told_nothing_after_the_end(void **state)
     assert_int_equal(stages[BATCH_SETTLED], 0);
 }
 
+/* A daemon answers before its worker is open; who calls in between gets jobs, not an error. */
+static void a_batch_waits_until_the_worker_is_open(void **state)
+{
+    struct bench *b = *state;
+    int stages[BATCH_STAGE_MAX] = {0};
+    bench_insert(b, NULL);
+    b->flaky->hold = BIT(VERB_WORKER_OPEN);
+    bench_start(b, 0, &(struct bench_options){.speed = 1000});
+    while (b->flaky->held == 0)
+        bench_pass(b, 20 * USEC_PER_MSEC);
+    engine_run_batch(b->w->engine, &(struct engine_batch){
+                                       .label = "w", .cap = 3, .fn = count_settled, .ctx = stages});
+    bench_pass(b, 20 * USEC_PER_MSEC);
+    assert_int_equal(stages[BATCH_CLAIMED], 0);
+    b->flaky->hold = 0;
+    flaky_let_go(b->flaky);
+    bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
+    assert_int_equal(stages[BATCH_STARTED], 1);
+    bench_stop(b->w);
+}
+
+static void a_batch_that_waits_is_refused_when_the_engine_stops(void **state)
+{
+    struct bench *b = *state;
+    int stages[BATCH_STAGE_MAX] = {0};
+    b->flaky->hold = BIT(VERB_WORKER_OPEN);
+    bench_start(b, 0, &(struct bench_options){.speed = 1000});
+    while (b->flaky->held == 0)
+        bench_pass(b, 20 * USEC_PER_MSEC);
+    engine_run_batch(b->w->engine, &(struct engine_batch){
+                                       .label = "w", .cap = 3, .fn = count_settled, .ctx = stages});
+    engine_stop(b->w->engine);
+    bench_pass(b, 20 * USEC_PER_MSEC);
+    assert_int_equal(stages[BATCH_CLAIMED], 1);
+    assert_int_equal(stages[BATCH_STARTED], 0);
+    b->flaky->hold = 0;
+    flaky_let_go(b->flaky);
+    bench_stop(b->w);
+}
+
 /* ---- a real disk that is full ---- */
 
 static void set_file_limit(rlim_t bytes)
@@ -501,6 +541,8 @@ int main(void)
         TEST(a_store_that_takes_nothing_any_more_does_not_hold_up_the_end),
         TEST(a_store_that_answers_after_the_end_finds_nobody_harmed),
         TEST(a_batch_is_told_nothing_after_the_end),
+        TEST(a_batch_waits_until_the_worker_is_open),
+        TEST(a_batch_that_waits_is_refused_when_the_engine_stops),
         TEST(a_full_disk_in_the_middle_costs_nothing_twice),
         TEST(a_refused_completion_fails_the_job_with_the_databases_words),
         TEST(refused_progress_does_not_end_the_job),
