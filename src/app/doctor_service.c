@@ -10,6 +10,9 @@
 #include "text/json.h"
 
 #define CRON_SILENT_US (180 * USEC_PER_SEC) /* with a schedule each minute that is too long */
+#define LIMITS_MAX     ((size_t)256 << 10)
+#define CLASSES_SHOWN  8
+#define FULL_PERCENT   90
 
 void look_at_function(struct doctor *d, struct finding *f)
 {
@@ -125,19 +128,78 @@ void look_at_cron_key(struct doctor *d, struct finding *f)
                   "see it)");
 }
 
+/* ---- the provider ---- */
+
+/* "requests 12 of 50"; the share that is used, in percent; -1 where no limit is known. */
+static int put_use(struct buf *out, const json_t *class, const char *name, const char *words)
+{
+    const json_t *limit = json_object_get(class, name);
+    double used = json_num(limit, "used_last_minute", 0);
+    double most = json_num(limit, "per_minute", 0);
+    if (most <= 0)
+        return -1;
+    buf_putf(out, ", %s %.0f of %.0f", words, used, most);
+    return (int)(used * 100 / most);
+}
+
+/* Of one rate class; raises the verdict where it must. */
+static void put_class(struct buf *out, const json_t *class, enum verdict *verdict)
+{
+    static const char *const names[][2] = {{"requests", "requests"},
+                                           {"input_tokens", "input tokens"},
+                                           {"output_tokens", "output tokens"}};
+    const char *parked = json_str(class, "parked");
+    int busiest = -1;
+    buf_putf(out, "%s%.60s: %.0f calls open", out->len > 0 ? "; " : "",
+             json_str(class, "rate_class"), json_num(class, "running", 0));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int percent = put_use(out, class, names[i][0], names[i][1]);
+        busiest = percent > busiest ? percent : busiest;
+    }
+    buf_putf(out, " in the last minute, %.0f refused as too many",
+             json_num(class, "refused_429", 0));
+    if (parked != NULL) {
+        buf_putf(out, ", PARKED: %.300s", parked);
+        *verdict = VERDICT_ILL;
+    } else if (busiest >= FULL_PERCENT && *verdict == VERDICT_WELL) {
+        *verdict = VERDICT_NOTE;
+    }
+}
+
+static bool read_limits(struct doctor *d, struct finding *f)
+{
+    json_t *all = NULL;
+    struct errmsg msg = {""};
+    if (d->limits.status != 200 ||
+        json_parse(d->limits.body, strlen(d->limits.body), LIMITS_MAX, &all, &msg) != OK)
+        return false;
+    struct buf out = BUF_INIT(LIMITS_MAX);
+    enum verdict verdict = VERDICT_WELL;
+    const json_t *classes = json_object_get(all, "classes");
+    for (size_t i = 0; i < json_array_size(classes) && i < CLASSES_SHOWN; i++)
+        put_class(&out, json_array_get(classes, i), &verdict);
+    doctor_say(d, f, verdict, "%s%s%.1500s", json_str(all, "provider"),
+               out.len > 0 ? ": " : ", no call yet", buf_str(&out));
+    if (verdict == VERDICT_ILL)
+        doctor_remedy(d, f, "mend what the line says; jobs wait meanwhile and burn no retry");
+    else if (verdict == VERDICT_NOTE)
+        doctor_remedy(d, f,
+                      "the limits are used to the full: more workers bring nothing, a higher tier "
+                      "or a second key does; scriptorium plan computes it");
+    buf_free(&out);
+    json_decref(all);
+    return true;
+}
+
 void look_at_provider(struct doctor *d, struct finding *f)
 {
-    const struct settings *set = &d->inv->set;
-    if (d->limits.status == 200) {
-        doctor_say(d, f, VERDICT_WELL, "%.1500s", d->limits.body);
+    if (read_limits(d, f))
         return;
-    }
-    if (set->api_key != NULL) {
+    if (d->inv->set.api_key != NULL) {
         doctor_say(d, f, VERDICT_UNKNOWN,
                    "a key is configured; its limits are known to the daemon, "
                    "which did not tell them");
-        doctor_remedy(d, f,
-                      "ask GET /v1/limits of the daemon, with SCRIPTORIUM_SERVICE_KEY set here");
+        doctor_remedy(d, f, "run it with the daemon's address and SCRIPTORIUM_SERVICE_KEY");
     } else {
         doctor_say(d, f, VERDICT_NOTE, "no key is configured here: the simulated provider writes");
         doctor_remedy(d, f, "set ANTHROPIC_API_KEY or ANTHROPIC_API_KEY_FILE for real scripts");
@@ -146,8 +208,15 @@ void look_at_provider(struct doctor *d, struct finding *f)
 
 void look_at_budget(struct doctor *d, struct finding *f)
 {
-    char money[FMT_SIZE], count[FMT_SIZE];
-    doctor_say(d, f, VERDICT_WELL, "%s spent in %s calls so far, %" PRId64 " of them estimated",
-               fmt_money(d->stats.cost_udollar, money), fmt_count(d->stats.calls, count),
-               d->stats.calls_estimated);
+    char all[FMT_SIZE], today[FMT_SIZE], cap[FMT_SIZE];
+    int64_t most = (int64_t)(d->inv->set.budget_day_usd * 1e6 + 0.5);
+    int64_t used = d->stats.today_udollar + d->stats.today_reserved_udollar;
+    bool reached = most > 0 && used >= most;
+    doctor_say(d, f, reached ? VERDICT_ILL : VERDICT_WELL, "%s today%s%s, %s in all",
+               fmt_money(used, today), most > 0 ? " of " : " (no cap is set)",
+               most > 0 ? fmt_money(most, cap) : "", fmt_money(d->stats.cost_udollar, all));
+    if (reached)
+        doctor_remedy(d, f,
+                      "jobs wait until midnight UTC, or until budget.per_day_usd is raised "
+                      "(SIGHUP makes the daemon read it)");
 }

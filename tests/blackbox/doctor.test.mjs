@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { once } from 'node:events';
 import * as postgres from '../lib/pg.mjs';
-import { folder, root, run } from './harness.mjs';
+import { folder, json, root, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
 
 const USER = '11111111-1111-4111-8111-111111111111';
@@ -48,7 +48,12 @@ test('on a laptop: nobody serves, then all is well, then the wrong key, then ano
   const d = await daemon(t, dir);
   const well = examine(dir, ['--url', `${d.url}/`]);
   for (const name of ['database', 'table', 'connections', 'notifications', 'clock', 'files', 'function',
-    'workers', 'schedules', 'cron-key', 'stuck-jobs', 'foreign-jobs']) is(well[name], 'well');
+    'workers', 'schedules', 'cron-key', 'stuck-jobs', 'foreign-jobs', 'provider', 'budget']) is(well[name], 'well');
+  await until(() => json(dir, ['jobs', 'list', '--status', 'completed']).jobs.length === 1,
+    { what: () => 'the job completed' });
+  is(examine(dir, ['--url', d.url]).provider, 'well', /requests [1-9]\d* of \d+/);
+  is(examine(dir, ['--url', d.url], { env: { SCRIPTORIUM_BUDGET_PER_DAY_USD: '0.0001' } }).budget, 'ill',
+    /today of \$0\.0001/);
   is(examine(dir, ['--url', d.url], { env: { SCRIPTORIUM_SERVICE_KEY: 'sb_secret_another' } }).function,
     'ill', /refuses the service key/);
   assert.equal(run(dir, ['pause']).code, 0);
