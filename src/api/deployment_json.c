@@ -2,6 +2,7 @@
 #include "api/deployment_json.h"
 
 #include "api/job_json.h"
+#include "store/store_deployments.h"
 
 static void put_one(struct buf *out, const struct store_deployment *d)
 {

@@ -3,6 +3,7 @@
 #include "api/answer.h"
 #include "api/deployment_json.h"
 #include "api/handlers.h"
+#include "store/store_deployments.h"
 
 static void on_deployments(void *ctx, const struct store_result *r)
 {

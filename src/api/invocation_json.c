@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "text/json.h"
+#include "store/store_history.h"
 
 static void put_text(struct buf *out, const char *name, const char *value)
 {

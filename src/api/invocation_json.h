@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "store/store.h"
+#include "store/store_history.h"
 
 #define HISTORY_JSON_MAX ((size_t)64 << 20)
 

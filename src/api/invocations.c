@@ -2,6 +2,7 @@
 #include "api/answer.h"
 #include "api/handlers.h"
 #include "api/invocation_json.h"
+#include "store/store_history.h"
 
 #define LIMIT_DEFAULT 50
 

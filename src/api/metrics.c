@@ -9,6 +9,7 @@
 #include "api/stats_json.h"
 #include "api/streams.h"
 #include "base/clock.h"
+#include "store/store_webhooks.h"
 
 #define METRICS_MAX  ((size_t)1 << 20)
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"

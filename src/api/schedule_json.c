@@ -10,6 +10,7 @@
 #include "text/cron.h"
 #include "text/json.h"
 #include "text/utf8.h"
+#include "store/store_schedules.h"
 
 /* ---- what people write ---- */
 

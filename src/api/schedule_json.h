@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "store/store.h"
+#include "store/store_schedules.h"
 
 #define SCHEDULES_JSON_MAX ((size_t)16 << 20)
 

@@ -6,6 +6,7 @@
 #include "api/answer.h"
 #include "api/handlers.h"
 #include "api/schedule_json.h"
+#include "store/store_schedules.h"
 
 #define LIMIT_DEFAULT 50
 

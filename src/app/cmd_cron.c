@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "text/cron.h"
 #include "text/json.h"
+#include "store/store_schedules.h"
 
 /* ---- cron list ---- */
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "job/bundle.h"
 #include "text/json.h"
+#include "store/store_deployments.h"
 
 #define HASH_SHOWN 12
 

@@ -7,6 +7,7 @@
 #include "app/context.h"
 #include "app/fmt.h"
 #include "base/clock.h"
+#include "store/store_history.h"
 
 static void print_json(const struct store_result *r)
 {

@@ -6,6 +6,7 @@
 #include "app/cmd.h"
 #include "app/context.h"
 #include "base/clock.h"
+#include "store/store_history.h"
 
 #define LOOK_US (250 * USEC_PER_MSEC)
 

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "job/bundle.h"
 #include "text/json.h"
+#include "store/store_deployments.h"
 
 #define TOKENS_PER_WORD_TENTHS 15
 #define CACHE_MIN              1024 /* tokens of a system prompt that the provider keeps */

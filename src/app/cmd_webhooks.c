@@ -8,6 +8,7 @@
 #include "app/fmt.h"
 #include "base/clock.h"
 #include "text/json.h"
+#include "store/store_webhooks.h"
 
 #define JSON_MAX ((size_t)16 << 20)
 

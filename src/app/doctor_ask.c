@@ -4,6 +4,8 @@
 
 #include "app/doctor.h"
 #include "base/clock.h"
+#include "store/store_history.h"
+#include "store/store_schedules.h"
 
 #define HOUR_US        (3600 * USEC_PER_SEC)
 #define OVERDUE_US     (90 * USEC_PER_SEC) /* a schedule's minute, and somebody's to see it */

@@ -8,6 +8,7 @@
 
 #include "app/settings.h"
 #include "base/mem.h"
+#include "store/store_webhooks.h"
 
 #define NAME_MAX_LEN ((size_t)40)
 #define FILE_MAX     ((size_t)4096)

@@ -4,6 +4,7 @@
 
 #include "engine/webhooks.h"
 #include "text/yaml.h"
+#include "store/store_webhooks.h"
 
 struct webhook_setting { /* all owned */
     char *name, *url;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "store/store_schedules.h"
 
 #define MINUTE_US (60 * USEC_PER_SEC)
 

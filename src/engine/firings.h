@@ -4,6 +4,7 @@
 #define ENGINE_FIRINGS_H
 
 #include "store/store.h"
+#include "store/store_schedules.h"
 #include "text/cron.h"
 
 #define FIRINGS_LATE_US                                                                            \

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/store_history.h"
 
 #define KEEP_DEFAULT  10000
 #define CLAIM_US      (20 * USEC_PER_SEC) /* for the store to answer */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/store_history.h"
 
 #define FLUSH_US (100 * USEC_PER_MSEC)
 #define RETRY_US (2 * USEC_PER_SEC)

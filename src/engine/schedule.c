@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/firings.h"
+#include "store/store_schedules.h"
 
 #define KEEP_DEFAULT 1000
 #define LOOK_US      USEC_PER_SEC /* at the latest */

@@ -7,6 +7,7 @@
 
 #include "io/loop.h"
 #include "store/store.h"
+#include "store/store_schedules.h"
 
 struct schedule;
 struct schedule_call; /* a firing that is carried out */

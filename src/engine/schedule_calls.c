@@ -6,6 +6,7 @@
 
 #include "engine/impl.h"
 #include "engine/invoke.h"
+#include "store/store_schedules.h"
 
 #define CALLER "pg_cron"
 

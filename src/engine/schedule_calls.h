@@ -4,6 +4,7 @@
 #define ENGINE_SCHEDULE_CALLS_H
 
 #include "engine/schedule.h"
+#include "store/store_schedules.h"
 
 struct engine;
 struct invoker;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/impl.h"
 #include "job/bundle.h"
+#include "store/store_deployments.h"
 
 #define LOOK_US (400 * USEC_PER_MSEC) /* a new version is taken within a second */
 #define BLOCKED_US                                                                                 \

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "text/json.h"
+#include "store/store_webhooks.h"
 
 #define PREFIX     "whsec_"
 #define PREFIX_LEN (sizeof PREFIX - 1)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "store/store.h"
+#include "store/store_webhooks.h"
 
 #define WEBHOOK_SECRETS_MAX 4  /* of one endpoint: the new one, and old ones while it changes */
 #define WEBHOOK_SECRET_MIN  24 /* bytes */

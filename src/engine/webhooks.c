@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "job/retry.h"
+#include "store/store_webhooks.h"
 
 #define PARALLEL        8 /* requests to one endpoint at once */
 #define LOOK_US         USEC_PER_SEC

@@ -6,6 +6,7 @@
 #include "engine/journal.h"
 #include "engine/webhook_message.h"
 #include "io/http_client.h"
+#include "store/store_webhooks.h"
 
 struct webhooks;
 

@@ -178,7 +178,8 @@ struct store_step {
 };
 /* The checkpoints of a job's run, oldest first, the text of the step that was cut, and the version
  * that the job is made by: that of the worker which first claimed it since it entered the queue, so
- * that retries, a crash and another worker do not change it. -> steps, partial, version, spent_udollar. */
+ * that retries, a crash and another worker do not change it. -> steps, partial, version,
+ * spent_udollar. */
 void store_steps(struct store *s, const struct uuid *job, int run, store_fn fn, void *ctx);
 
 /* ---- looking on: what jobs have come to since somebody last looked ---- */
@@ -288,99 +289,6 @@ void store_input(struct store *s, const struct store_held *held, int run, store_
  * those that raised and will be tried again. */
 void store_run_ended(struct store *s, size_t max, store_fn fn, void *ctx);
 
-/* ---- webhooks: ends of runs, told to endpoints outside the database ---- */
-
-#define STORE_ENDPOINT_MAX  32 /* endpoints */
-#define STORE_ENDPOINT_NAME 64 /* bytes of a name */
-
-enum store_end {
-    STORE_END_COMPLETED,
-    STORE_END_FAILED,
-    STORE_END_CANCELLED,
-    STORE_END_DELETED, /* while it waited or ran */
-    STORE_END_MAX
-};
-const char *store_end_name(enum store_end end); /* "completed" */
-
-struct store_endpoint {
-    const char *name;
-    unsigned ends; /* which it hears of: 1u << enum store_end, or-ed */
-};
-/* From now on each end is noted for these, in a row for each, in the transaction in which it
- * happens. What waits for others is given up when it is a day old. -> count of those. */
-void store_endpoints_set(struct store *s, const struct store_endpoint *endpoints, size_t n,
-                         store_fn fn, void *ctx);
-/* It wants no more: nothing is noted for it until it is set again, and what waits is given up for
- * that reason. -> count. */
-void store_endpoint_drop(struct store *s, const char *name, const char *why, store_fn fn,
-                         void *ctx);
-
-enum store_delivery_state {
-    STORE_DELIVERY_WAITING,
-    STORE_DELIVERY_DONE,
-    STORE_DELIVERY_GIVEN_UP,
-    STORE_DELIVERY_MAX
-};
-struct store_delivery { /* one end, for one endpoint */
-    int64_t n;          /* its place: 1.., rising */
-    struct uuid id;     /* the same however often it is sent */
-    const char *endpoint;
-    struct uuid job, user_id; /* user_id: nil = not known any more */
-    int run;
-    enum store_end end;
-    int64_t ended_us;
-    enum store_delivery_state state;
-    int attempts;             /* begun */
-    int64_t since_us, due_us; /* tried since; again at: wall */
-    int64_t done_us;          /* 0 = not over */
-    int http_status;          /* of the last answer, 0 = none */
-    const char *error;        /* of the last attempt, may be NULL */
-    /* What is known of the run now: */
-    const char *job_error, *words; /* failed: its message; completed: a number; may be NULL */
-    int64_t calls, cost_udollar;
-    struct usage usage;
-};
-/* Due ones of an endpoint, oldest first, at most max; others may take them again after lease_us.
- * -> deliveries; `attempts` counts the one that begins now. */
-void store_deliveries_take(struct store *s, const char *endpoint, size_t max, int64_t lease_us,
-                           store_fn fn, void *ctx);
-
-struct store_delivery_end { /* of an attempt */
-    int64_t n;
-    int attempts; /* as it was taken: what somebody else has taken since is left alone */
-    enum store_delivery_state state; /* WAITING: again at due_us */
-    int64_t due_us;
-    int http_status;
-    const char *error; /* may be NULL */
-};
-/* What is over is forgotten after a week. -> count noted. */
-void store_deliveries_note(struct store *s, const struct store_delivery_end *ends, size_t n,
-                           store_fn fn, void *ctx);
-
-struct store_delivery_filter {
-    enum store_delivery_state state; /* STORE_DELIVERY_MAX = any */
-    const char *endpoint;            /* NULL = any */
-    int64_t before;                  /* 0 = the newest; else the cursor: the last n seen */
-    size_t limit;                    /* 1..STORE_BATCH_MAX */
-};
-/* -> deliveries, newest first. */
-void store_deliveries(struct store *s, const struct store_delivery_filter *filter, store_fn fn,
-                      void *ctx);
-/* To be sent again, from the start: one, whatever became of it (ERR_NOT_FOUND), or, with nil, all
- * that were given up. endpoint: NULL = any. -> count. */
-void store_deliveries_retry(struct store *s, const struct uuid *id, const char *endpoint,
-                            store_fn fn, void *ctx);
-
-struct store_endpoint_seen {
-    const char *name;
-    unsigned ends;               /* 0: nothing is noted for it now */
-    int64_t waiting, failing;    /* failing: those of them that were tried in vain */
-    int64_t delivered, given_up; /* of those still known */
-    int64_t oldest_us;           /* of what waits; 0 = none */
-};
-/* By name. -> endpoints. */
-void store_endpoints(struct store *s, store_fn fn, void *ctx);
-
 /* ---- the end of an attempt ---- */
 
 enum store_outcome { STORE_COMPLETE, STORE_RETRY, STORE_FAIL, STORE_RELEASE, STORE_OUTCOME_MAX };
@@ -397,173 +305,6 @@ struct store_finish {
  * -> lost, why, in order. */
 void store_finish(struct store *s, const struct store_finish *items, size_t n, store_fn fn,
                   void *ctx);
-
-/* ---- what happened: calls of the function endpoint, and the log of jobs ---- */
-
-struct store_invocation { /* one call of the function endpoint */
-    struct uuid id;       /* UUIDv7: its time orders the list */
-    int64_t at_us, duration_us;
-    int status; /* of the answer; 0 = not answered yet */
-    int processed, succeeded, failed;
-    bool settled; /* all its jobs have ended; with 202 later than the answer */
-    const char *caller, *label, *worker, *version, *error; /* may be NULL */
-};
-/* The first save makes the row, later ones replace it; of all rows the newest `keep` stay. */
-void store_invocation_save(struct store *s, const struct store_invocation *invocation, int64_t keep,
-                           store_fn fn, void *ctx);
-/* Newest first; `after`: nil, or the last id of the page before. -> invocations. */
-void store_invocations(struct store *s, const struct uuid *after, size_t limit, store_fn fn,
-                       void *ctx);
-
-struct store_line {
-    int64_t n; /* out: its place in the log, 1.. and rising */
-    int64_t at_us;
-    struct uuid job, invocation; /* nil = none */
-    const char *level, *event, *message;
-    const char *details, *worker; /* may be NULL */
-};
-/* Appends in order; of all lines the newest `keep` stay. */
-void store_log_add(struct store *s, const struct store_line *lines, size_t n, int64_t keep,
-                   store_fn fn, void *ctx);
-struct store_log_filter {
-    struct uuid job;        /* nil = any */
-    struct uuid invocation; /* nil = any; not together with a job */
-    int64_t after;          /* > 0: the lines that follow this one; else the newest lines */
-    size_t limit;           /* 1..STORE_BATCH_MAX */
-};
-/* In the order of the log. -> lines. */
-void store_log(struct store *s, const struct store_log_filter *filter, store_fn fn, void *ctx);
-
-/* ---- versions of the pipeline; 0 is the built-in one and has no row ---- */
-
-struct store_deployment {
-    int version;                     /* out: 1.. */
-    const char *hash;                /* of the files, in hexadecimal; one version each */
-    const char *name;                /* the pipeline's */
-    const char *content;             /* the files, as text; get only, else NULL */
-    int64_t at_us;                   /* out */
-    const char *by, *program, *note; /* who, with which program, why; may be NULL */
-    int replaced; /* out: the version that was active when this one was deployed */
-    bool active;  /* out */
-};
-/* Stores the files as the next version, unless they are one already, and makes that the active one.
- * -> version; count: 1 = it is new. */
-void store_deployment_add(struct store *s, const struct store_deployment *d, store_fn fn,
-                          void *ctx);
-/* Newest first. -> deployments, STORE_BATCH_MAX at most. */
-void store_deployments(struct store *s, store_fn fn, void *ctx);
-/* With its content. -> deployments, one; ERR_NOT_FOUND. */
-void store_deployment_get(struct store *s, int version, store_fn fn, void *ctx);
-/* -1: the one that the active version replaced. ERR_NOT_FOUND; ERR_INVALID before version 0.
- * -> version. */
-void store_deployment_activate(struct store *s, int version, store_fn fn, void *ctx);
-/* -> version, 0 when nothing was ever deployed. */
-void store_deployment_active(struct store *s, store_fn fn, void *ctx);
-/* ---- schedules: what is done by the clock ---- */
-
-enum store_missed { STORE_MISSED_SKIP, STORE_MISSED_ONCE, STORE_MISSED_ALL, STORE_MISSED_MAX };
-#define STORE_MISSED_LIMIT 100 /* firings that "all" may make up for at once */
-
-struct store_schedule {
-    int64_t id; /* out */
-    const char *name;
-    const char *expr;  /* as text/cron.h reads it; the store does not */
-    const char *label; /* the worker id of its calls; NULL = default */
-    enum store_missed missed;
-    int missed_max; /* all: 1..STORE_MISSED_LIMIT */
-    bool active;
-    /* out: */
-    int64_t rev;                    /* another after every change */
-    int64_t due_us;                 /* wall; 0 = never again */
-    bool planned;                   /* false: due_us is not known yet */
-    int64_t planned_us;             /* when it became known */
-    int64_t created_us, changed_us; /* wall; its times count from the change */
-    const char *error;              /* why it cannot be planned; NULL */
-};
-/* Makes it, or changes the one of that name. A new expr or a new state of `active` is
- * planned anew; the same again changes nothing. -> schedules[0], count 1 when it existed. */
-void store_schedule_save(struct store *s, const struct store_schedule *schedule, store_fn fn,
-                         void *ctx);
-/* Its runs stay for a while. ERR_NOT_FOUND. */
-void store_schedule_remove(struct store *s, const char *name, store_fn fn, void *ctx);
-struct store_schedule_filter {
-    const char *name; /* NULL = any */
-    int64_t after;    /* the last id seen; 0 = from the first */
-    size_t limit;     /* 1..STORE_BATCH_MAX */
-};
-/* -> schedules by id. */
-void store_schedule_list(struct store *s, const struct store_schedule_filter *filter, store_fn fn,
-                         void *ctx);
-
-/* Planning: whoever sees that a schedule is due works out its firings and its next time; the first
- * whose plan arrives is believed, and its worker owns the firings. */
-#define STORE_CLOCK_BACK_US ((int64_t)3 * 3600 * 1000000) /* set back further: planned anew */
-/* Active ones that are due or not planned, or planned STORE_CLOCK_BACK_US after the store's now.
- * -> schedules, now_us: the store's clock; next_due_us: of the first that is not due yet, 0 = none.
- */
-void store_schedule_due(struct store *s, size_t max, store_fn fn, void *ctx);
-struct store_firing {
-    int64_t at_us;    /* the time that it is for */
-    bool skip;        /* recorded only */
-    const char *note; /* for people; may be NULL */
-};
-struct store_plan {
-    int64_t id, rev;                    /* as seen */
-    int64_t due_us;                     /* the next time; 0 = never */
-    const char *error;                  /* why not; NULL */
-    const struct store_firing *firings; /* in order of time */
-    size_t n;
-};
-/* Of each schedule the newest `keep` runs stay. All plans together have STORE_BATCH_MAX firings at
- * most. A firing that exists is not made again. ERR_LOST without the worker's lease. -> runs that
- * the worker is to carry out, in order; count: plans that were believed. */
-void store_schedule_plan(struct store *s, const struct uuid *worker, const struct store_plan *plans,
-                         size_t n, int64_t keep, store_fn fn, void *ctx);
-/* A firing of each active "@reboot" schedule, for a start at that time. -> runs. */
-void store_schedule_boot(struct store *s, const struct uuid *worker, int64_t at_us, int64_t keep,
-                         store_fn fn, void *ctx);
-
-enum store_run_state {
-    STORE_RUN_RUNNING,
-    STORE_RUN_SUCCEEDED,
-    STORE_RUN_FAILED,
-    STORE_RUN_SKIPPED,
-    STORE_RUN_LOST, /* its worker ended, and it may not run again */
-    STORE_RUN_STATE_MAX
-};
-#define STORE_RUN_ATTEMPTS 3
-struct store_run { /* a firing */
-    int64_t id, schedule;
-    int64_t fire_us;          /* the time that it is for */
-    const char *name, *label; /* of the schedule, as it was; label may be NULL */
-    enum store_run_state state;
-    int attempt;                  /* 1..; the fence of its end */
-    int64_t claimed_us, ended_us; /* ended: 0 = not yet */
-    struct uuid invocation;       /* nil = none */
-    const char *node, *message;   /* may be NULL */
-};
-/* Unfinished runs whose worker is dead: those of schedules that do not skip what was missed become
- * this worker's, as another attempt, STORE_RUN_ATTEMPTS in all. The others are lost. -> runs: all
- * unfinished ones of this worker's, also those it knows of. */
-void store_run_take(struct store *s, const struct uuid *worker, store_fn fn, void *ctx);
-struct store_run_end {
-    int64_t id;
-    int attempt;
-    enum store_run_state state; /* succeeded, failed or skipped */
-    struct uuid invocation;     /* nil = none */
-    const char *message;        /* may be NULL */
-};
-/* Only what is still running under that attempt; the message follows the note, if there was one.
- * -> count. */
-void store_run_end(struct store *s, const struct store_run_end *ends, size_t n, store_fn fn,
-                   void *ctx);
-struct store_run_filter {
-    const char *name; /* of the schedule; NULL = any */
-    int64_t before;   /* the last id of the page before; 0 = from the newest */
-    size_t limit;     /* 1..STORE_BATCH_MAX */
-};
-/* -> runs, newest first. */
-void store_runs(struct store *s, const struct store_run_filter *filter, store_fn fn, void *ctx);
 
 /* ---- the whole ---- */
 
@@ -684,6 +425,14 @@ enum store_kind {
 };
 typedef void (*store_answer_fn)(void *ctx, enum store_kind kind, int64_t took_us);
 void store_on_answer(struct store *s, store_answer_fn fn, void *ctx);
+
+struct store_delivery;
+struct store_deployment;
+struct store_endpoint_seen;
+struct store_invocation;
+struct store_line;
+struct store_run;
+struct store_schedule;
 
 struct store_result {
     enum err err;

@@ -5,7 +5,10 @@
 #define STORE_STORE_DRIVER_H
 
 #include "base/mem.h"
-#include "store/store.h"
+#include "store/store_deployments.h"
+#include "store/store_history.h"
+#include "store/store_schedules.h"
+#include "store/store_webhooks.h"
 
 enum store_verb {
     VERB_INSERT,

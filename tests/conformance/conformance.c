@@ -8,6 +8,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "store/store_deployments.h"
+#include "store/store_history.h"
+#include "store/store_schedules.h"
+#include "store/store_webhooks.h"
 
 #define WAIT_MAX_US (30 * USEC_PER_SEC)
 #define LEASE_US    (15 * SECOND)

@@ -1,5 +1,7 @@
 /* In: changes to how the whole is run. Out: whether every driver keeps, tells and undoes them. */
 #include "conformance.h"
+#include "store/store_history.h"
+#include "store/store_schedules.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* In: pipelines, deployed again and again. Out: whether each is one version, one of them is active,
  * and a job keeps the version that it began with until it leaves the queue. */
 #include "conformance.h"
+#include "store/store_deployments.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 /* In: claims with a label, calls of the function endpoint, lines of the log. Out: whether labels
  * are limited, and what happened is kept, bounded and listed. */
 #include "conformance.h"
+#include "store/store_history.h"
 
 #include <stdio.h>
 #include <string.h>

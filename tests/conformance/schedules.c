@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/store_schedules.h"
 
 #define KEEP 10
 

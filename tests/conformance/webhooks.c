@@ -1,6 +1,7 @@
 /* In: endpoints, ends of runs by everybody who can end one. Out: one delivery for each, leased,
  * noted, given up, told again. */
 #include "conformance.h"
+#include "store/store_webhooks.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/webhook_message.h"
 #include "text/json.h"
+#include "store/store_webhooks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

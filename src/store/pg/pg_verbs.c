@@ -352,103 +352,6 @@ static bool take_text(struct pg_task *t, struct pg_reader *r)
     return false;
 }
 
-/* ---- what happened ---- */
-
-static void put_invocation(struct pg_params *p, struct pg_task *t)
-{
-    const struct store_invocation *i = &t->op->in.invocation.row;
-    pg_put_uuid(p, &i->id);
-    pg_put_long(p, i->at_us);
-    pg_put_long(p, i->duration_us);
-    pg_put_int(p, i->status);
-    pg_put_int(p, i->processed);
-    pg_put_int(p, i->succeeded);
-    pg_put_int(p, i->failed);
-    pg_put_int(p, i->settled);
-    pg_put_text(p, i->caller);
-    pg_put_text(p, i->label);
-    pg_put_text(p, i->worker);
-    pg_put_text(p, i->version);
-    pg_put_text(p, i->error);
-    pg_put_long(p, t->op->in.invocation.keep);
-}
-
-static void put_invocations(struct pg_params *p, struct pg_task *t)
-{
-    pg_put_uuid(p, &t->op->in.invocations.after);
-    pg_put_int(p, (int64_t)t->op->in.invocations.limit);
-}
-
-static bool take_invocations(struct pg_task *t, struct pg_reader *r)
-{
-    size_t n = (size_t)pg_reader_rows(r);
-    struct store_invocation *all = arena_array(r->arena, n, sizeof *all);
-    for (size_t i = 0; i < n; i++) {
-        struct store_invocation *one = &all[i];
-        pg_reader_row(r, (int)i);
-        one->id = pg_get_uuid(r);
-        one->at_us = pg_get_int(r);
-        one->duration_us = pg_get_int(r);
-        one->status = (int)pg_get_int(r);
-        one->processed = (int)pg_get_int(r);
-        one->succeeded = (int)pg_get_int(r);
-        one->failed = (int)pg_get_int(r);
-        one->settled = pg_get_bool(r);
-        one->caller = pg_get_text(r);
-        one->label = pg_get_text(r);
-        one->worker = pg_get_text(r);
-        one->version = pg_get_text(r);
-        one->error = pg_get_text(r);
-    }
-    t->op->result.invocations = all;
-    t->op->result.n = n;
-    return false;
-}
-
-static void put_log(struct pg_params *p, struct pg_task *t)
-{
-    PG_EACH(p, t, PG_LONG, log.items, pg_array_long(p, item->at_us));
-    PG_EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->job));
-    PG_EACH(p, t, PG_UUID, log.items, pg_array_uuid(p, &item->invocation));
-    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->level));
-    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->event));
-    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->message));
-    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->details));
-    PG_EACH(p, t, PG_TEXT, log.items, pg_array_text(p, item->worker));
-    pg_put_long(p, t->op->in.log.keep);
-}
-
-static void put_log_filter(struct pg_params *p, struct pg_task *t)
-{
-    const struct store_log_filter *f = &t->op->in.log_filter;
-    pg_put_uuid(p, &f->job);
-    pg_put_uuid(p, &f->invocation);
-    pg_put_long(p, f->after > 0 ? f->after : 0);
-    pg_put_int(p, (int64_t)f->limit);
-}
-
-static bool take_lines(struct pg_task *t, struct pg_reader *r)
-{
-    size_t n = (size_t)pg_reader_rows(r);
-    struct store_line *lines = arena_array(r->arena, n, sizeof *lines);
-    for (size_t i = 0; i < n; i++) {
-        struct store_line *l = &lines[i];
-        pg_reader_row(r, (int)i);
-        l->n = pg_get_int(r);
-        l->at_us = pg_get_int(r);
-        l->job = pg_get_uuid(r);
-        l->invocation = pg_get_uuid(r);
-        l->level = pg_get_text(r);
-        l->event = pg_get_text(r);
-        l->message = pg_get_text(r);
-        l->details = pg_get_text(r);
-        l->worker = pg_get_text(r);
-    }
-    t->op->result.lines = lines;
-    t->op->result.n = n;
-    return false;
-}
-
 /* ---- the table ---- */
 
 #define F                "SELECT * FROM scriptorium."
@@ -554,11 +457,11 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INVOCATION_SAVE] = {LANE_WRITE, false, true,
                               F "invocation_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
                                 " $13, $14)",
-                              1, put_invocation, take_nothing},
-    [VERB_INVOCATIONS] = {LANE_ANY, false, true, F "invocations($1, $2)", 13, put_invocations,
-                          take_invocations},
+                              1, pg_history_put_invocation, take_nothing},
+    [VERB_INVOCATIONS] = {LANE_ANY, false, true, F "invocations($1, $2)", 13, pg_history_put_page,
+                          pg_history_take_invocations},
     [VERB_LOG_ADD] = {LANE_ANY, false, false, F "log_add($1, $2, $3, $4, $5, $6, $7, $8, $9)", 1,
-                      put_log, take_nothing},
+                      pg_history_put_log, take_nothing},
     [VERB_DEPLOYMENT_ADD] = {LANE_ANY, true, true, F "deployment_add($1, $2, $3, $4, $5, $6)", 2,
                              pg_deployments_put_add, pg_deployments_take_add},
     [VERB_DEPLOYMENTS] = {LANE_ANY, false, true, F "deployments(NULL, false)", 10,
@@ -569,8 +472,8 @@ static const struct pg_verb verbs[VERB_MAX] = {
                                   pg_deployments_put_version, pg_deployments_take_version},
     [VERB_DEPLOYMENT_ACTIVE] = {LANE_ANY, false, true, F "active_version()", 1, put_none,
                                 pg_deployments_take_version},
-    [VERB_LOG] = {LANE_ANY, false, true, F "log_lines($1, $2, $3, $4)", 9, put_log_filter,
-                  take_lines},
+    [VERB_LOG] = {LANE_ANY, false, true, F "log_lines($1, $2, $3, $4)", 9, pg_history_put_filter,
+                  pg_history_take_lines},
     [VERB_SCHEDULE_SAVE] = {LANE_ANY, true, true,
                             F "schedule_save($1, $2, $3, $4, $5, $6::boolean)", SCHEDULE_COLUMNS,
                             pg_schedules_put_save, pg_schedules_take_list},

@@ -79,6 +79,15 @@ bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r);
 void pg_budget_put(struct pg_params *p, struct pg_task *t);
 bool pg_budget_take(struct pg_task *t, struct pg_reader *r);
 
+/* ---- pg_history.c ---- */
+
+void pg_history_put_invocation(struct pg_params *p, struct pg_task *t);
+void pg_history_put_page(struct pg_params *p, struct pg_task *t);
+bool pg_history_take_invocations(struct pg_task *t, struct pg_reader *r);
+void pg_history_put_log(struct pg_params *p, struct pg_task *t);
+void pg_history_put_filter(struct pg_params *p, struct pg_task *t);
+bool pg_history_take_lines(struct pg_task *t, struct pg_reader *r);
+
 /* ---- pg_hooks.c ---- */
 
 void pg_hooks_put_check(struct pg_params *p, struct pg_task *t);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/webhook_settings.h"
+#include "store/store_webhooks.h"
 
 #define EXAMPLE "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 #define COUNTED "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" /* 0, 1, ... 31 */

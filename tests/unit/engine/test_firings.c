@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "engine/firings.h"
+#include "store/store_schedules.h"
 
 #define SECOND USEC_PER_SEC
 #define MINUTE (60 * SECOND)

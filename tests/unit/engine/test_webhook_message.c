@@ -11,6 +11,7 @@
 
 #include "engine/webhook_message.h"
 #include "text/json.h"
+#include "store/store_webhooks.h"
 
 #define EXAMPLE "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"             /* of the specification */
 #define COUNTED "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" /* 0, 1, ... 31 */
