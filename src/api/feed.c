@@ -3,8 +3,6 @@
 #include "api/feed.h"
 
 #include <stdlib.h>
-/* Its default hash has cases that fall through without the word that clang wants. */
-#define HASH_FUNCTION HASH_OAT
 #include <uthash.h>
 
 #include "base/clock.h"
