@@ -10,13 +10,14 @@ let server;
 before(async () => { server = await postgres.start({ database: false }); });
 after(() => server?.remove());
 
-// Jobs of four seconds here, under whatever load: figures are up to two seconds old.
+// A quarter of the wait or five seconds, for nine of ten: the promise of docs/serve.md. Jobs take four
+// seconds here, and rows and figures are up to a second old each, whatever the load.
 async function story(t, database) {
   const dir = folder(t);
   if (database) assert.equal(run(dir, ['migrate', '--database', database]).code, 0);
-  const seen = await measure(t, dir, { jobs: 40, slots: 8, speed: '8', database, slack: 2000 });
+  const seen = await measure(t, dir, { jobs: 40, slots: 8, speed: '8', database, slack: 5000 });
   t.diagnostic(JSON.stringify({ ...seen, worst: undefined }));
-  assert.ok(seen.part >= 0.85, JSON.stringify(seen, null, 2));
+  assert.ok(seen.part >= 0.9, JSON.stringify(seen, null, 2));
   assert.ok(seen.count > 100, JSON.stringify(seen));
   assert.ok(seen.unknownUntil < 0.6, `unknown until ${seen.unknownUntil} of a job's time`);
 }
