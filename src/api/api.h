@@ -28,11 +28,11 @@ struct api_config {
     size_t slots;                  /* of the engine, for the metrics */
     const struct catalog *catalog; /* for the planner; borrowed, may be NULL */
     /* The function endpoint. */
-    struct invoker *invoker; /* borrowed; NULL only without an engine */
-    int concurrent_limit;    /* running jobs per worker id; 0 = 3 */
-    int user_priority_max;   /* what users may ask for; 0 = 5 */
+    struct invoker *invoker;    /* borrowed; NULL only without an engine */
+    int concurrent_limit;       /* running jobs per worker id; 0 = 3 */
+    int user_priority_max;      /* what users may ask for; 0 = 5 */
     int64_t job_duration_max_s; /* what anybody may ask for; 0 = 4 h */
-    size_t max_streams;      /* event streams at once; 0 = 1024 */
+    size_t max_streams;         /* event streams at once; 0 = 1024 */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */

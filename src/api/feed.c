@@ -60,24 +60,32 @@ struct feed *feed_new(struct loop *loop, struct store *store, const struct feed_
     return f;
 }
 
+static void entry_free(struct entry *e)
+{
+    watch_free(e->watch);
+    free(e);
+}
+
 static void drop(struct feed *f, struct entry *e)
 {
     if (f->at == e)
         f->at = e->hh.next;
     HASH_DEL(f->entries, e);
-    watch_free(e->watch);
-    free(e);
+    entry_free(e);
 }
 
 void feed_free(struct feed *f)
 {
-    struct entry *e, *next;
     if (f == NULL)
         return;
     if (f->round != NULL)
         f->round->feed = NULL;
-    HASH_ITER (hh, f->entries, e, next)
-        drop(f, e);
+    struct entry *e = f->entries, *next;
+    HASH_CLEAR(hh, f->entries);
+    for (; e != NULL; e = next) {
+        next = e->hh.next;
+        entry_free(e);
+    }
     timer_stop(f->loop, &f->timer);
     free(f);
 }

@@ -31,8 +31,10 @@ static void call_free(struct call *c)
 
 void functions_end(struct api *api)
 {
-    while (api->calls != NULL)
-        call_free(api->calls);
+    struct call *c, *next;
+    DL_FOREACH_SAFE (api->calls, c, next)
+        free(c);
+    api->calls = NULL;
 }
 
 /* ---- answers ---- */

@@ -21,7 +21,7 @@ void job_json_open(struct buf *out, const struct store_job *job, bool everything
 /* ,"name":"..." or ,"name":null */
 void job_json_put_string(struct buf *out, const char *name, const char *value);
 void job_json_put_note(struct buf *out, const char *name, const char *value); /* cut at 4 KiB */
-void job_json_put_time(struct buf *out, const char *name, int64_t wall_us); /* 0 = null */
+void job_json_put_time(struct buf *out, const char *name, int64_t wall_us);   /* 0 = null */
 /* One step as an object, without its text. */
 void job_json_put_step(struct buf *out, const struct store_step *step);
 /* ,"steps":[...] without their texts. */

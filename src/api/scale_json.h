@@ -1,5 +1,5 @@
-/* In: how a system is scaled; the text of somebody who wants it otherwise. Out: the JSON of GET /scale
- * and of `scriptorium scale --json`; what is wanted. Pure. */
+/* In: how a system is scaled; the text of somebody who wants it otherwise. Out: the JSON of GET
+ * /scale and of `scriptorium scale --json`; what is wanted. Pure. */
 #ifndef API_SCALE_JSON_H
 #define API_SCALE_JSON_H
 

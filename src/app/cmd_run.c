@@ -108,11 +108,19 @@ static void take_idle(void *ctx, const struct store_result *r)
                   look_again, s);
 }
 
-static void on_trouble(struct session *s, const char *message)
+static void end_by(struct session *s, const char *message)
 {
     if (s->trouble == NULL)
         s->trouble = mem_strdup(message);
     finish(s);
+}
+
+static void on_trouble(struct session *s, enum err err, const char *message)
+{
+    if (err_passes(err))
+        live_say(s->live, "the jobs wait until this has passed: %s", message);
+    else
+        end_by(s, message);
 }
 
 /* The engine tells what finished calls cost; the one that runs is added by the usual price. */
@@ -128,7 +136,7 @@ static void on_idle(struct session *s, int64_t next_due_us, bool paused)
 {
     char seconds[FMT_SIZE], note[2 * FMT_SIZE + 32];
     if (paused) {
-        on_trouble(s, "paused: the jobs wait for `scriptorium resume`");
+        end_by(s, "paused: the jobs wait for `scriptorium resume`");
         return;
     }
     if (next_due_us == 0) {
@@ -153,7 +161,7 @@ static void on_event(void *ctx, const struct engine_event *ev)
         live_note(s->live, ev->kind == ENGINE_PAUSED ? paused_note : NULL);
         return;
     case ENGINE_TROUBLE:
-        on_trouble(s, ev->message);
+        on_trouble(s, ev->err, ev->message);
         return;
     case ENGINE_STOPPED:
         s->over = true;
@@ -255,19 +263,19 @@ static void work(struct session *s)
     const struct settings *set = &invocation(s)->set;
     char name[64];
     (void)snprintf(name, sizeof name, "run:%d", (int)getpid());
-    struct engine_config config = {.ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
-                                               .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
-                                               .age_us = set->job_age_max_us},
-                                   .slots = slots(invocation(s)),
-                                   .cap_per_user = (int)set->cap_per_user,
-                                   .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
-                                   .user_day_cap_udollar =
-                                       (int64_t)(set->budget_user_day_usd * 1e6),
-                                   .lease_us = set->lease_us,
-                                   .grace_us = set->grace_us,
-                                   .sole = !s->context.shared,
-                                   .worker_name = name,
-                                   .built_in = s->workshop.built_in};
+    struct engine_config config = {
+        .ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
+                    .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
+                    .age_us = set->job_age_max_us},
+        .slots = slots(invocation(s)),
+        .cap_per_user = (int)set->cap_per_user,
+        .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
+        .user_day_cap_udollar = (int64_t)(set->budget_user_day_usd * 1e6),
+        .lease_us = set->lease_us,
+        .grace_us = set->grace_us,
+        .sole = !s->context.shared,
+        .worker_name = name,
+        .built_in = s->workshop.built_in};
     struct context *c = &s->context;
     s->engine = engine_new(c->loop, c->store, s->workshop.provider, s->workshop.pacer,
                            s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);

@@ -14,6 +14,8 @@ const struct command command_table[] = {
               "Ctrl-C saves what was written so far; the next run goes on from there. A second "
               "Ctrl-C exits at once. Without ANTHROPIC_API_KEY a simulated provider inside the "
               "program does the writing.\n\n"
+              "A database that is held by another program, or away for a while, is waited for; "
+              "a full disk or a refused key ends the run.\n\n"
               "Exit status 0 means that every script was completed.",
      .example = "scriptorium run --topic 'Why bridges hum' --minutes 10",
      .options = {SET_TOPIC, SET_MINUTES, SET_JOBS, SET_USERS, SET_PARAMS, SET_OUT, SET_CONCURRENCY,

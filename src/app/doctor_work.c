@@ -94,7 +94,8 @@ void look_at_errors(struct doctor *d, struct finding *f)
 static void put_forecast(struct buf *out, int64_t slots, int64_t due, double seconds)
 {
     char wait[FMT_SIZE];
-    double last = (double)((due + slots - 1) / slots - 1) * seconds;
+    int64_t rounds = (due + slots - 1) / slots;
+    double last = (double)(rounds - 1) * seconds;
     buf_putf(out, "%" PRId64 " at once: %.0f an hour, the last of them starts in %s", slots,
              (double)slots * 3600 / seconds, fmt_seconds((int64_t)(last * 1e6), wait));
 }

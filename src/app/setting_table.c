@@ -502,8 +502,7 @@ const struct setting setting_table[SET_MAX] = {
                          .fallback = "0s",
                          .help = "a job fails when it is not done so long after it was asked for, "
                                  "whatever its deadline says; 0: no bound",
-                         RANGE(YAML_F_DURATION, job_age_max_us, 0,
-                               (int64_t)365 * 86400 * 1000000)},
+                         RANGE(YAML_F_DURATION, job_age_max_us, 0, (int64_t)365 * 86400 * 1000000)},
     [SET_MAX_STREAMS] = {.name = "max-streams",
                          .from = FROM_ENV | FROM_FILE,
                          .env = {"SCRIPTORIUM_MAX_STREAMS"},

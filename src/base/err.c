@@ -30,6 +30,11 @@ const char *err_name(enum err e)
     return names[e];
 }
 
+bool err_passes(enum err e)
+{
+    return e == ERR_BUSY || e == ERR_CONNECT || e == ERR_TIMEOUT || e == ERR_CLOSED;
+}
+
 enum err err_set(struct errmsg *msg, enum err e, const char *fmt, ...)
 {
     if (msg == NULL)

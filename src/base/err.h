@@ -3,6 +3,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -30,6 +31,8 @@ enum err {
 
 /* A short lower-case name ("not found"); never NULL. */
 const char *err_name(enum err e);
+/* Waiting may help, without anybody doing anything: a lock, a server that starts again. */
+bool err_passes(enum err e);
 
 /* What went wrong, for people: one line that says what to do. Empty when unset. */
 struct errmsg {

@@ -101,7 +101,7 @@ static void put_name(const struct metric *metric, const char *suffix, const char
 {
     const char *comma = "{";
     buf_putf(out, METRICS_PREFIX "%s%s", metric->name, suffix);
-    for (size_t i = 0; metric->labels[i] != NULL; i++, comma = ",") {
+    for (size_t i = 0; values != NULL && metric->labels[i] != NULL; i++, comma = ",") {
         buf_putf(out, "%s%s=\"", comma, metric->labels[i]);
         put_label_value(values[i], out);
         buf_puts(out, "\"");

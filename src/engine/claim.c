@@ -133,5 +133,5 @@ void claim_park(struct engine *e, const char *reason, bool whole)
     timer_set(e->loop, &e->unpark_timer, loop_now(e->loop) + ENGINE_PARK_US, on_unpark, e);
     pace_soon(e);
     if (news)
-        engine_tell_trouble(e, reason);
+        engine_tell_trouble(e, OK, reason);
 }

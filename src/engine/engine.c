@@ -62,9 +62,9 @@ void engine_tell(struct engine *e, const struct engine_event *event)
         e->fn(e->ctx, event);
 }
 
-void engine_tell_trouble(struct engine *e, const char *message)
+void engine_tell_trouble(struct engine *e, enum err err, const char *message)
 {
-    engine_tell(e, &(struct engine_event){.kind = ENGINE_TROUBLE, .message = message});
+    engine_tell(e, &(struct engine_event){.kind = ENGINE_TROUBLE, .err = err, .message = message});
 }
 
 bool engine_store_failed(struct engine *e, const struct store_result *r)
@@ -74,8 +74,11 @@ bool engine_store_failed(struct engine *e, const struct store_result *r)
     int64_t now = loop_now(e->loop);
     bool news = e->store_failed_us == 0 || now - e->store_failed_us > QUIET_US;
     e->store_failed_us = now; /* a full disk still lets us read: success alone means little */
-    if (news)
-        engine_tell_trouble(e, r->message);
+    bool passes = err_passes(r->err);
+    if (!news && (passes || !e->store_passes))
+        return true;
+    e->store_passes = passes;
+    engine_tell_trouble(e, r->err, r->message);
     return true;
 }
 

@@ -63,7 +63,8 @@ enum engine_event_kind {
     ENGINE_PAUSED,  /* nothing is claimed from now on, what runs goes on */
     ENGINE_RESUMED, /* after ENGINE_PAUSED */
     ENGINE_STOPPED, /* after engine_stop(): everything is saved and handed back */
-    ENGINE_TROUBLE, /* an operator must act: `message` says what to do; jobs wait meanwhile */
+    ENGINE_TROUBLE, /* `message` says what to do, jobs wait meanwhile; an operator must act, unless
+                       err_passes(`err`) */
     ENGINE_EVENT_MAX
 };
 struct engine_event {
@@ -81,6 +82,7 @@ struct engine_event {
     struct uuid batch;        /* the invocation it was claimed for; nil = none */
     const char *script;       /* COMPLETED */
     const char *message;      /* FAILED, RETRY, LOST, TROUBLE */
+    enum err err;             /* TROUBLE: the store's; OK = the provider's */
     int64_t next_due_us;      /* IDLE */
     bool paused;              /* IDLE */
 };

@@ -73,7 +73,7 @@ struct run {
     struct store_held held;
     int run, attempts, max_retries;
     int64_t waited_us, claimed_us; /* claimed_us: loop clock */
-    int64_t created_us; /* wall */
+    int64_t created_us;            /* wall */
     int64_t deadline_us, max_cost_udollar;
     enum run_stage stage;
     int ops;    /* store requests that will still call back with this run */
@@ -205,14 +205,15 @@ struct engine {
     struct loop_task stop_task;
     bool started;
     int64_t store_failed_us; /* loop clock; 0 = never */
+    bool store_passes;       /* what was told last passes by itself */
     bool gave_up;            /* the store takes nothing: runs end without it */
 };
 
 /* engine.c */
 void engine_tell(struct engine *e, const struct engine_event *event);
-void engine_tell_trouble(struct engine *e, const char *message);
+void engine_tell_trouble(struct engine *e, enum err err, const char *message);
 /* True when the store failed: the caller tries again later. Tells the operator, but not of each
- * failure in a row. */
+ * failure in a row: of the first, and of the first that does not pass by itself. */
 bool engine_store_failed(struct engine *e, const struct store_result *r);
 /* Repeating cannot help: the database does not take this very input. */
 bool engine_store_refused(const struct store_result *r);

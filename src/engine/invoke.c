@@ -40,14 +40,19 @@ struct call {
     char build[BUILD_SIZE];
 };
 
-static void call_free(struct call *c)
+static void call_free_unlinked(struct call *c)
 {
     timer_stop(c->inv->loop, &c->silence);
-    DL_DELETE(c->inv->calls, c);
     free(c->caller);
     free(c->label);
     free(c->error);
     free(c);
+}
+
+static void call_free(struct call *c)
+{
+    DL_DELETE(c->inv->calls, c);
+    call_free_unlinked(c);
 }
 
 /* ---- records ---- */
@@ -235,10 +240,11 @@ void invoker_limit(struct invoker *inv, int limit)
 
 void invoker_free(struct invoker *inv)
 {
+    struct call *c, *next;
     if (inv == NULL)
         return;
-    while (inv->calls != NULL)
-        call_free(inv->calls);
+    DL_FOREACH_SAFE (inv->calls, c, next)
+        call_free_unlinked(c);
     free(inv->worker);
     free(inv->version);
     free(inv);

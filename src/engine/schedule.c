@@ -2,6 +2,8 @@
  * One look at a time: due -> plan -> calls; now and then what was left over -> calls. */
 #include "engine/schedule.h"
 
+#define HASH_FUNCTION HASH_OAT /* the usual one falls through its cases */
+
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -73,9 +75,10 @@ static void looked(struct schedule *s, int64_t again_us)
 
 static void cache_clear(struct schedule *s)
 {
-    struct cache_entry *e, *next;
-    HASH_ITER (hh, s->cache, e, next) {
-        HASH_DEL(s->cache, e);
+    struct cache_entry *e = s->cache, *next;
+    HASH_CLEAR(hh, s->cache);
+    for (; e != NULL; e = next) {
+        next = e->hh.next;
         cron_free(e->cron);
         free(e->text);
         free(e);
@@ -98,11 +101,16 @@ static const struct cache_entry *read_expr(struct schedule *s, const char *text)
 
 /* ---- ends ---- */
 
+static void call_free_unlinked(struct schedule_call *c)
+{
+    arena_free(&c->arena);
+    free(c);
+}
+
 static void call_free(struct schedule_call *c)
 {
     HASH_DEL(c->schedule->calls, c);
-    arena_free(&c->arena);
-    free(c);
+    call_free_unlinked(c);
 }
 
 static void send_ends(void *ctx);
@@ -359,7 +367,7 @@ void schedule_stop(struct schedule *s)
 
 void schedule_free(struct schedule *s)
 {
-    struct schedule_call *c, *next;
+    struct schedule_call *next;
     if (s == NULL)
         return;
     schedule_stop(s);
@@ -367,8 +375,11 @@ void schedule_free(struct schedule *s)
     while (s->ops > 0)
         loop_turn(s->loop, TURN_US);
     loop_cancel(s->loop, &s->later);
-    HASH_ITER (hh, s->calls, c, next) {
-        call_free(c);
+    struct schedule_call *c = s->calls;
+    HASH_CLEAR(hh, s->calls);
+    for (; c != NULL; c = next) {
+        next = c->hh.next;
+        call_free_unlinked(c);
     }
     cache_clear(s);
     free(s->firings);

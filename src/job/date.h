@@ -1,5 +1,5 @@
-/* In: a calendar date in UTC, or a time as text. Out: microseconds since 1970, without libc's locale
- * or time zone. */
+/* In: a calendar date in UTC, or a time as text. Out: microseconds since 1970, without libc's
+ * locale or time zone. */
 #ifndef JOB_DATE_H
 #define JOB_DATE_H
 

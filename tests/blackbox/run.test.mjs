@@ -1,10 +1,10 @@
 // The main job: scripts asked for, written, counted; and the same figures as the provider's own.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { compareLedgers, folder, json, program, run, simulator, sql } from './harness.mjs';
+import { compareLedgers, folder, json, program, run, simulator, sql, start } from './harness.mjs';
 
 test('three jobs: files, summary and ledger say the same as the provider', async (t) => {
   const dir = folder(t);
@@ -91,6 +91,25 @@ test('one slot works off three jobs one after the other', (t) => {
   assert.equal(jobs.length, 3);
   assert.equal(spans.length, 3);
   assert.ok(spans[0].z <= spans[1].a && spans[1].z <= spans[2].a, JSON.stringify(spans));
+});
+
+test('a database that another program holds for long is waited for, and told of once', async (t) => {
+  const dir = folder(t);
+  const engine = start(t, dir, ['run', '--jobs', '3', '--minutes', '10', '--speed', '20', '--out', 'out']);
+  await engine.says(/generating_chunk_1_of/);
+  const other = spawn('sqlite3', [join(dir, 'scriptorium.db')], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const gone = new Promise((done) => { other.on('close', done); });
+  t.after(() => other.kill());
+  other.stdin.write('.bail on\n.timeout 20000\nBEGIN IMMEDIATE;\n');
+  await engine.says(/another program holds the database/); // after the five seconds that the store waits
+  other.stdin.end('ROLLBACK;\n');
+  assert.equal(await gone, 0);
+  await engine.ended;
+  assert.equal(engine.code, 0, engine.err);
+  assert.equal(engine.err.match(/the jobs wait until this has passed/g).length, 1, engine.err);
+  assert.equal(readdirSync(join(dir, 'out')).length, 3);
+  const done = sql(dir, "SELECT retry_count FROM script_generation_jobs WHERE status = 'completed'");
+  assert.deepEqual(done.map((j) => j.retry_count), [0, 0, 0]);
 });
 
 test('a request from a file in the shape that forms write becomes a script', (t) => {

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t skip = size > 0 ? 1 : 0;
     struct job_request r = {0};
     struct errmsg msg = {""};
-    enum err e = job_request_read((const char *)data + skip, size - skip, NULL, &who, &(struct job_ceiling){.priority = 5}, &r, &msg);
+    enum err e = job_request_read((const char *)data + skip, size - skip, NULL, &who,
+                                  &(struct job_ceiling){.priority = 5}, &r, &msg);
     if (e != OK) {
         if ((e != ERR_INVALID && e != ERR_PERMISSION) || msg.text[0] == '\0' || r.params != NULL)
             abort();

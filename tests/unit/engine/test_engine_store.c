@@ -112,6 +112,28 @@ static void finishing_fails(void **state)
     fails_for_a_while(*state, VERB_FINISH);
 }
 
+static void trouble_that_stays_is_told_after_trouble_that_passes(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, NULL);
+    b->flaky->error = ERR_BUSY;
+    b->flaky->fail = BIT(VERB_CLAIM);
+    bench_start(b, 0, &(struct bench_options){0});
+    bench_until_told(b->w, ENGINE_TROUBLE, 1);
+    assert_string_equal(b->w->message[ENGINE_TROUBLE], "injected: busy");
+    b->flaky->error = ERR_FULL;
+    bench_until_told(b->w, ENGINE_TROUBLE, 2);
+    assert_string_equal(b->w->message[ENGINE_TROUBLE], "injected: no space left");
+    b->flaky->error = ERR_BUSY; /* nothing new for who has to act anyway */
+    int failures = b->flaky->failures;
+    while (b->flaky->failures < failures + 2)
+        bench_pass(b, 20 * USEC_PER_MSEC);
+    assert_int_equal(b->w->told[ENGINE_TROUBLE], 2);
+    b->flaky->fail = 0;
+    bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
+    bench_stop(b->w);
+}
+
 static void saving_text_fails(void **state)
 {
     struct bench *b = *state;
@@ -519,6 +541,7 @@ int main(void)
         TEST(writing_the_intent_fails),
         TEST(saving_a_step_fails),
         TEST(finishing_fails),
+        TEST(trouble_that_stays_is_told_after_trouble_that_passes),
         TEST(saving_text_fails),
         TEST(closing_a_call_fails),
         TEST(renewing_the_lease_fails_until_it_runs_out),
