@@ -2,6 +2,7 @@
  * job. */
 #include "api/feed.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <uthash.h>
 
@@ -70,6 +71,7 @@ static void drop(struct feed *f, struct entry *e)
 {
     if (f->at == e)
         f->at = e->hh.next;
+    assert(f->entries != NULL); /* e is one of them */
     HASH_DEL(f->entries, e);
     entry_free(e);
 }
