@@ -25,7 +25,7 @@
 #define CACHE_MAX    5000
 
 struct schedule_call {                 /* a firing that is ours, until its end is recorded */
-    struct schedule_call *prev, *next; /* in waiting, ended or sent; under way in none */
+    struct schedule_call *prev, *next; /* in waiting, ended, sent or done; under way in none */
     UT_hash_handle hh;                 /* by run.id, in calls */
     struct schedule *schedule;
     struct arena arena;
@@ -48,6 +48,7 @@ struct schedule {
     struct loop_task later; /* sends ends, starts calls */
     struct uuid worker;     /* of the look under way */
     struct schedule_call *calls, *waiting, *ended, *sent;
+    struct schedule_call *done; /* recorded while a look was under way */
     size_t n_waiting, n_under_way;
     struct cache_entry *cache;
     struct firings *firings; /* LOOK_MAX of them */
@@ -59,6 +60,18 @@ struct schedule {
 
 static void look(void *ctx);
 
+static void call_free_unlinked(struct schedule_call *c)
+{
+    arena_free(&c->arena);
+    free(c);
+}
+
+static void call_free(struct schedule_call *c)
+{
+    HASH_DEL(c->schedule->calls, c);
+    call_free_unlinked(c);
+}
+
 static void look_in(struct schedule *s, int64_t us)
 {
     if (!s->stopped)
@@ -67,6 +80,11 @@ static void look_in(struct schedule *s, int64_t us)
 
 static void looked(struct schedule *s, int64_t again_us)
 {
+    struct schedule_call *c, *next;
+    DL_FOREACH_SAFE (s->done, c, next) {
+        DL_DELETE(s->done, c);
+        call_free(c);
+    }
     s->looking = false;
     look_in(s, again_us);
 }
@@ -101,18 +119,6 @@ static const struct cache_entry *read_expr(struct schedule *s, const char *text)
 
 /* ---- ends ---- */
 
-static void call_free_unlinked(struct schedule_call *c)
-{
-    arena_free(&c->arena);
-    free(c);
-}
-
-static void call_free(struct schedule_call *c)
-{
-    HASH_DEL(c->schedule->calls, c);
-    call_free_unlinked(c);
-}
-
 static void send_ends(void *ctx);
 
 static void on_ends(void *ctx, const struct store_result *r)
@@ -122,10 +128,12 @@ static void on_ends(void *ctx, const struct store_result *r)
     s->ops--;
     DL_FOREACH_SAFE (s->sent, c, next) {
         DL_DELETE(s->sent, c);
-        if (r->err == OK)
-            call_free(c);
-        else
+        if (r->err != OK)
             DL_APPEND(s->ended, c); /* the next look sends them again */
+        else if (s->looking)
+            DL_APPEND(s->done, c); /* what it brings may have been read before: still known */
+        else
+            call_free(c);
     }
     if (r->err == OK)
         send_ends(s);

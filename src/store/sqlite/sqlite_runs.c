@@ -44,7 +44,7 @@ enum err sqlite_runs_after(struct sqlite_store *s, struct store_op *op, int64_t 
 
 static const char sql_lose[] =
     "UPDATE scriptorium_schedule_run SET state = 4, ended = ?,"
-    " message = 'its worker ended before it was done'"
+    " message = coalesce(message || '; ', '') || 'its worker ended before it was done'"
     " WHERE state = 0 AND worker NOT IN (SELECT id FROM scriptorium_worker)"
     " AND (missed = 0 OR attempt >= ?)";
 static const char sql_take[] =

@@ -212,7 +212,7 @@ DECLARE
 BEGIN
     IF cardinality(orphans) > 0 THEN
         UPDATE scriptorium.schedule_run r SET state = 4, ended_at = now,
-            message = 'its worker ended before it was done'
+            message = coalesce(r.message || '; ', '') || 'its worker ended before it was done'
         WHERE r.id = ANY (orphans) AND (r.missed = 0 OR r.attempt >= 3);
         UPDATE scriptorium.schedule_run r SET worker = by, node = node_name, claimed_at = now,
             attempt = r.attempt + 1
