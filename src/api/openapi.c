@@ -124,12 +124,10 @@ static void put_answers(json_t *operation, const struct route *route)
 
 static void put_route(json_t *paths, const struct route *route)
 {
-    char method[16];
-    size_t n = strlen(route->method);
-    for (size_t i = 0; i <= n && i < sizeof method; i++)
-        method[i] =
-            (char)(route->method[i] >= 'A' && route->method[i] <= 'Z' ? route->method[i] - 'A' + 'a'
-                                                                      : route->method[i]);
+    char method[16] = "";
+    size_t n = strnlen(route->method, sizeof method - 1);
+    for (size_t i = 0; i < n; i++)
+        method[i] = (char)(route->method[i] | 0x20); /* methods are capital letters */
     json_t *operation = member(member(paths, route->pattern), method);
     set(operation, "summary", json_string(route->summary));
     put_parameters(operation, route);

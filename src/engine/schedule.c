@@ -2,8 +2,6 @@
  * One look at a time: due -> plan -> calls; now and then what was left over -> calls. */
 #include "engine/schedule.h"
 
-#define HASH_FUNCTION HASH_OAT /* the usual one falls through its cases */
-
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
