@@ -274,8 +274,8 @@ static size_t skip_cue(const char *text, size_t n, size_t i)
     for (size_t k = i + 1; k < stop; k++) {
         if (text[k] == ']')
             return k + 1;
-        if (text[k] == '[' ||
-            (text[k] == '\n' && k + 1 < n && strchr("\n\r#", text[k + 1]) != NULL))
+        size_t next = text[k] == '\n' ? skip_any(text, n, k + 1, BLANKS) : n;
+        if (text[k] == '[' || (next < n && strchr("\n\r#", text[next]) != NULL))
             break;
     }
     return i;
