@@ -8,7 +8,7 @@
 
 #define DEPTH           32 /* statements in flight on one connection */
 #define BACKOFF_MIN_US  (100 * USEC_PER_MSEC)
-#define BACKOFF_MAX_US  (5 * USEC_PER_SEC)
+#define BACKOFF_MAX_US  USEC_PER_SEC /* who is back late after an outage loses its lease */
 #define PAUSE_MIN_US    (20 * USEC_PER_MSEC)
 #define PAUSES_MAX      6                  /* 20 ms doubled so often: 1.3 s in all */
 #define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
