@@ -13,11 +13,8 @@
 
 /* Members of the body that are the row's, not the request's. */
 static const char *const row_members[] = {"user_id", "workflow_id", "priority", "run_at"};
-#define ROW_MEMBERS (sizeof row_members / sizeof row_members[0])
+#define ROW_MEMBERS  (sizeof row_members / sizeof row_members[0])
 
-/* Of the request's exports; the others are for later. */
-static const char *const made_here[] = {"md", "txt", "json"};
-#define MADE         (sizeof made_here / sizeof made_here[0])
 #define PRIORITY_MAX 5 /* of users */
 
 static enum err read_id(const json_t *body, const char *name, struct uuid *ret_id,
@@ -87,20 +84,8 @@ static char *params_text(json_t *body, const char *text, size_t n)
 static enum err check_means(const struct params *normal, struct errmsg *msg)
 {
     const char *mode = json_str(normal->all, "mode");
-    const json_t *exports = json_object_get(normal->all, "exports"), *value;
-    size_t i;
     if (mode != NULL && strcmp(mode, "live") != 0)
         return err_set(msg, ERR_INVALID, "mode: %s", params_no_batch);
-    json_array_foreach (exports, i, value) {
-        const char *name = json_string_value(value);
-        bool made = false;
-        for (size_t k = 0; name != NULL && k < MADE; k++)
-            made |= strcmp(name, made_here[k]) == 0;
-        if (!made)
-            return err_set(msg, ERR_INVALID,
-                           "exports: '%.20s' cannot be made yet; there are md, txt and json",
-                           name != NULL ? name : "");
-    }
     return OK;
 }
 

@@ -38,11 +38,12 @@ static void what_nobody_can_act_on_is_refused(void **state)
 {
     (void)state;
     refuses("{\"topic\":\"Salt\",\"mode\":\"batch\"}", &user, ERR_INVALID, "mode: batch is not");
-    refuses("{\"topic\":\"Salt\",\"exports\":[\"md\",\"srt\"]}", &user, ERR_INVALID,
-            "exports: 'srt' cannot be made");
-    struct job_request r = reads("{\"topic\":\"Salt\",\"mode\":\"live\",\"exports\":\"json, txt\","
-                                 "\"idempotencyKey\":\"k1\"}",
-                                 NULL, &user);
+    refuses("{\"topic\":\"Salt\",\"exports\":[\"md\",\"docx\"]}", &user, ERR_INVALID,
+            "exports: 'docx' is unknown");
+    struct job_request r =
+        reads("{\"topic\":\"Salt\",\"mode\":\"live\",\"exports\":\"json, txt, srt, "
+              "vtt, teleprompter, fountain, md\",\"idempotencyKey\":\"k1\"}",
+              NULL, &user);
     assert_string_equal(r.key, "k1");
     job_request_free(&r);
 }
