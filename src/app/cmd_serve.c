@@ -1,13 +1,10 @@
 /* In: serve's settings. Out: the daemon, in this process or in several that share its socket. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/cmd.h"
 #include "app/daemon.h"
 #include "app/notify.h"
 #include "app/processes.h"
-#include "app/title.h"
 #include "base/log.h"
 #include "io/http_server.h"
 
@@ -33,17 +30,6 @@ static int check(const struct invocation *inv)
                             "--processes needs a key that all of them know: set "
                             "SCRIPTORIUM_SERVICE_KEY");
     return EXIT_DONE;
-}
-
-/* What ps shows: never the options, a database URL may hold a password. */
-static void hide_options(struct invocation *inv, char ***ret_copy, const char *role)
-{
-    char title[128];
-    char **copy = title_copy(inv->argc, inv->argv);
-    (void)snprintf(title, sizeof title, "scriptorium serve: %s", role);
-    title_set(inv->argc, inv->argv, title);
-    inv->argv = copy;
-    *ret_copy = copy;
 }
 
 static int run_child(void *ctx, int report_fd, size_t number)
@@ -72,7 +58,6 @@ int cmd_serve(struct invocation *inv)
 {
     struct crew crew = {.inv = inv, .config = {.report_fd = -1, .announces = true}};
     struct errmsg msg = {""};
-    char **copy = NULL;
     int code = check(inv);
     if (code == EXIT_DONE)
         code = listen_parse(inv, inv->set.serve_listen, &crew.config.address);
@@ -81,8 +66,5 @@ int cmd_serve(struct invocation *inv)
     if (notify_take_listener(&crew.config.listener, &msg) != OK)
         return command_fail(inv, EXIT_USAGE, "%s", msg.text);
     daemon_set_log(&inv->set);
-    hide_options(inv, &copy, inv->set.processes > 1 ? "several processes" : "one process");
-    code = inv->set.processes > 1 ? serve_many(&crew) : daemon_serve(inv, &crew.config);
-    free(copy);
-    return code;
+    return inv->set.processes > 1 ? serve_many(&crew) : daemon_serve(inv, &crew.config);
 }

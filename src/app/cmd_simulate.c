@@ -1,6 +1,7 @@
 /* In: an address. Out: the simulated provider, answering there until a signal. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app/cmd.h"
 #include "app/listen.h"
@@ -25,6 +26,24 @@ static void announce(const struct invocation *inv, const struct sim *sim)
     (void)fflush(stdout);
 }
 
+#define SCRIPT_MAX ((size_t)1 << 20)
+
+static int play_script(struct invocation *inv, struct sim *sim)
+{
+    const char *path = inv->set.script;
+    char *text = NULL;
+    size_t n = 0;
+    struct errmsg why = {""};
+    if (path == NULL)
+        return EXIT_DONE;
+    enum err e = settings_read_file(path, SCRIPT_MAX, &text, &n, &why);
+    if (e != OK)
+        return command_fail(inv, EXIT_USAGE, "--script: %s", why.text);
+    e = sim_order_faults(sim, text, n, &why);
+    free(text);
+    return e == OK ? EXIT_DONE : command_fail(inv, EXIT_USAGE, "--script: %s: %s", path, why.text);
+}
+
 static int serve(struct invocation *inv, struct loop *loop, const struct catalog *catalog)
 {
     const struct settings *set = &inv->set;
@@ -40,6 +59,8 @@ static int serve(struct invocation *inv, struct loop *loop, const struct catalog
     config.port = address.port;
     if (code == EXIT_DONE && sim_new(loop, &config, &sim, &msg) != OK)
         code = command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
+    if (code == EXIT_DONE)
+        code = play_script(inv, sim);
     if (code == EXIT_DONE) {
         announce(inv, sim);
         loop_on_signal(loop, SIGINT, on_signal, loop);

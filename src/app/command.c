@@ -158,6 +158,11 @@ static enum err take_command(int *argc, char ***argv, const struct command **ret
     if (command == NULL && is_group(word)) {
         const char *second = *argc > 1 && (*argv)[1][0] != '-' ? (*argv)[1] : NULL;
         char name[2 * WORD_MAX];
+        if (*argc > 1 && (strcmp((*argv)[1], "--help") == 0 || strcmp((*argv)[1], "-h") == 0)) {
+            *ret_command = find("help"); /* of the group: `help jobs` */
+            *argc = 1;
+            return OK;
+        }
         if (second == NULL) {
             *ret_command = NULL; /* the group's own help */
             return OK;

@@ -139,8 +139,10 @@ static void put_roff_environment(struct buf *out)
     for (int i = 0; i < SET_MAX; i++) {
         const struct setting *s = &setting_table[i];
         for (size_t k = 0; s->env[k] != NULL; k++) {
-            buf_putf(out, ".TP\n\\fB%s\\fR%s%s%s\n", s->env[k], s->secret ? ", \\fB" : "",
-                     s->secret ? s->env[k] : "", s->secret ? "_FILE\\fR" : "");
+            buf_putf(out, ".TP\n\\fB%s\\fR", s->env[k]);
+            if (setting_in_file(s))
+                buf_putf(out, ", \\fB%s_FILE\\fR", s->env[k]);
+            buf_puts(out, "\n");
             put_roff(out, s->help);
             buf_puts(out, "\n");
         }
@@ -215,9 +217,11 @@ void command_put_settings_markdown(struct buf *out)
         buf_putf(out, "| %s | %s%s%s | ", s->name, (s->from & FROM_OPTION) != 0 ? "`--" : "",
                  (s->from & FROM_OPTION) != 0 ? s->name : "",
                  (s->from & FROM_OPTION) != 0 ? "`" : "");
-        for (size_t k = 0; s->env[k] != NULL; k++)
-            buf_putf(out, "%s`%s`%s%s%s", k > 0 ? ", " : "", s->env[k], s->secret ? ", `" : "",
-                     s->secret ? s->env[k] : "", s->secret ? "_FILE`" : "");
+        for (size_t k = 0; s->env[k] != NULL; k++) {
+            buf_putf(out, "%s`%s`", k > 0 ? ", " : "", s->env[k]);
+            if (setting_in_file(s))
+                buf_putf(out, ", `%s_FILE`", s->env[k]);
+        }
         buf_putf(out, " | %s | %s | %s |\n", (s->from & FROM_FILE) != 0 ? "yes" : "",
                  s->fallback != NULL ? s->fallback : "", s->help);
     }

@@ -40,8 +40,8 @@ const struct command command_table[] = {
               "second request with the same key of the same user is the first one: its id is "
               "printed, and that it was there already.",
      .example = "scriptorium enqueue --topic 'The history of salt' --minutes 20 --priority 8",
-     .options = {SET_TOPIC, SET_MINUTES, SET_USER, SET_PRIORITY, SET_PARAMS, SET_IDEMPOTENCY_KEY,
-                 SET_AFTER, SET_JSON, SET_DATABASE, SET_MAX},
+     .options = {SET_TOPIC, SET_MINUTES, SET_USER, SET_WORKFLOW, SET_PRIORITY, SET_PARAMS,
+                 SET_IDEMPOTENCY_KEY, SET_AFTER, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_enqueue},
     {.name = "jobs list",
      .summary = "list jobs, newest first",
@@ -276,11 +276,15 @@ const struct command command_table[] = {
      .run = cmd_backup},
     {.name = "simulate",
      .summary = "serve the simulated provider on its own",
-     .about = "It answers like the real Messages API: with the same errors, limits and event "
-              "streams. GET /sim/ledger tells what every request really produced. Point a program "
-              "at it with ANTHROPIC_BASE_URL and any ANTHROPIC_API_KEY.",
+     .about =
+         "It answers like the real Messages API: with the same errors, limits and event "
+         "streams. GET /sim/ledger tells what every request really produced. Point a program "
+         "at it with ANTHROPIC_BASE_URL and any ANTHROPIC_API_KEY. --script plays faults by the "
+         "number of the request, say [{\"nth\": 3, \"fault\": \"cut\", \"after_tokens\": 100}]; "
+         "docs/simulator.md lists them.",
      .example = "scriptorium simulate --listen 127.0.0.1:8401 --speed 30",
-     .options = {SET_LISTEN, SET_SEED, SET_SPEED, SET_ACCEPT_KEY, SET_MODELS, SET_JSON, SET_MAX},
+     .options = {SET_LISTEN, SET_SEED, SET_SPEED, SET_SCRIPT, SET_ACCEPT_KEY, SET_MODELS, SET_JSON,
+                 SET_MAX},
      .run = cmd_simulate},
     {.name = "help",
      .args = "[COMMAND]",

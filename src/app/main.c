@@ -1,4 +1,5 @@
 /* In: argv and the environment. Out: one command, run; its exit code. */
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "app/command.h"
+#include "app/title.h"
 
 static const char *environment(const char *name)
 {
@@ -38,8 +40,12 @@ int main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    if (command_parse(argc > 0 ? argc - 1 : 0, argv + 1, environment, &inv, &msg) != OK) {
+    int words = argc > 0 ? argc - 1 : 0;
+    char **copy = title_copy(words, argv + 1);
+    title_hide_passwords(words, argv + 1);
+    if (command_parse(words, copy, environment, &inv, &msg) != OK) {
         (void)fprintf(stderr, "scriptorium: %s\n", msg.text);
+        free(copy);
         return EXIT_USAGE;
     }
     log_set_level(inv.set.log_level == LOG_LEVEL_AUTO ? LOG_WARN
@@ -47,8 +53,10 @@ int main(int argc, char **argv)
     log_set_json(inv.set.log_format == 1);
     int code = inv.set.help ? print_help(inv.command) : inv.command->run(&inv);
     command_done(&inv);
+    free(copy);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
-        perror("scriptorium: standard output");
+        if (errno != EPIPE) /* `| head` has seen enough */
+            perror("scriptorium: standard output");
         code = EXIT_WORK_FAILED;
     }
     return code;

@@ -110,11 +110,16 @@ int request_build(const struct invocation *inv, size_t n, size_t users, struct r
             code = check(inv, r.params[r.n - 1]);
     }
     json_decref(json);
-    struct uuid user = {{0}};
+    struct uuid user = {{0}}, workflow = {{0}};
     if (code == EXIT_DONE && set->user != NULL)
         code = context_uuid(inv, "--user", set->user, &user);
-    for (size_t i = 0; code == EXIT_DONE && set->user != NULL && i < r.n; i++)
-        r.jobs[i].user_id = user;
+    if (code == EXIT_DONE && set->workflow != NULL)
+        code = context_uuid(inv, "--workflow", set->workflow, &workflow);
+    for (size_t i = 0; code == EXIT_DONE && i < r.n; i++) {
+        r.jobs[i].workflow_id = workflow;
+        if (set->user != NULL)
+            r.jobs[i].user_id = user;
+    }
     if (code == EXIT_DONE)
         *ret_request = r;
     else

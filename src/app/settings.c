@@ -136,6 +136,11 @@ static enum err load_text(struct settings *s, enum setting_id id, const char *va
     return yaml_bind_text(value, where, &field, s, msg);
 }
 
+bool setting_in_file(const struct setting *s)
+{
+    return s->secret || s->password;
+}
+
 /* NAME_FILE: the secret is the file's content without its last line break. */
 static enum err load_secret_file(struct settings *s, enum setting_id id, const char *path,
                                  const char *where, struct errmsg *msg)
@@ -163,7 +168,7 @@ static enum err load_env(struct settings *s, enum setting_id id, env_fn env, str
         char file_name[NAME_SIZE + 8];
         struct buf b = BUF_INIT(sizeof file_name - 1);
         buf_putf(&b, "%s_FILE", set->env[i]);
-        const char *path = set->secret ? env(buf_str(&b)) : NULL;
+        const char *path = setting_in_file(set) ? env(buf_str(&b)) : NULL;
         enum err e = OK;
         if (path != NULL && path[0] != '\0')
             e = load_secret_file(s, id, path, buf_str(&b), msg);

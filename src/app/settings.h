@@ -37,6 +37,7 @@ enum setting_id {
     SET_USERS,
     SET_PARAMS,
     SET_USER,
+    SET_WORKFLOW,
     SET_PRIORITY,
     SET_IDEMPOTENCY_KEY,
     SET_AFTER,
@@ -66,6 +67,7 @@ enum setting_id {
     SET_SEED,
     SET_LISTEN,
     SET_ACCEPT_KEY,
+    SET_SCRIPT,
     /* the daemon */
     SET_SERVE_LISTEN,
     SET_PROCESSES,
@@ -134,7 +136,7 @@ struct settings {
     int64_t cron_commands, cron_timeout_us;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run, with_cron;
-    char *topic, *params, *user, *idempotency_key, *status;
+    char *topic, *params, *user, *workflow, *idempotency_key, *status;
     double minutes, speed;
     double budget_day_usd, budget_user_day_usd;
     int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;
@@ -144,7 +146,7 @@ struct settings {
     int64_t rpm, itpm, otpm, max_calls;
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us;
     int64_t seed;
-    char *listen, *sim_key;
+    char *listen, *sim_key, *script;
     char *serve_listen, *service_key, *jwt_secret, *jwks_url, *issuer, *audience;
     int64_t processes, user_priority_max, concurrent_limit, keep_invocations, keep_log, keep_runs;
     int64_t job_duration_max_us, job_age_max_us;
@@ -175,7 +177,8 @@ enum { FROM_OPTION = 1, FROM_ENV = 2, FROM_FILE = 4 };
 struct setting {
     const char *name; /* option "log-level", member "log_level"; "anthropic.api_key": in a group */
     unsigned from;
-    bool secret;          /* never an option; each variable also as NAME_FILE */
+    bool secret;          /* never an option */
+    bool password;        /* may hold one */
     const char *env[3];   /* first one set wins; NULL-terminated */
     const char *value;    /* how help calls the value; NULL: a flag */
     const char *fallback; /* the default as text; NULL: none */
@@ -183,6 +186,9 @@ struct setting {
     struct yaml_field field; /* of struct settings; its name is not used */
 };
 extern const struct setting setting_table[SET_MAX];
+
+/* Each variable also as NAME_FILE, the name of a file that holds the value. */
+bool setting_in_file(const struct setting *s);
 
 /* The groups that the file may hold ("anthropic" ...), NULL-terminated. */
 extern const char *const setting_groups[];

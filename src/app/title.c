@@ -1,4 +1,4 @@
-/* In: argv, as the system gave it. Out: another command line for `ps`. */
+/* In: argv, as the system gave it. Out: the same for us, and without passwords for `ps`. */
 #include "app/title.h"
 
 #include <string.h>
@@ -21,14 +21,11 @@ char **title_copy(int argc, char **argv)
     return copy;
 }
 
-void title_set(int argc, char **argv, const char *title)
+void title_hide_passwords(int argc, char **argv)
 {
-    char *start = argv[-1], *end = start;
-    for (int i = -1; i < argc; i++) { /* the words lie one behind the other */
-        if (argv[i] == end)
-            end += strlen(argv[i]) + 1;
+    for (int i = 0; i < argc; i++) {
+        char *rest = strstr(argv[i], "://");
+        if (rest != NULL && (strchr(rest, '@') != NULL || strstr(rest, "password") != NULL))
+            memset(rest + 3, '*', strlen(rest + 3));
     }
-    size_t room = (size_t)(end - start), n = strlen(title);
-    memset(start, 0, room);
-    memcpy(start, title, n < room ? n : room - 1);
 }

@@ -1,8 +1,13 @@
 // The command line: help, usage errors, exit codes, and the shape of what --json prints.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, json, run } from './harness.mjs';
+import { folder, json, program, run } from './harness.mjs';
 
+const WORKFLOW = '0190163d-8694-739b-aea5-966c26f8ad91';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function commands(dir) {
@@ -63,6 +68,9 @@ test('values that cannot be are refused with exit 2, naming the option', (t) => 
     [['backup'], /FILE is missing/],
     [['stats', 'now'], /'now' is one argument too many/],
     [['simulate', '--listen', 'here'], /'here' is no ADDRESS:PORT/],
+    [['simulate', '--listen', '127.0.0.1:0', '--script', 'none.json'], /--script: none.json: No such file/],
+    [['enqueue', '--topic', 'x', '--workflow', 'mine'], /--workflow: 'mine' is no id/],
+    [['jobs'], /'jobs' needs one of its commands/],
     [['stats', '--database', 'mysql://localhost/x'], /sqlite:PATH or postgres:/],
   ]) {
     const done = run(dir, args);
@@ -96,7 +104,8 @@ test('enqueue prints the id; the same key of the same user is the same job', (t)
 
 test('jobs list and show tell what was asked for, in both forms', (t) => {
   const dir = folder(t);
-  const { id } = json(dir, ['enqueue', '--topic', 'Tea', '--minutes', '20', '--priority', '8']);
+  const { id } = json(dir, ['enqueue', '--topic', 'Tea', '--minutes', '20', '--priority', '8',
+    '--workflow', WORKFLOW]);
   const [listed] = json(dir, ['jobs', 'list', '--status', 'pending']).jobs;
   assert.equal(listed.id, id);
   assert.equal(listed.status, 'pending');
@@ -104,11 +113,37 @@ test('jobs list and show tell what was asked for, in both forms', (t) => {
   assert.equal(listed.progress, 0);
   const shown = json(dir, ['jobs', 'show', id]);
   assert.equal(shown.generation_params.topic, 'Tea');
+  assert.equal(shown.workflow_id, WORKFLOW);
   assert.equal(shown.generation_params.targetDuration, 1200);
   assert.equal(shown.position, 1);
   assert.equal(shown.generated_script, null);
   assert.match(run(dir, ['jobs', 'show', id]).out, /^topic +Tea$/m);
   assert.equal(json(dir, ['jobs', 'list', '--status', 'completed']).jobs.length, 0);
+});
+
+test('a group of commands explains all of them', (t) => {
+  for (const args of [['jobs', '--help'], ['jobs', '-h'], ['help', 'jobs']]) {
+    const done = run(folder(t), args);
+    assert.equal(done.code, 0, done.err);
+    for (const name of ['list', 'show', 'retry', 'rescue'])
+      assert.match(done.out, new RegExp(`^usage: scriptorium jobs ${name} `, 'm'));
+  }
+});
+
+test('a fault script is played from the first request on', async (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'faults.json'), '[{"nth": 1, "fault": "529"}]');
+  const sim = spawn(program, ['simulate', '--listen', '127.0.0.1:0', '--json', '--script', 'faults.json'],
+    { cwd: dir, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => sim.kill());
+  const [line] = await once(sim.stdout, 'data');
+  const ask = () => fetch(`${JSON.parse(line).url}/v1/messages`, {
+    method: 'POST',
+    headers: { 'x-api-key': 'k', 'anthropic-version': '2023-06-01', 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'claude-sonnet-4-5', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }),
+  });
+  assert.equal((await ask()).status, 529);
+  assert.equal((await ask()).status, 200);
 });
 
 test('a job that is not there is exit 1 with one line', (t) => {

@@ -3,6 +3,7 @@
 #ifndef PROVIDER_SIM_SIM_H
 #define PROVIDER_SIM_SIM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -24,6 +25,9 @@ struct sim_config {
 };
 enum err sim_new(struct loop *loop, const struct sim_config *config, struct sim **ret_sim,
                  struct errmsg *msg) MUST_CHECK;
+/* Orders faults, as POST /sim/faults does: the same JSON. ERR_INVALID says what is wrong. */
+enum err sim_order_faults(struct sim *sim, const char *json, size_t n,
+                          struct errmsg *msg) MUST_CHECK;
 void sim_free(struct sim *sim);             /* takes NULL */
 const char *sim_url(const struct sim *sim); /* "http://127.0.0.1:PORT"; borrowed */
 

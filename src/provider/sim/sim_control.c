@@ -99,18 +99,25 @@ static void post_reset(struct sim *sim, struct http_exchange *x)
     json_decref(settings);
 }
 
+enum err sim_order_faults(struct sim *sim, const char *json, size_t n, struct errmsg *msg)
+{
+    json_t *orders = NULL;
+    enum err e = json_parse(json, n, ORDERS_MAX, &orders, msg);
+    if (e == OK)
+        e = fates_order(sim->fates, orders, msg);
+    json_decref(orders);
+    return e;
+}
+
 static void post_faults(struct sim *sim, struct http_exchange *x)
 {
     size_t n;
     const char *body = http_body(x, &n);
-    json_t *orders = NULL;
     struct errmsg msg = {{0}};
-    if (json_parse(body, n, ORDERS_MAX, &orders, &msg) != OK ||
-        fates_order(sim->fates, orders, &msg) != OK)
+    if (sim_order_faults(sim, body, n, &msg) != OK)
         reply_problem(x, 400, msg.text);
     else
         reply_text(x, 200, "application/json", "{\"ordered\":true}");
-    json_decref(orders);
 }
 
 /* Anyone on this machine may look; from elsewhere it takes the key. */

@@ -59,6 +59,8 @@ static void a_command_is_one_word_or_a_group_and_one(void **state)
     accepts("", "help");
     accepts("--version", "version");
     accepts("jobs watch a b c", "jobs watch");
+    accepts("jobs --help", "help");
+    accepts("cron -h", "help");
     refuses("jobs", "'jobs' needs one of its commands");
     refuses("jobs --json", "'jobs' needs one of its commands");
     refuses("--json stats", "the command comes first");

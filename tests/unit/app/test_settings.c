@@ -145,8 +145,16 @@ static void a_secret_may_lie_in_a_file_of_its_own(void **state)
     assert_string_equal(s.api_key, "sk-direct");
     settings_free(&s);
 
-    variables[1] = "/nowhere/key";
+    /* a database's URL may hold a password */
+    write_file("postgres://u:p@h/d\n");
+    variables[0] = "DATABASE_URL_FILE";
     variables[2] = NULL;
+    assert_int_equal(load(&s, options, &msg), OK);
+    assert_string_equal(s.database, "postgres://u:p@h/d");
+    settings_free(&s);
+
+    variables[0] = "ANTHROPIC_API_KEY_FILE";
+    variables[1] = "/nowhere/key";
     assert_int_equal(load(&s, options, &msg), ERR_INVALID);
     assert_non_null(strstr(msg.text, "ANTHROPIC_API_KEY_FILE: /nowhere/key: "));
     settings_free(&s);

@@ -9,35 +9,38 @@
 
 #include "app/title.h"
 
-static void hides_the_options_and_keeps_a_copy(void **state)
+static void passwords_are_blanked_and_the_copy_keeps_them(void **state)
 {
     (void)state;
-    char area[] = "prog\0serve\0--database\0postgres://u:secret@h/d";
-    char *all[] = {area, area + 5, area + 11, area + 22, NULL};
-    char **copy = title_copy(3, all + 1);
-    title_set(3, all + 1, "prog: serving");
-    assert_string_equal(area, "prog: serving");
-    assert_null(memmem(area, sizeof area, "secret", 6));
-    assert_string_equal(copy[0], "serve");
-    assert_string_equal(copy[2], "postgres://u:secret@h/d");
-    assert_null(copy[3]);
+    char word[] = "serve", url[] = "--database=postgres://u:secret@h/d";
+    char query[] = "postgres://h/d?password=secret", plain[] = "sqlite:a.db";
+    char *all[] = {word, url, query, plain, NULL};
+    char **copy = title_copy(4, all);
+    title_hide_passwords(4, all);
+    assert_string_equal(word, "serve");
+    assert_string_equal(url, "--database=postgres://************");
+    assert_string_equal(query, "postgres://*******************");
+    assert_string_equal(plain, "sqlite:a.db");
+    assert_string_equal(copy[1], "--database=postgres://u:secret@h/d");
+    assert_null(copy[4]);
     free(copy);
 }
 
-static void cuts_a_title_that_does_not_fit(void **state)
+static void a_url_without_a_password_can_be_read(void **state)
 {
     (void)state;
-    char area[] = "ab\0cd";
-    char *all[] = {area, area + 3, NULL};
-    title_set(1, all + 1, "much too long");
-    assert_string_equal(area, "much ");
+    char url[] = "http://127.0.0.1:8400", database[] = "postgres:///app";
+    char *all[] = {url, database, NULL};
+    title_hide_passwords(2, all);
+    assert_string_equal(url, "http://127.0.0.1:8400");
+    assert_string_equal(database, "postgres:///app");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hides_the_options_and_keeps_a_copy),
-        cmocka_unit_test(cuts_a_title_that_does_not_fit),
+        cmocka_unit_test(passwords_are_blanked_and_the_copy_keeps_them),
+        cmocka_unit_test(a_url_without_a_password_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
