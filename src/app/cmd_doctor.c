@@ -14,23 +14,26 @@
 #define REPORT_MAX ((size_t)1 << 20)
 
 const struct doctor_check doctor_checks[] = {
-    {"database", "is the database reachable, its schema current?", look_at_database},
-    {"table", "do triggers and row security let every job through?", look_at_table},
-    {"connections", "are database connections left?", look_at_connections},
-    {"notifications", "do changes arrive at once?", look_at_notifications},
-    {"clock", "do this machine and the database agree on the time?", look_at_clock},
-    {"disk", "is there room?", look_at_disk},
-    {"files", "may a process open enough files?", look_at_files},
-    {"function", "is the function deployed and reachable?", look_at_function},
-    {"workers", "is anybody at work?", look_at_workers},
-    {"schedules", "are schedules active and firing?", look_at_schedules},
-    {"cron-key", "do cron commands have a key?", look_at_cron_key},
-    {"errors", "what failed lately?", look_at_errors},
-    {"stuck-jobs", "does a job hang?", look_at_stuck_jobs},
-    {"foreign-jobs", "does another system work on the table?", look_at_foreign_jobs},
-    {"concurrency", "is concurrency the bottleneck?", look_at_concurrency},
-    {"provider", "what do the provider's limits leave?", look_at_provider},
-    {"budget", "what was spent, and may more be?", look_at_budget},
+    {"database", "is the database reachable, its schema current?", 0, look_at_database},
+    {"table", "do triggers and row security let every job through?", TOLD_FACTS, look_at_table},
+    {"connections", "are database connections left?", TOLD_FACTS, look_at_connections},
+    {"notifications", "do changes arrive at once?", TOLD_FACTS, look_at_notifications},
+    {"clock", "do this machine and the database agree on the time?", TOLD_FACTS, look_at_clock},
+    {"disk", "is there room?", TOLD_FACTS, look_at_disk},
+    {"files", "may a process open enough files?", 0, look_at_files},
+    {"function", "is the function deployed and reachable?", 0, look_at_function},
+    {"workers", "is anybody at work?", TOLD_FACTS | TOLD_STATS | TOLD_WORKERS, look_at_workers},
+    {"schedules", "are schedules active and firing?", TOLD_FACTS | TOLD_SCHEDULES | TOLD_RUNS,
+     look_at_schedules},
+    {"cron-key", "do cron commands have a key?", TOLD_FACTS, look_at_cron_key},
+    {"errors", "what failed lately?", TOLD_STATS | TOLD_LINES, look_at_errors},
+    {"stuck-jobs", "does a job hang?", TOLD_FACTS, look_at_stuck_jobs},
+    {"foreign-jobs", "does another system work on the table?", TOLD_FACTS | TOLD_STATS,
+     look_at_foreign_jobs},
+    {"concurrency", "is concurrency the bottleneck?", TOLD_STATS | TOLD_WORKERS | TOLD_SCALE,
+     look_at_concurrency},
+    {"provider", "what do the provider's limits leave?", 0, look_at_provider},
+    {"budget", "what was spent, and may more be?", TOLD_STATS, look_at_budget},
 };
 const size_t doctor_checks_count = sizeof doctor_checks / sizeof doctor_checks[0];
 
@@ -91,12 +94,20 @@ static void put_text(struct buf *out, const struct finding *found, bool colour)
     }
 }
 
+static void look(struct doctor *d, const struct doctor_check *check, struct finding *f)
+{
+    if ((check->needs & ~d->told) == 0)
+        check->look(d, f);
+    else
+        doctor_say(d, f, VERDICT_UNKNOWN, "the database did not tell");
+}
+
 static int report(struct doctor *d)
 {
     struct finding found[sizeof doctor_checks / sizeof doctor_checks[0]] = {{0}};
     size_t ill = 0;
     for (size_t i = 0; i < doctor_checks_count; i++) {
-        doctor_checks[i].look(d, &found[i]);
+        look(d, &doctor_checks[i], &found[i]);
         ill += found[i].verdict == VERDICT_ILL;
     }
     struct buf out = BUF_INIT(REPORT_MAX);
@@ -137,15 +148,26 @@ static int find_daemon(struct doctor *d)
     return code;
 }
 
+/* A store that cannot even be opened is a finding too. */
+static void visit_store(struct doctor *d)
+{
+    struct errmsg msg = {""};
+    d->postgres = d->context.shared;
+    d->trouble_err = context_connect(&d->context, 0, &msg);
+    if (d->trouble_err == OK)
+        doctor_ask_store(d);
+    else
+        d->trouble = arena_strdup(&d->arena, msg.text);
+}
+
 int cmd_doctor(struct invocation *inv)
 {
     struct doctor d = {.inv = inv};
     int code = find_daemon(&d);
     if (code == EXIT_DONE)
-        code = context_open(&d.context, inv, 0);
+        code = context_begin(&d.context, inv);
     if (code == EXIT_DONE) {
-        d.postgres = d.context.shared;
-        doctor_ask_store(&d);
+        visit_store(&d);
         doctor_ask_daemon(&d);
         code = report(&d);
         context_close(&d.context);

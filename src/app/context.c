@@ -34,7 +34,6 @@ static enum err open_pg(struct context *c, struct errmsg *msg)
                                      .input_hook = set->hook_input,
                                      .completion_hook = set->hook_completed,
                                      .ended_hook = set->hook_ended};
-    c->shared = true;
     return store_pg_open(c->loop, &config, &c->store, msg);
 }
 
@@ -46,31 +45,43 @@ static enum err open_sqlite(struct context *c, const char *path, unsigned flags,
     return store_sqlite_open(c->loop, &config, &c->store, msg);
 }
 
-int context_open(struct context *c, struct invocation *inv, unsigned flags)
+int context_begin(struct context *c, struct invocation *inv)
 {
     memset(c, 0, sizeof *c);
     c->inv = inv;
-    const char *url = inv->set.database, *path = sqlite_path(url);
-    bool postgres = is_postgres(url);
-    if (!postgres && (path == NULL || path[0] == '\0'))
+    const char *path = sqlite_path(inv->set.database);
+    c->shared = is_postgres(inv->set.database);
+    if (!c->shared && (path == NULL || path[0] == '\0'))
         return command_fail(inv, EXIT_USAGE,
                             "the database must be given as sqlite:PATH or postgres://...");
-    bool hooks = inv->set.hook_input != NULL || inv->set.hook_completed != NULL ||
-                 inv->set.hook_ended != NULL;
-    if (hooks && !postgres && (flags & CONTEXT_ENGINE) != 0)
-        return command_fail(inv, EXIT_USAGE,
-                            "hooks are functions in PostgreSQL; this database is SQLite: "
-                            "take them out of the configuration, or use webhooks");
     if (loop_new(&c->loop) != OK)
         return command_fail(inv, EXIT_WORK_FAILED, "the event loop cannot be started");
-    struct errmsg msg = {""};
-    enum err e = postgres ? open_pg(c, &msg) : open_sqlite(c, path, flags, &msg);
-    if (e != OK) {
-        context_close(c);
-        return command_fail(inv, postgres && e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED, "%s",
-                            msg.text);
-    }
     return EXIT_DONE;
+}
+
+enum err context_connect(struct context *c, unsigned flags, struct errmsg *msg)
+{
+    const char *path = sqlite_path(c->inv->set.database);
+    return c->shared ? open_pg(c, msg) : open_sqlite(c, path, flags, msg);
+}
+
+int context_open(struct context *c, struct invocation *inv, unsigned flags)
+{
+    struct errmsg msg = {""};
+    bool hooks = inv->set.hook_input != NULL || inv->set.hook_completed != NULL ||
+                 inv->set.hook_ended != NULL;
+    int code = context_begin(c, inv);
+    if (code == EXIT_DONE && hooks && !c->shared && (flags & CONTEXT_ENGINE) != 0)
+        code = command_fail(inv, EXIT_USAGE,
+                            "hooks are functions in PostgreSQL; this database is SQLite: "
+                            "take them out of the configuration, or use webhooks");
+    enum err e = code == EXIT_DONE ? context_connect(c, flags, &msg) : OK;
+    if (e != OK)
+        code = command_fail(inv, c->shared && e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED,
+                            "%s", msg.text);
+    if (code != EXIT_DONE)
+        context_close(c);
+    return code;
 }
 
 bool context_has_store(const struct invocation *inv)

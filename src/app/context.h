@@ -22,6 +22,10 @@ enum {
 
 /* EXIT_DONE, or another exit code after one line on standard error. */
 int context_open(struct context *c, struct invocation *inv, unsigned flags);
+/* In two steps, for who goes on without a store: a loop, where the URL can be read, ... */
+int context_begin(struct context *c, struct invocation *inv);
+/* ... and the store. Close it either way. */
+enum err context_connect(struct context *c, unsigned flags, struct errmsg *msg) MUST_CHECK;
 /* False only for an SQLite file that nobody named and that is not there. */
 bool context_has_store(const struct invocation *inv);
 void context_close(struct context *c); /* takes one that was not opened */

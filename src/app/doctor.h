@@ -25,6 +25,18 @@ struct finding {
     const char *evidence, *remedy; /* of the arena; remedy NULL: nothing to do */
 };
 
+/* What the store was asked for. Without its answer nothing is said of it. */
+enum doctor_source {
+    TOLD_FACTS = 1,
+    TOLD_STATS = 2,
+    TOLD_SCALE = 4,
+    TOLD_WORKERS = 8,
+    TOLD_LINES = 16,
+    TOLD_CALLS = 32,
+    TOLD_SCHEDULES = 64,
+    TOLD_RUNS = 128
+};
+
 struct doctor_answer { /* of the daemon, to one request */
     int status;        /* 0 = none came: `error` says why */
     char *body;        /* of the arena, NUL-terminated */
@@ -36,20 +48,22 @@ struct doctor {
     struct context context;
     struct arena arena;
     bool postgres;
-    /* As far as they could be asked for. */
-    bool reached; /* the store has answered; else `trouble` says why not */
-    const char *trouble;
+    unsigned told;       /* enum doctor_source; what did not come is empty */
+    const char *trouble; /* the first thing that went wrong with the store; NULL = nothing */
+    enum err trouble_err;
     struct store_fact *facts;
     size_t n_facts;
     struct store_stats stats;
     struct store_scale scale;
     struct store_worker_seen *workers;
     size_t n_workers;
-    int64_t errors, errors_refused, warnings;  /* lines of the last hour */
+    int64_t errors;                            /* lines of the last hour */
     const char *latest_error;                  /* and the newest of them */
-    int64_t calls, calls_failed, newest_us;    /* of the function endpoint in the last hour */
+    int64_t calls, calls_failed;               /* of the function endpoint in the last hour */
     int64_t schedules, schedules_off, overdue; /* overdue: due, and nobody has fired it */
     const char *schedule_error;
+    int64_t failing; /* schedules whose newest ended run failed, in the last hour */
+    const char *run_failure;
     int64_t skew_us; /* our clock minus the store's */
     bool clock_known;
     enum store_pg_hints hints;
@@ -60,6 +74,7 @@ struct doctor {
 
 struct doctor_check {
     const char *name, *question;
+    unsigned needs; /* enum doctor_source: else the verdict is unknown */
     void (*look)(struct doctor *d, struct finding *f);
 };
 extern const struct doctor_check doctor_checks[];

@@ -51,17 +51,12 @@ static void take_lines(void *ctx, const struct store_result *r)
     int64_t since = loop_wall(d->context.loop) - HOUR_US;
     for (size_t i = 0; i < r->n; i++) {
         const struct store_line *l = &r->lines[i];
-        bool error = strcmp(l->level, "error") == 0;
-        if (l->at_us < since || (!error && strcmp(l->level, "warn") != 0))
+        if (l->at_us < since || strcmp(l->level, "error") != 0)
             continue;
-        if (error) {
-            d->errors++;
-            d->latest_error = l->details == NULL
-                                  ? arena_strdup(&d->arena, l->message)
-                                  : arena_printf(&d->arena, "%s: %.300s", l->message, l->details);
-        } else {
-            d->warnings++;
-        }
+        d->errors++;
+        d->latest_error = l->details == NULL
+                              ? arena_strdup(&d->arena, l->message)
+                              : arena_printf(&d->arena, "%s: %.300s", l->message, l->details);
     }
 }
 
@@ -75,8 +70,6 @@ static void take_calls(void *ctx, const struct store_result *r)
             continue;
         d->calls++;
         d->calls_failed += call->status >= 400;
-        if (call->at_us > d->newest_us)
-            d->newest_us = call->at_us;
     }
 }
 
@@ -94,21 +87,44 @@ static void take_schedules(void *ctx, const struct store_result *r)
     }
 }
 
-/* True: it has answered. The first failure is told by the check of the database. */
-static bool wait_for(struct doctor *d, struct answer *a)
+/* A schedule fails when the newest of its runs that ended did: one that went well since is over. */
+static void take_runs(void *ctx, const struct store_result *r)
 {
-    if (answer_await(a) == OK)
-        return true;
-    if (d->trouble == NULL)
-        d->trouble = arena_strdup(&d->arena, a->msg.text);
-    return false;
+    struct doctor *d = ctx;
+    int64_t since = loop_wall(d->context.loop) - d->skew_us - HOUR_US;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct store_run *run = &r->runs[i];
+        bool failed = run->state == STORE_RUN_FAILED || run->state == STORE_RUN_LOST;
+        bool newest = run->ended_us > 0;
+        for (size_t k = 0; k < i && newest; k++)
+            newest = r->runs[k].schedule != run->schedule || r->runs[k].ended_us == 0;
+        if (!newest || !failed || run->fire_us < since)
+            continue;
+        if (d->failing++ == 0)
+            d->run_failure = arena_printf(&d->arena, "%s: %.300s", run->name,
+                                          run->message != NULL ? run->message : "its worker ended");
+    }
 }
 
-#define ASK(d, take, verb, ...)                                                                    \
+/* ---- asking ---- */
+
+/* The first failure is told by the check of the database. */
+static void wait_for(struct doctor *d, struct answer *a, enum doctor_source source)
+{
+    enum err e = answer_await(a);
+    if (e == OK) {
+        d->told |= source;
+    } else if (d->trouble == NULL) {
+        d->trouble = arena_strdup(&d->arena, a->msg.text);
+        d->trouble_err = e;
+    }
+}
+
+#define ASK(d, source, take, verb, ...)                                                            \
     do {                                                                                           \
         struct answer a_ = answer_new(&(d)->context, (take), (d));                                 \
         verb((d)->context.store, __VA_ARGS__, answer_take, &a_);                                   \
-        (void)wait_for((d), &a_);                                                                  \
+        wait_for((d), &a_, (source));                                                              \
     } while (0)
 
 static void ignore(void *ctx)
@@ -131,22 +147,24 @@ static void wait_for_notifications(struct doctor *d)
 
 void doctor_ask_store(struct doctor *d)
 {
-    struct answer first = answer_new(&d->context, take_facts, d);
-    store_examine(d->context.store, answer_take, &first);
-    d->reached = wait_for(d, &first);
-    if (!d->reached)
-        return;
-    struct answer a = answer_new(&d->context, take_stats, d);
-    store_stats(d->context.store, answer_take, &a);
-    (void)wait_for(d, &a);
+    struct store *store = d->context.store;
+    struct answer a = answer_new(&d->context, take_facts, d);
+    store_examine(store, answer_take, &a);
+    wait_for(d, &a, TOLD_FACTS);
+    if (d->told == 0)
+        return; /* nor would it tell anything else */
+    a = answer_new(&d->context, take_stats, d);
+    store_stats(store, answer_take, &a);
+    wait_for(d, &a, TOLD_STATS);
     a = answer_new(&d->context, take_workers, d);
-    store_workers(d->context.store, answer_take, &a);
-    (void)wait_for(d, &a);
-    ASK(d, take_scale, store_scale_get, &(struct uuid){{0}}, true);
-    ASK(d, take_lines, store_log, &(struct store_log_filter){.limit = STORE_BATCH_MAX});
-    ASK(d, take_calls, store_invocations, &(struct uuid){{0}}, STORE_BATCH_MAX);
-    ASK(d, take_schedules, store_schedule_list,
+    store_workers(store, answer_take, &a);
+    wait_for(d, &a, TOLD_WORKERS);
+    ASK(d, TOLD_SCALE, take_scale, store_scale_get, &(struct uuid){{0}}, true);
+    ASK(d, TOLD_LINES, take_lines, store_log, &(struct store_log_filter){.limit = STORE_BATCH_MAX});
+    ASK(d, TOLD_CALLS, take_calls, store_invocations, &(struct uuid){{0}}, STORE_BATCH_MAX);
+    ASK(d, TOLD_SCHEDULES, take_schedules, store_schedule_list,
         &(struct store_schedule_filter){.limit = STORE_BATCH_MAX});
+    ASK(d, TOLD_RUNS, take_runs, store_runs, &(struct store_run_filter){.limit = STORE_BATCH_MAX});
     if (d->postgres)
         wait_for_notifications(d);
 }

@@ -14,11 +14,27 @@
 #define DISK_NOTE_PERCENT   15
 #define TRANSACTION_NOTE_US (600 * USEC_PER_SEC)
 
+static const char *way_out(const struct doctor *d)
+{
+    switch (d->trouble_err) {
+    case ERR_NOT_FOUND:
+        return "name the one that the daemon uses with --database or DATABASE_URL; scriptorium "
+               "migrate makes a new one";
+    case ERR_NEWER:
+        return "run the newer program, as the daemon's machine may do already";
+    case ERR_PERMISSION:
+        return "ask as the user that the daemon runs as; on PostgreSQL name its role in "
+               "SCRIPTORIUM_ENGINE_ROLE and run scriptorium migrate, which grants what it needs";
+    default:
+        return "mend what the line says; then ask again";
+    }
+}
+
 void look_at_database(struct doctor *d, struct finding *f)
 {
-    if (!d->reached) {
+    if (d->told == 0) {
         doctor_say(d, f, VERDICT_ILL, "%s", d->trouble);
-        doctor_remedy(d, f, "mend what the line says; then ask again");
+        doctor_remedy(d, f, "%s", way_out(d));
         return;
     }
     int64_t age = doctor_number(d, "transaction_us", 0);

@@ -46,27 +46,30 @@ void look_at_function(struct doctor *d, struct finding *f)
         doctor_say(d, f, VERDICT_ILL, "%s is alive, but not ready: %.200s", d->url, d->health.body);
         doctor_remedy(d, f, "it waits for its database or is about to end; its log says which");
     } else {
-        doctor_say(d, f, VERDICT_WELL,
-                   "%s is ready, knows who may call; in the last hour %" PRId64 " calls, %" PRId64
-                   " failed",
-                   d->url, d->calls, d->calls_failed);
+        doctor_say(d, f, VERDICT_WELL, "%s is ready, knows who may call%s", d->url,
+                   (d->told & TOLD_CALLS) == 0
+                       ? ""
+                       : arena_printf(&d->arena,
+                                      "; in the last hour %" PRId64 " calls, %" PRId64 " failed",
+                                      d->calls, d->calls_failed));
     }
 }
 
+static const char failed_runs[] =
+    "SELECT * FROM cron.job_run_details WHERE status = 'failed' ORDER BY start_time DESC";
+
 static void look_at_sql_cron(struct doctor *d, struct finding *f, const char *who)
 {
-    int64_t active = doctor_number(d, "cron_active", 0),
-            last = doctor_number(d, "cron_last_run_us", 0);
+    int64_t active = doctor_number(d, "cron_active", 0);
+    int64_t last = doctor_number(d, "cron_last_run_us", 0);
     int64_t failed = doctor_number(d, "cron_failed_hour", 0);
+    int64_t failing = doctor_number(d, "cron_failing", failed);
     int64_t age = loop_wall(d->context.loop) - d->skew_us - last;
     char text[FMT_SIZE];
-    if (failed > 0) {
-        doctor_say(d, f, VERDICT_ILL,
-                   "%" PRId64 " runs of SQL schedules failed in the last hour: %.300s", failed,
-                   doctor_fact(d, "cron_failure"));
-        doctor_remedy(d, f,
-                      "SELECT * FROM cron.job_run_details WHERE status = 'failed' ORDER BY "
-                      "start_time DESC");
+    if (failing > 0) {
+        doctor_say(d, f, VERDICT_ILL, "the newest run of %" PRId64 " SQL schedules failed: %.300s",
+                   failing, doctor_fact(d, "cron_failure"));
+        doctor_remedy(d, f, "%s", failed_runs);
     } else if (last == 0 || age > CRON_SILENT_US) {
         doctor_say(d, f, VERDICT_NOTE, "%" PRId64 " active in SQL (%s), %s%s", active, who,
                    last == 0 ? "none of them ran yet" : "the latest run began before ",
@@ -78,10 +81,37 @@ static void look_at_sql_cron(struct doctor *d, struct finding *f, const char *wh
                   "shared_preload_libraries)?"
                 : "if one is due each minute: is a daemon alive (workers)?");
     } else {
+        doctor_say(d, f, failed > 0 ? VERDICT_NOTE : VERDICT_WELL,
+                   "%" PRId64 " active in SQL (%s), the latest ran %s ago, %" PRId64
+                   " failed in the last hour; %" PRId64 " active of ours",
+                   active, who, fmt_seconds(age, text), failed, d->schedules);
+        if (failed > 0)
+            doctor_remedy(d, f, "they went well since; what it was: %s", failed_runs);
+    }
+}
+
+static void look_at_own_schedules(struct doctor *d, struct finding *f)
+{
+    int64_t off = d->schedules_off + doctor_number(d, "cron_inactive", 0);
+    bool called = d->inv->set.mode == MODE_TRIGGERED;
+    if (d->schedules > 0) {
+        doctor_say(d, f, VERDICT_WELL, "%" PRId64 " active, none overdue, none failing",
+                   d->schedules);
+    } else if (off > 0) {
+        doctor_say(d, f, called ? VERDICT_ILL : VERDICT_NOTE,
+                   "none is active, %" PRId64 " are switched off%s", off,
+                   called ? ", and this configuration claims only when called" : "");
+        doctor_remedy(d, f,
+                      "scriptorium cron list shows ours, SELECT * FROM cron.job those in SQL "
+                      "(cron.alter_job switches on)");
+    } else if (called) {
+        doctor_say(d, f, VERDICT_NOTE, "none, and this configuration claims only when called");
+        doctor_remedy(d, f,
+                      "scriptorium cron schedule process-script-jobs-worker-1 '* * * * *' makes "
+                      "one, scriptorium scale 3x3 three of it; or serve --mode continuous");
+    } else {
         doctor_say(d, f, VERDICT_WELL,
-                   "%" PRId64 " active in SQL (%s), the latest ran %s ago; %" PRId64
-                   " active of ours",
-                   active, who, fmt_seconds(age, text), d->schedules);
+                   "none, and none is needed: the daemon claims as jobs arrive");
     }
 }
 
@@ -97,18 +127,14 @@ void look_at_schedules(struct doctor *d, struct finding *f)
                    "fires them",
                    d->overdue, d->schedules);
         doctor_remedy(d, f, "the daemon fires them: start scriptorium serve");
+    } else if (d->failing > 0) {
+        doctor_say(d, f, VERDICT_ILL, "the newest run of %" PRId64 " schedules failed: %s",
+                   d->failing, d->run_failure);
+        doctor_remedy(d, f, "scriptorium cron runs, scriptorium invocations");
     } else if (cron != NULL && doctor_number(d, "cron_active", 0) > 0) {
         look_at_sql_cron(d, f, cron);
-    } else if (d->schedules > 0) {
-        doctor_say(d, f, VERDICT_WELL, "%" PRId64 " active, none overdue", d->schedules);
-    } else if (d->inv->set.mode == MODE_TRIGGERED) {
-        doctor_say(d, f, VERDICT_NOTE, "none, and this configuration claims only when called");
-        doctor_remedy(d, f,
-                      "scriptorium scale --workers 3 --concurrency 3 with schedules, or serve "
-                      "--mode continuous");
     } else {
-        doctor_say(d, f, VERDICT_WELL,
-                   "none, and none is needed: the daemon claims as jobs arrive");
+        look_at_own_schedules(d, f);
     }
 }
 

@@ -2,13 +2,14 @@
 #include <inttypes.h>
 #include <sys/resource.h>
 
+#include "api/scale_json.h"
+#include "app/daemon.h"
 #include "app/doctor.h"
 #include "app/fmt.h"
 #include "base/clock.h"
 
 #define USUAL_SECONDS  300 /* of a job, while none has ended lately */
-#define USUAL_SLOTS    256
-#define FILES_PER_SLOT 2 /* a stream, and a caller that watches it */
+#define FILES_PER_SLOT 2   /* a stream, and a caller that watches it */
 #define FILES_BESIDE   200
 
 void look_at_workers(struct doctor *d, struct finding *f)
@@ -96,51 +97,74 @@ static void put_forecast(struct buf *out, int64_t slots, int64_t due, double sec
     char wait[FMT_SIZE];
     int64_t rounds = (due + slots - 1) / slots;
     double last = (double)(rounds - 1) * seconds;
-    buf_putf(out, "%" PRId64 " at once: %.0f an hour, the last of them starts in %s", slots,
+    buf_putf(out, "; %" PRId64 " at once: %.0f an hour, the last of them starts in %s", slots,
              (double)slots * 3600 / seconds, fmt_seconds((int64_t)(last * 1e6), wait));
+}
+
+/* What the whole system may have in work, as `scriptorium scale` tells it. */
+static int64_t all_slots(const struct doctor *d)
+{
+    const struct settings *set = &d->inv->set;
+    int64_t each = set->concurrency > 0 ? set->concurrency : SLOTS_DEFAULT;
+    return scale_figures(&d->scale, set->mode == MODE_TRIGGERED ? 0 : each, set->concurrent_limit)
+        .slots;
+}
+
+/* Yes or no first; then what is, and what the guide wants to know: what 5 and 10 at once give. */
+static void put_bottleneck(struct doctor *d, struct finding *f, bool full, int64_t slots)
+{
+    double measured = d->stats.recent_seconds[JOB_COMPLETED];
+    double seconds = measured > 0 ? measured : USUAL_SECONDS;
+    int64_t due = d->stats.due, running = d->stats.running;
+    struct buf out = BUF_INIT(1024);
+    buf_putf(&out,
+             "%s: %" PRId64 " wait, %" PRId64 " of %" PRId64 " slots are taken; at %.0f s a job "
+             "(%s)",
+             full ? "yes" : "no", due, running, slots, seconds,
+             measured > 0 ? "the last hour's" : "assumed");
+    if (full)
+        put_forecast(&out, running, due, seconds);
+    put_forecast(&out, 5, due, seconds);
+    put_forecast(&out, 10, due, seconds);
+    doctor_say(d, f, VERDICT_NOTE, "%s", buf_str(&out));
+    buf_free(&out);
 }
 
 /* Where the work is claimed call by call, workers times their limit is all that runs. */
 void look_at_concurrency(struct doctor *d, struct finding *f)
 {
-    double seconds = d->stats.recent_seconds[JOB_COMPLETED];
-    int64_t due = d->stats.due, running = d->stats.running;
-    bool measured = seconds > 0;
-    seconds = measured ? seconds : USUAL_SECONDS;
+    int64_t due = d->stats.due, running = d->stats.running, slots = all_slots(d);
+    bool called = d->scale.schedules > 0 || d->inv->set.mode == MODE_TRIGGERED;
+    bool full = running >= slots;
     if (due == 0) {
-        doctor_say(d, f, VERDICT_WELL, "no job waits; %" PRId64 " run", running);
+        doctor_say(d, f, VERDICT_WELL, "no: no job waits; %" PRId64 " run", running);
         return;
     }
     if (d->stats.paused || d->n_workers == 0) {
         doctor_say(d, f, VERDICT_UNKNOWN, "%" PRId64 " wait, and nobody claims", due);
         return;
     }
-    struct buf out = BUF_INIT(1024);
-    buf_putf(&out, "%" PRId64 " wait, %" PRId64 " run; at %.0f s a job (%s) ", due, running,
-             seconds, measured ? "the last hour's" : "assumed");
-    if (running > 0) {
-        put_forecast(&out, running, due, seconds);
-        buf_puts(&out, "; ");
-    }
-    put_forecast(&out, 5, due, seconds);
-    buf_puts(&out, "; ");
-    put_forecast(&out, 10, due, seconds);
-    doctor_say(d, f, VERDICT_NOTE, "%s", buf_str(&out));
-    buf_free(&out);
-    if (d->scale.schedules > 0)
+    put_bottleneck(d, f, full, slots);
+    if (full)
         doctor_remedy(d, f,
-                      "scriptorium scale --workers N --concurrency N; or let the daemon claim as "
-                      "jobs arrive (--mode continuous), up to --concurrency at a time");
+                      "scriptorium scale %s%s, if the provider's limits (below) leave room; "
+                      "scriptorium plan computes it",
+                      called ? "3x3, 5x5 ..." : "--concurrency N",
+                      called ? ", or claim as jobs arrive: serve --mode continuous" : "");
+    else if (called)
+        doctor_remedy(d, f,
+                      "they wait for the next call: call more often, or claim as jobs "
+                      "arrive: serve --mode continuous");
     else
         doctor_remedy(d, f,
-                      "more at once (serve --concurrency), if GET /v1/limits says that the "
-                      "provider's limits leave room; scriptorium plan computes it");
+                      "GET /v1/jobs/ID/why says what one waits for: its provider, a cap of "
+                      "its user, its time");
 }
 
 void look_at_files(struct doctor *d, struct finding *f)
 {
     struct rlimit limit;
-    int64_t slots = d->inv->set.concurrency > 0 ? d->inv->set.concurrency : USUAL_SLOTS;
+    int64_t slots = d->inv->set.concurrency > 0 ? d->inv->set.concurrency : SLOTS_DEFAULT;
     int64_t wanted = slots * FILES_PER_SLOT + FILES_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         doctor_say(d, f, VERDICT_UNKNOWN, "the limit cannot be read");

@@ -390,7 +390,8 @@ enum {
  *   stuck_jobs, stuck_job (one of them)  running, and nothing was written for ten minutes
  *   leases_expired    workers that nobody has rescued for a whole lease
  *   cron              who runs schedules in SQL: pg_cron, scriptorium; cron_active, cron_inactive,
- *                     cron_last_run_us, cron_failed_hour, cron_failure, cron_null_keys
+ *                     cron_last_run_us, cron_failed_hour, cron_failing (jobs whose newest run
+ *                     of the hour failed), cron_failure (the newest), cron_null_keys
  *   file_bytes, log_bytes, disk_free_bytes, disk_bytes   of an embedded store
  * -> facts. */
 void store_examine(struct store *s, store_fn fn, void *ctx);

@@ -1,7 +1,7 @@
 // doctor: each finding provoked on a real store, seen, mended, and gone.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { once } from 'node:events';
@@ -125,6 +125,23 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
     SET session_replication_role = origin`);
   is(look()['stuck-jobs'], 'ill', new RegExp(stuck));
 
+  // One runs, two wait: with one slot that is the bottleneck, with three it is not.
+  await insert();
+  await admin.query(`SELECT scriptorium.worker_open(gen_random_uuid(), 'w', 60000000)`);
+  assert.equal(run(dir, ['scale', '1x1', '--database', url]).code, 0);
+  is(look().concurrency, 'note', /^yes: 2 wait, 1 of 1 slots .* 300 s a job \(assumed\); 1 at once: 12 an hour, .* 5 min 00 s; 5 at once: 60 an hour, .* 0\.00 s; 10 at once: 120 /);
+  assert.equal(run(dir, ['scale', '1x3', '--database', url]).code, 0);
+  is(look().concurrency, 'note', /^no: 2 wait, 1 of 3 slots/);
+
+  assert.equal(run(dir, ['cron', 'schedule', 'nightly', '0 3 * * *', '--database', url]).code, 0);
+  const fired = (ago, state) => admin.query(`INSERT INTO scriptorium.schedule_run (schedule_id, seq, fire_at, name,
+    missed, state, claimed_at, ended_at, message) SELECT id, ${60 - ago}, now() - interval '${ago} min', name, 1, ${state},
+    now(), now(), 'no answer' FROM scriptorium.schedule`);
+  await fired(20, 2);
+  is(look().schedules, 'ill', /newest run of 1 schedules failed: nightly: no answer/);
+  await fired(10, 1);
+  is(look().schedules, 'well', /1 active, none overdue, none failing/);
+
   await admin.query(`CREATE OR REPLACE FUNCTION scriptorium.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) ''2 minutes''::interval'`);
   is(look().clock, 'ill', /2 min 00 s ahead of/);
@@ -169,15 +186,36 @@ test('on PostgreSQL: a cron command whose key is not set', async (t) => {
   const look = () => examine(dir, ['--database', url, '--url', 'http://127.0.0.1:1']);
   is(look()['cron-key'], 'ill', /^1 cron commands read app\.settings\.service_role_key/);
   is(look().schedules, 'note', /1 active in SQL \(scriptorium\), none of them ran yet/);
+  const ran = (status) => admin.query(`INSERT INTO cron.job_run_details (jobid, database, username, command, status,
+    return_message, start_time, end_time) SELECT jobid, database, username, command, $1, 'ERROR: no', now(), now() FROM cron.job`, [status]);
+  await ran('failed');
+  is(look().schedules, 'ill', /newest run of 1 SQL schedules failed: ERROR: no/);
+  await ran('succeeded');
+  is(look().schedules, 'note', /the latest ran .* ago, 1 failed in the last hour/);
+  await admin.query('SELECT cron.alter_job(jobid, active := false) FROM cron.job');
+  is(look().schedules, 'note', /none is active, 1 are switched off$/);
   await admin.query(`ALTER DATABASE ${database} SET app.settings.service_role_key = 'x'`);
   is(look()['cron-key'], 'well');
 });
 
-test('a database that is away, and one that was never migrated, are findings, not crashes', async (t) => {
+test('a database that tells nothing is a finding, and no other question is called well for it', async (t) => {
   const dir = folder(t);
   const database = await server.database();
-  const never = examine(dir, ['--database', server.url({ database }), '--url', 'http://127.0.0.1:1']);
-  is(never.database, 'ill', /migrate/);
-  const away = examine(dir, ['--database', 'postgres://x@127.0.0.1:1/x', '--url', 'http://127.0.0.1:1']);
-  is(away.database, 'ill');
+  const admin = await server.connect({ database });
+  t.after(() => admin.end());
+  const ask = (url) => {
+    const found = examine(dir, ['--url', 'http://127.0.0.1:1', ...(url ? ['--database', url] : [])]);
+    for (const name of ['table', 'connections', 'clock', 'disk', 'workers', 'schedules', 'cron-key', 'errors',
+      'stuck-jobs', 'foreign-jobs', 'concurrency', 'budget']) is(found[name], 'unknown', /did not tell/);
+    assert.equal(found.database.verdict, 'ill');
+    return `${found.database.evidence} -> ${found.database.remedy}`;
+  };
+  assert.match(ask(), /no such database.* -> .*migrate makes a new one/);
+  assert.match(ask('postgres://x@127.0.0.1:1/x'), /cannot be reached/);
+  assert.match(ask(server.url({ database })), /migrate/);
+  writeFileSync(join(dir, 'scriptorium.db'), 'This is a diary, not a database. '.repeat(100));
+  assert.match(ask(), /not a database/);
+  assert.equal(run(dir, ['migrate', '--database', server.url({ database })]).code, 0);
+  await admin.query('CREATE ROLE nobody_here LOGIN');
+  assert.match(ask(server.url({ database, user: 'nobody_here' })), /permission.* -> .*SCRIPTORIUM_ENGINE_ROLE/);
 });

@@ -38,6 +38,13 @@ BEGIN
         SELECT 'cron_failed_hour', count(*)::text FROM cron.job_run_details d
         WHERE d.status = 'failed' AND d.start_time > now() - '1 hour'::interval
         UNION ALL
+        SELECT 'cron_failing', count(*)::text FROM (
+            SELECT DISTINCT ON (d.jobid) d.status FROM cron.job_run_details d
+            JOIN cron.job j ON j.jobid = d.jobid AND j.active
+            WHERE d.status IN ('succeeded', 'failed') AND d.start_time > now() - '1 hour'::interval
+            ORDER BY d.jobid, d.runid DESC) newest
+        WHERE newest.status = 'failed'
+        UNION ALL
         (SELECT 'cron_failure', d.return_message FROM cron.job_run_details d
          WHERE d.status = 'failed' AND d.start_time > now() - '1 hour'::interval
          ORDER BY d.start_time DESC LIMIT 1)$q$;
