@@ -295,7 +295,7 @@ static void a_plan_made_far_in_the_future_is_shown_again(void **state)
 static void reboot_fires_once_at_each_start(void **state)
 {
     struct fixture *f = fixture(state);
-    save_as(f, "boot", "@reboot", STORE_MISSED_ONCE);
+    save_as(f, "boot", "CRON_TZ=Asia/Tokyo @Reboot \t", STORE_MISSED_ONCE);
     save(f, "tick");
     int64_t start = wall(f);
     const struct store_result *r = CALL(f, store_schedule_boot, &f->worker, start, KEEP);

@@ -57,8 +57,9 @@ test('schedule, by name again, unschedule; the errors have pg_cron\'s words', as
     assert.equal(await value(ann, 'SELECT count(*) FROM cron.job'), 0);
     await told(ann.query("SELECT cron.unschedule('nightly')"), 'XX000', "could not find valid entry for job 'nightly'");
     await told(ann.query('SELECT cron.unschedule(4711)'), 'XX000', 'could not find valid entry for job 4711');
-    await told(ann.query("SELECT cron.schedule('x', '61 * * * *', 'SELECT 1')"), '22023', 'invalid schedule: 61 * * * *');
-    await told(ann.query("SELECT cron.schedule(NULL, '* * * * *', 'SELECT 1')"), 'P0001', 'job_name can not be NULL');
+    await assert.rejects(ann.query("SELECT cron.schedule('x', '61 * * * *', 'SELECT 1')"), { code: '22023',
+        message: 'invalid schedule: 61 * * * *', hint: "Use cron format (e.g. 5 4 * * *), or interval format '[1-59] seconds'" });
+    await told(ann.query("SELECT cron.schedule(NULL, '* * * * *', 'SELECT 1')"), 'XX000', 'job_name can not be NULL');
     assert.equal(await value(ann, 'SELECT cron.schedule(NULL, NULL)'), null);
 });
 
@@ -82,9 +83,9 @@ test('nobody schedules for somebody else, by the functions or by hand', async (t
         'permission denied for function schedule_in_database');
     await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann');
     await told(ann.query("SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', current_database(), 'bob')"),
-        'P0001', 'must be superuser to create a job for another role');
+        'XX000', 'must be superuser to create a job for another role');
     const id = await value(ann, "SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', 'postgres')");
-    await told(ann.query("SELECT cron.alter_job($1, username := 'bob')", [id]), 'P0001', 'must be superuser to alter username');
+    await told(ann.query("SELECT cron.alter_job($1, username := 'bob')", [id]), 'XX000', 'must be superuser to alter username');
     await told(ann.query("INSERT INTO cron.job (schedule, command, username) VALUES ('* * * * *', 'x', 'bob')"), '42501',
         'permission denied for table job');
     await told(ann.query("UPDATE cron.job SET username = 'bob'"), '42501', 'permission denied for table job');
@@ -103,6 +104,14 @@ test('another database goes with the right to schedule there, and has to exist',
     await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann');
     await told(ann.query("SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', 'nowhere')"), '3D000',
         'database "nowhere" does not exist');
+    const closed = await server.database();
+    await admin.query(`REVOKE CONNECT ON DATABASE ${closed} FROM PUBLIC`);
+    const refusal = ['XX000', `User ann does not have CONNECT privilege on ${closed}`];
+    await told(ann.query(`SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', '${closed}')`), ...refusal);
+    const id = await value(admin, `SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', '${closed}')`);
+    await told(admin.query("SELECT cron.alter_job($1, username := 'ann')", [id]), ...refusal);
+    await admin.query("SELECT cron.alter_job($1, username := 'ann', database := 'postgres')", [id]);
+    assert.deepEqual(await row(ann, 'SELECT database, username FROM cron.job'), { database: 'postgres', username: 'ann' });
 });
 
 test('alter_job: what is null stays; only one\'s own', async (t) => {
@@ -113,7 +122,9 @@ test('alter_job: what is null stays; only one\'s own', async (t) => {
     await ann.query("SELECT cron.alter_job($1, active := false, schedule := '@hourly')", [id]);
     assert.deepEqual(await row(ann, 'SELECT schedule, command, active FROM cron.job'),
         { schedule: '@hourly', command: 'SELECT 1', active: false });
-    await told(bob.query("SELECT cron.alter_job($1, schedule := '@daily')", [id]), 'P0001', `Job ${id} does not exist or you don't own it`);
+    await told(bob.query("SELECT cron.alter_job($1, schedule := '@daily')", [id]), 'XX000', `Job ${id} does not exist or you don't own it`);
+    await assert.rejects(ann.query('SELECT cron.alter_job($1)', [id]), { code: 'XX000', message: 'no updates specified',
+        hint: 'You must specify at least one job attribute to change when calling alter_job' });
     await told(ann.query("SELECT cron.alter_job($1, schedule := 'never')", [id]), '22023', 'invalid schedule: never');
     await admin.query("SELECT cron.alter_job($1, username := 'bob')", [id]);
     assert.equal(await value(bob, 'SELECT count(*) FROM cron.job'), 1);
@@ -191,6 +202,20 @@ test('@reboot fires once after each start of the server', async (t) => {
     assert.ok(run);
     await node.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [run.runid]);
     assert.deepEqual(await due(node), []);
+});
+
+test('a clock that had run far ahead does not keep a job waiting for that time', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    const ahead = (time) => admin.query(`UPDATE cron.scriptorium_state SET since = scriptorium.us(now() + interval '${time}'),
+        next = scriptorium.us(now() + interval '${time}')`);
+    await ahead('2 hours'); // it waits: no time fires twice
+    await node.query("SELECT scriptorium.cron_hold('{}')");
+    assert.deepEqual(await due(node), []);
+    await ahead('4 hours');
+    await node.query("SELECT scriptorium.cron_hold('{}')");
+    assert.deepEqual((await due(node)).map((j) => [j.due, j.next, j.since === j.now || j.since < j.now]), [[false, 0, true]]);
 });
 
 test('a run whose node went away is told as failed; a late end still counts', async (t) => {

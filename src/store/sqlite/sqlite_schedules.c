@@ -252,7 +252,8 @@ enum err sqlite_schedule_boot(struct sqlite_store *s, struct store_op *op)
     if (e != OK)
         return e;
     struct query *q = db_query(s->db, "SELECT id FROM scriptorium_schedule WHERE active = 1"
-                                      " AND expr LIKE '%@reboot' ORDER BY id LIMIT 1000");
+                                      " AND rtrim(expr, ' ' || char(9)) LIKE '%@reboot'"
+                                      " ORDER BY id LIMIT 1000");
     while (n < STORE_BATCH_MAX && query_next(q))
         ids[n++] = query_get_int(q, 0);
     if (n == STORE_BATCH_MAX)

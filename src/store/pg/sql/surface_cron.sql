@@ -149,7 +149,7 @@ BEGIN
         was_database := OLD.database;
     END IF;
     IF NEW.username <> was_user AND NOT super THEN
-        RAISE EXCEPTION 'must be superuser to create a job for another role';
+        RAISE EXCEPTION 'must be superuser to create a job for another role' USING ERRCODE = 'XX000';
     END IF;
     IF NEW.username <> was_user
        AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = NEW.username) THEN
@@ -164,8 +164,14 @@ BEGIN
             RAISE EXCEPTION 'database "%" does not exist', NEW.database USING ERRCODE = '3D000';
         END IF;
     END IF;
+    IF (NEW.username <> was_user OR NEW.database <> was_database)
+       AND NOT has_database_privilege(NEW.username, NEW.database, 'CONNECT') THEN
+        RAISE EXCEPTION 'User % does not have CONNECT privilege on %', NEW.username, NEW.database
+            USING ERRCODE = 'XX000';
+    END IF;
     IF NOT cron.scriptorium_is_schedule(NEW.schedule) THEN
-        RAISE EXCEPTION 'invalid schedule: %', NEW.schedule USING ERRCODE = '22023';
+        RAISE EXCEPTION 'invalid schedule: %', NEW.schedule USING ERRCODE = '22023',
+            HINT = 'Use cron format (e.g. 5 4 * * *), or interval format ''[1-59] seconds''';
     END IF;
     IF octet_length(NEW.command) > 1048576 THEN
         RAISE EXCEPTION 'a command may have 1 MiB' USING ERRCODE = '54000';
@@ -213,11 +219,11 @@ DECLARE
     id bigint;
 BEGIN
     IF job_name IS NULL THEN
-        RAISE EXCEPTION 'job_name can not be NULL';
+        RAISE EXCEPTION 'job_name can not be NULL' USING ERRCODE = 'XX000';
     ELSIF schedule IS NULL THEN
-        RAISE EXCEPTION 'schedule can not be NULL';
+        RAISE EXCEPTION 'schedule can not be NULL' USING ERRCODE = 'XX000';
     ELSIF command IS NULL THEN
-        RAISE EXCEPTION 'command can not be NULL';
+        RAISE EXCEPTION 'command can not be NULL' USING ERRCODE = 'XX000';
     END IF;
     INSERT INTO cron.job AS j (jobname, schedule, command)
     VALUES (job_name, schedule.schedule, schedule.command)
@@ -240,11 +246,11 @@ DECLARE
     whose text := coalesce($5, current_user);
 BEGIN
     IF $1 IS NULL THEN
-        RAISE EXCEPTION 'job_name can not be NULL';
+        RAISE EXCEPTION 'job_name can not be NULL' USING ERRCODE = 'XX000';
     ELSIF $2 IS NULL THEN
-        RAISE EXCEPTION 'schedule can not be NULL';
+        RAISE EXCEPTION 'schedule can not be NULL' USING ERRCODE = 'XX000';
     ELSIF $3 IS NULL THEN
-        RAISE EXCEPTION 'command can not be NULL';
+        RAISE EXCEPTION 'command can not be NULL' USING ERRCODE = 'XX000';
     ELSIF whose = me THEN
         INSERT INTO cron.job AS j (jobname, schedule, command, database, active)
         VALUES ($1, $2, $3, coalesce(given, current_database()), coalesce($6, true))
@@ -254,7 +260,7 @@ BEGIN
         RETURNING j.jobid INTO id;
         RETURN id;
     ELSIF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = me) THEN
-        RAISE EXCEPTION 'must be superuser to create a job for another role';
+        RAISE EXCEPTION 'must be superuser to create a job for another role' USING ERRCODE = 'XX000';
     END IF;
     INSERT INTO cron.job AS j (jobname, schedule, command, database, username, active)
     VALUES ($1, $2, $3, coalesce(given, current_database()), whose, coalesce($6, true))
@@ -276,17 +282,24 @@ DECLARE
     super boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
 BEGIN
     IF $1 IS NULL THEN
-        RAISE EXCEPTION 'job_id can not be NULL';
+        RAISE EXCEPTION 'job_id can not be NULL' USING ERRCODE = 'XX000';
     ELSIF $5 IS NOT NULL AND NOT super THEN
-        RAISE EXCEPTION 'must be superuser to alter username';
-    ELSIF $5 IS NOT NULL THEN
-        UPDATE cron.job j SET username = $5 WHERE j.jobid = $1;
+        RAISE EXCEPTION 'must be superuser to alter username' USING ERRCODE = 'XX000';
+    ELSIF num_nonnulls($2, $3, $4, $5, $6) = 0 THEN
+        RAISE EXCEPTION 'no updates specified' USING ERRCODE = 'XX000', HINT =
+            'You must specify at least one job attribute to change when calling alter_job';
+    ELSIF super THEN
+        UPDATE cron.job j SET schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),
+            database = coalesce($4, j.database), username = coalesce($5, j.username),
+            active = coalesce($6, j.active)
+        WHERE j.jobid = $1;
+    ELSE -- who may not write the user's name
+        UPDATE cron.job j SET schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),
+            database = coalesce($4, j.database), active = coalesce($6, j.active)
+        WHERE j.jobid = $1 AND j.username = current_user;
     END IF;
-    UPDATE cron.job j SET schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),
-        database = coalesce($4, j.database), active = coalesce($6, j.active)
-    WHERE j.jobid = $1 AND (super OR j.username = current_user);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Job % does not exist or you don''t own it', $1;
+        RAISE EXCEPTION 'Job % does not exist or you don''t own it', $1 USING ERRCODE = 'XX000';
     END IF;
 END $$;
 
@@ -417,13 +430,16 @@ AS $$
     DELETE FROM cron.scriptorium_run WHERE runid = run;
 $$;
 
--- These go on; those that nobody holds any more have ended, nobody knows how.
+-- These go on; those that nobody holds any more have ended, nobody knows how. And a firing of the
+-- future tells that the clock has been set back: by more than it may be wrong, its job counts anew,
+-- or it would wait for that time to come.
 CREATE OR REPLACE FUNCTION scriptorium.cron_hold(runs bigint[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     lost bigint;
+    now_us bigint := scriptorium.us(scriptorium.clock());
 BEGIN
     UPDATE cron.scriptorium_run SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE runid = ANY (runs);
@@ -436,4 +452,8 @@ BEGIN
             CONTINUE; -- at the next look
         END;
     END LOOP;
+    UPDATE cron.scriptorium_state SET since = now_us, next = 0 WHERE jobid IN (
+        SELECT s.jobid FROM cron.scriptorium_state s
+        WHERE s.since > now_us + 10800000000 -- three hours, as of the other schedules
+        FOR UPDATE SKIP LOCKED);
 END $$;
