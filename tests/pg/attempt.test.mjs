@@ -173,6 +173,81 @@ test('users\' columns that are called like our variables', async () => {
         DROP COLUMN now, DROP COLUMN errors, DROP COLUMN hook, DROP COLUMN due`);
 });
 
+test('triggers of the users\' find their own tables and functions by name, whoever writes the row', async () => {
+    await db.query(`
+        CREATE TABLE told (n serial, what text);
+        CREATE FUNCTION words(s text) RETURNS text LANGUAGE sql AS 'SELECT upper(s)';
+        CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO told (what) VALUES (words(TG_OP || ' ' || coalesce(NEW.status, OLD.status)));
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON script_generation_jobs
+            FOR EACH ROW EXECUTE FUNCTION tell()`);
+    const told = async () => (await rows(db, 'WITH t AS (DELETE FROM told RETURNING *) SELECT what FROM t ORDER BY n')).map((r) => r.what);
+    const [{ id }] = await rows(db, 'SELECT * FROM scriptorium.insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)',
+        [null], [randomUUID()], [null], [5], [3], ['{"topic": "x"}'], [null], [null]);
+    assert.deepEqual(await told(), ['INSERT PENDING']);
+    const again = () => db.query('SELECT scriptorium.retry_job($1)', [id]);
+    for (const [outcome, word] of [[RELEASE, 'PENDING'], [RETRY, 'PENDING'], [FAIL, 'FAILED'], [0, 'COMPLETED']]) {
+        const [it] = await claim(db, by);
+        assert.equal(it?.id, id);
+        assert.equal((await progress(db, [{ ...it, step: 'outline', progress: 15 }]))[0].lost, HELD);
+        assert.equal((await finish(db, [{ ...it, outcome, error: 'e' }]))[0].lost, HELD);
+        assert.deepEqual(await told(), ['UPDATE PROCESSING', 'UPDATE PROCESSING', `UPDATE ${word}`]);
+        if (word !== 'PENDING') await again();
+        await told();
+    }
+    await claim(db, by);
+    await told();
+    assert.equal(await value(db, 'SELECT scriptorium.worker_close($1)', by), 1);
+    await db.query('SELECT scriptorium.cancel_job($1)', [id]);
+    await db.query('SELECT scriptorium.retry_all(NULL, NULL)');
+    assert.deepEqual(await told(), ['UPDATE PENDING', 'UPDATE CANCELLED', 'UPDATE PENDING']);
+    await db.query("UPDATE script_generation_jobs SET status = 'processing'");
+    await db.query('SELECT scriptorium.rescue_foreign(0)');
+    await db.query('SELECT scriptorium.cancel_job($1)', [id]);
+    await told();
+    await db.query('SELECT scriptorium.sweep(1, 1, 1, false, 200)');
+    assert.deepEqual(await told(), ['UPDATE CANCELLED']);
+    await again();
+    await db.query('SELECT scriptorium.erase(user_id, NULL, 200) FROM script_generation_jobs');
+    assert.deepEqual(await told(), ['UPDATE PENDING', 'UPDATE CANCELLED']);
+    await db.query('SELECT scriptorium.delete_job($1)', [id]);
+    assert.deepEqual(await told(), ['DELETE CANCELLED']);
+    await db.query('DROP FUNCTION tell CASCADE; DROP TABLE told; DROP FUNCTION words');
+});
+
+test('a trigger of the users\' that keeps a row as it is: refused, not half done', async () => {
+    const [it] = await running();
+    await db.query(`
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER keep BEFORE UPDATE ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION keep()`);
+    for (const outcome of [0, RETRY, FAIL, RELEASE])
+        assert.deepEqual((await finish(db, [{ ...it, outcome, error: 'e' }])).map((a) => a.lost), [REFUSED]);
+    assert.equal(await state(db, it.id), 'running');
+    const other = await insert(db);
+    assert.equal((await claim(db, by)).length, 0);
+    assert.equal(await state(db, other), 'waiting');
+    await db.query('DROP FUNCTION keep CASCADE');
+});
+
+test('a rule of the users\' that speaks only at the commit: one job is refused, the others go on', async () => {
+    const bad = await insert(db);
+    const good = await insert(db);
+    await db.query(`
+        CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.id = '${bad}' AND NEW.status = 'processing' THEN RAISE EXCEPTION 'not this one'; END IF;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON script_generation_jobs DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION late()`);
+    assert.deepEqual((await claim(db, by, 2)).map((j) => j.id), [good]);
+    assert.equal(await state(db, bad), 'waiting');
+    await db.query('DROP FUNCTION late CASCADE');
+});
+
 // ---- the hook ----
 
 test('a completion hook runs in the transaction that completes; when it raises nothing happened', async () => {

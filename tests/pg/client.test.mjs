@@ -214,5 +214,17 @@ test('create_job: part of the caller\'s transaction, later, once per key, and on
     await db.query('GRANT EXECUTE ON FUNCTION scriptorium.create_job TO shop');
     assert.equal(await state(db, (await shop.query(ask)).rows[0].create_job), 'waiting');
     await assert.rejects(shop.query('SELECT * FROM scriptorium.queue'), { code: '42501' });
+    // What triggers of the users' look up without a schema is not the caller's choice: it would have the owner's rights.
+    await db.query(`CREATE TABLE who (name text); CREATE FUNCTION note(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+        CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO shop;
+        CREATE FUNCTION noting() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO who VALUES (note(''ours'')); RETURN NULL; END';
+        CREATE TRIGGER noting AFTER INSERT ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION noting()`);
+    await shop.query("CREATE FUNCTION evil.note(text) RETURNS text LANGUAGE sql AS 'SELECT current_user::text'");
+    await db.query('ALTER ROLE shop SET search_path = evil, public');
+    const sly = await server.connect({ user: 'shop' });
+    await sly.query(ask);
+    assert.deepEqual((await rows(db, 'SELECT name FROM who')).map((r) => r.name), ['ours']);
+    await db.query('DROP FUNCTION noting CASCADE');
     await shop.end();
+    await sly.end();
 });

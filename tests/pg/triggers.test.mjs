@@ -167,6 +167,44 @@ test('values that no CHECK of ours allows do not fail the client', async () => {
     assert.equal(await value(db, 'SELECT priority FROM scriptorium.queue WHERE job_id = $1', id), 5);
 });
 
+// Their trigger's own UPDATE is over, and our trigger has seen it, before our trigger sees the outer one.
+test('a trigger of the users\' that changes the status again has the last word', async () => {
+    await db.query(`
+        CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.error_message LIKE '%->%' AND NEW.status = split_part(NEW.error_message, '->', 1) THEN
+                UPDATE script_generation_jobs SET status = split_part(NEW.error_message, '->', 2), error_message = 'turned'
+                WHERE id = NEW.id;
+            ELSIF NEW.error_message = NEW.status || ' goes' THEN
+                DELETE FROM script_generation_jobs WHERE id = NEW.id;
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER turn AFTER INSERT OR UPDATE ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION turn()`);
+    const cases = [['failed', 'pending', 'waiting'], ['completed', 'pending', 'waiting'], ['cancelled', 'pending', 'waiting'],
+                   ['failed', 'processing', 'foreign'], ['processing', 'pending', 'waiting'], ['pending', 'cancelled', 'cancelled'],
+                   ['processing', 'failed', 'failed']];
+    for (const from of ['waiting', 'running', 'failed'])
+        for (const [first, then, to] of cases) {
+            const { id } = await job(from);
+            await db.query('UPDATE script_generation_jobs SET status = $2, error_message = $3 WHERE id = $1', [id, first, `${first}->${then}`]);
+            const expected = from === 'running' && then === 'processing' ? 'running' : to; // nothing has happened to it
+            assert.equal(await state(db, id), expected, `${from}: ${first} -> ${then}`);
+        }
+    for (const status of ['pending', 'processing', 'failed']) {
+        const { id } = await job('failed');
+        await db.query("UPDATE script_generation_jobs SET status = $2::text, error_message = $2::text || ' goes' WHERE id = $1", [id, status]);
+        assert.equal(await state(db, id), 'absent', status);
+        assert.equal(await value(db, 'SELECT count(*) FROM scriptorium.foreign_job WHERE job_id = $1', id), 0);
+    }
+    // What the engine writes is turned likewise: a result sent back for another run.
+    const it = await job('running');
+    await db.query("UPDATE script_generation_jobs SET error_message = 'failed->pending' WHERE id = $1", [it.id]);
+    assert.equal((await finish(db, [{ ...it, outcome: FAIL, error: 'failed->pending' }]))[0].lost, HELD);
+    assert.equal(await state(db, it.id), 'waiting');
+    await db.query('DROP FUNCTION turn CASCADE');
+});
+
 // ---- priority ----
 
 test('a new priority of a waiting job: another place, the same due time', async () => {

@@ -157,6 +157,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids uuid[];
+    mine record;
 BEGIN
     SELECT array_agg(l.id) INTO ids FROM (
         SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (picked) AND j.status = 'pending'
@@ -165,33 +166,35 @@ BEGIN
     IF ids IS NULL THEN
         RETURN;
     END IF;
-    RETURN QUERY
-    WITH mine AS (
+    WITH taken AS (
         UPDATE scriptorium.queue q
         SET state = 1, fence = nextval('scriptorium.fence'), worker = by, claimed_at = now,
             version = coalesce(q.version, (SELECT w.version FROM scriptorium.worker w
                                            WHERE w.id = by))
         WHERE q.job_id = ANY (ids) AND q.state = 0
         RETURNING q.job_id, q.tag, q.fence, q.run_at, q.attempts, q.crashes, q.priority
-    ), rows AS (
-        UPDATE {{jobs}} j
-        SET status = 'processing', current_step = 'initializing', progress = 5,
-            retry_count = m.attempts, started_at = now, updated_at = now, completed_at = NULL,
-            processing_time_seconds = NULL
-        FROM mine m WHERE j.id = m.job_id AND j.id = ANY (ids)
-        RETURNING j.id, j.user_id, j.workflow_id, m.fence, m.attempts, m.crashes, j.max_retries,
-                  m.priority, j.created_at, m.run_at, j.generation_params
     ), times AS (
         SELECT setval('scriptorium.vt_' || t.priority, t.tag)
-        FROM (SELECT m.priority, max(m.tag) AS tag FROM mine m GROUP BY m.priority) t
+        FROM (SELECT m.priority, max(m.tag) AS tag FROM taken m GROUP BY m.priority) t
         WHERE t.tag > scriptorium.vt(t.priority)
     )
-    SELECT r.id, r.user_id, r.workflow_id, r.fence,
-           coalesce((SELECT x.run FROM scriptorium.run x WHERE x.job_id = r.id), 1),
-           r.attempts, r.crashes, coalesce(r.max_retries, 3)::integer, r.priority::integer,
-           scriptorium.us(r.created_at),
-           greatest(0, scriptorium.us(now) - scriptorium.us(r.run_at)), r.generation_params::text
-    FROM rows r WHERE (SELECT count(*) FROM times) >= 0 ORDER BY array_position(picked, r.id);
+    SELECT array_agg(m.job_id) AS ids, array_agg(m.fence) AS fences, array_agg(m.run_at) AS run_at,
+           array_agg(m.attempts) AS attempts, array_agg(m.crashes) AS crashes,
+           array_agg(m.priority) AS priorities
+    INTO mine FROM taken m WHERE (SELECT count(*) FROM times) >= 0;
+    IF mine.ids IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM scriptorium.rows_started(mine.ids, mine.attempts, now);
+    RETURN QUERY
+    SELECT j.id, j.user_id, j.workflow_id, m.fence,
+           coalesce((SELECT x.run FROM scriptorium.run x WHERE x.job_id = m.id), 1),
+           m.attempts, m.crashes, coalesce(j.max_retries, 3)::integer, m.priority::integer,
+           scriptorium.us(j.created_at),
+           greatest(0, scriptorium.us(now) - scriptorium.us(m.run_at)), j.generation_params::text
+    FROM unnest(mine.ids, mine.fences, mine.run_at, mine.attempts, mine.crashes, mine.priorities)
+        AS m (id, fence, run_at, attempts, crashes, priority), {{jobs}} j
+    WHERE j.id = ANY (mine.ids) AND j.id = m.id ORDER BY array_position(picked, j.id);
 END $$;
 
 -- What was picked and could not be taken. A row that a client has locked goes behind, so that it

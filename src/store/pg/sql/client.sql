@@ -19,6 +19,7 @@ DECLARE
     found_id uuid;
     k record;
     late_ids uuid[];
+    fresh record;
 BEGIN
     -- In one order everywhere, so that two batches with the same keys cannot wait for each other.
     FOR k IN
@@ -38,13 +39,16 @@ BEGIN
             WHERE user_id = k.u AND key = k.key;
         END IF;
     END LOOP;
-    INSERT INTO {{jobs}} (id, user_id, workflow_id, status, progress, current_step, max_retries,
-                          priority, generation_params, created_at, updated_at)
-    SELECT i.id, i.u, i.w, 'pending', 0, 'queued', coalesce(i.retries, 3), coalesce(i.priority, 5),
-           i.params::json, now, now
-    FROM unnest(new_ids, old, users, workflows, priorities, max_retries, params) WITH ORDINALITY
-        AS i (id, old, u, w, priority, retries, params, n)
-    WHERE NOT i.old ORDER BY i.n;
+    SELECT array_agg(i.id ORDER BY i.n) AS ids, array_agg(i.u ORDER BY i.n) AS users,
+           array_agg(i.w ORDER BY i.n) AS workflows, array_agg(i.retries ORDER BY i.n) AS retries,
+           array_agg(i.priority ORDER BY i.n) AS priorities, array_agg(i.params ORDER BY i.n) AS params
+    INTO fresh FROM unnest(new_ids, old, users, workflows, priorities, max_retries, params)
+        WITH ORDINALITY AS i (id, old, u, w, priority, retries, params, n)
+    WHERE NOT i.old;
+    IF fresh.ids IS NOT NULL THEN
+        PERFORM scriptorium.rows_inserted(fresh.ids, fresh.users, fresh.workflows, fresh.retries,
+                                          fresh.priorities, fresh.params, now);
+    END IF;
     SELECT array_agg(i.id) INTO late_ids FROM unnest(new_ids, old, run_at_us) AS i (id, old, due)
     WHERE NOT i.old AND scriptorium.at(i.due) > now;
     IF late_ids IS NOT NULL THEN
@@ -238,8 +242,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM scriptorium.need_status(job, '{completed,failed,cancelled}', 'cancel');
-    UPDATE {{jobs}} SET status = 'cancelled', current_step = 'cancelled',
-        updated_at = scriptorium.clock() WHERE id = job;
+    PERFORM scriptorium.rows_cancelled(ARRAY[job]);
     RETURN 1;
 END $$;
 
@@ -250,8 +253,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM scriptorium.need_status(job, '{pending}', 'retry');
-    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
-        retry_count = 0, updated_at = scriptorium.clock() WHERE id = job;
+    PERFORM scriptorium.rows_queued(ARRAY[job]);
     RETURN 1;
 END $$;
 
@@ -261,7 +263,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM scriptorium.need_status(job, '{}', 'delete');
-    DELETE FROM {{jobs}} WHERE id = job;
+    PERFORM scriptorium.row_deleted(job);
     RETURN 1;
 END $$;
 
@@ -270,19 +272,16 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    n bigint;
 BEGIN
     IF of_status NOT IN ('failed', 'cancelled') THEN
         RAISE EXCEPTION 'only failed and cancelled jobs can be run again together'
             USING ERRCODE = 'SCI01';
     END IF;
-    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
-        retry_count = 0, updated_at = scriptorium.clock()
-    WHERE status IN ('failed', 'cancelled') AND (of_status IS NULL OR status::text = of_status)
-      AND (of_user IS NULL OR user_id = of_user);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
+    RETURN scriptorium.rows_queued((SELECT array_agg(l.id) FROM (
+        SELECT j.id FROM {{jobs}} j
+        WHERE j.status IN ('failed', 'cancelled')
+          AND (of_status IS NULL OR j.status::text = of_status)
+          AND (of_user IS NULL OR j.user_id = of_user) FOR NO KEY UPDATE) l));
 END $$;
 
 -- How long: since the row was set to processing, as far as we saw it.
@@ -291,14 +290,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    n bigint;
 BEGIN
-    UPDATE {{jobs}} SET status = 'pending', current_step = 'queued', progress = 0,
-        retry_count = 0, updated_at = scriptorium.clock()
-    WHERE status = 'processing' AND id IN (
-        SELECT f.job_id FROM scriptorium.foreign_job f
-        WHERE f.since <= scriptorium.clock() - age_us * '1 microsecond'::interval);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
+    RETURN scriptorium.rows_queued((SELECT array_agg(l.id) FROM (
+        SELECT j.id FROM {{jobs}} j
+        WHERE j.status = 'processing' AND j.id IN (
+            SELECT f.job_id FROM scriptorium.foreign_job f
+            WHERE f.since <= scriptorium.clock() - age_us * '1 microsecond'::interval)
+        FOR NO KEY UPDATE OF j) l));
 END $$;

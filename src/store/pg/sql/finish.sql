@@ -17,21 +17,23 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
 SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    back record;
 BEGIN
-    UPDATE scriptorium.queue q
-    SET state = CASE WHEN i.due > now THEN 2 ELSE 0 END, fence = 0, worker = NULL,
-        run_at = greatest(i.due, now), attempts = q.attempts + burn::integer,
-        crashes = q.crashes + crashed::integer,
-        tag = greatest(q.tag, scriptorium.floor(q.priority))
-    FROM unnest(ids, due) AS i (id, due)
-    WHERE q.job_id = ANY (ids) AND q.job_id = i.id;
-    UPDATE {{jobs}} j
-    SET status = 'pending', progress = 0, current_step = step,
-        error_message = coalesce(i.error, j.error_message),
-        retry_count = CASE WHEN burn THEN coalesce(q.attempts, 0) ELSE j.retry_count END,
-        updated_at = now
-    FROM unnest(ids, errors) AS i (id, error), scriptorium.queue q
-    WHERE j.id = ANY (ids) AND j.id = i.id AND q.job_id = i.id AND q.job_id = ANY (ids);
+    WITH given AS (
+        UPDATE scriptorium.queue q
+        SET state = CASE WHEN i.due > now THEN 2 ELSE 0 END, fence = 0, worker = NULL,
+            run_at = greatest(i.due, now), attempts = q.attempts + burn::integer,
+            crashes = q.crashes + crashed::integer,
+            tag = greatest(q.tag, scriptorium.floor(q.priority))
+        FROM unnest(ids, due, errors) AS i (id, due, error)
+        WHERE q.job_id = ANY (ids) AND q.job_id = i.id
+        RETURNING q.job_id, q.attempts, i.error
+    )
+    SELECT array_agg(g.job_id) AS ids, array_agg(CASE WHEN burn THEN g.attempts END) AS attempts,
+           array_agg(g.error) AS errors
+    INTO back FROM given g;
+    PERFORM scriptorium.rows_given_back(back.ids, back.attempts, step, back.errors, now);
     PERFORM scriptorium.wake('due');
 END $$;
 
@@ -44,17 +46,17 @@ SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    ended record;
     users uuid[];
 BEGIN
     WITH gone AS (
         DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
         RETURNING q.job_id, q.claimed_at
     )
-    UPDATE {{jobs}} j
-    SET status = 'failed', current_step = 'failed', error_message = i.error, updated_at = now,
-        processing_time_seconds = scriptorium.seconds(g.claimed_at, now)
-    FROM gone g, unnest(ids, errors) AS i (id, error)
-    WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
+    SELECT array_agg(i.id) AS ids, array_agg(i.error) AS errors,
+           array_agg(scriptorium.seconds(g.claimed_at, now)) AS seconds
+    INTO ended FROM gone g, unnest(ids, errors) AS i (id, error) WHERE g.job_id = i.id;
+    PERFORM scriptorium.rows_failed(ended.ids, ended.seconds, ended.errors, now);
     IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
         FROM {{jobs}} j WHERE j.id = ANY (ids);
@@ -74,19 +76,18 @@ SET enable_hashjoin = on SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    ended record;
     users uuid[];
 BEGIN
     WITH gone AS (
         DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
         RETURNING q.job_id, q.claimed_at
     )
-    UPDATE {{jobs}} j
-    SET status = 'completed', progress = 100, current_step = 'completed', error_message = NULL,
-        completed_at = now, updated_at = now,
-        processing_time_seconds = scriptorium.seconds(g.claimed_at, now),
-        generated_script = i.script, script_metadata = i.metadata::json
-    FROM gone g, unnest(ids, scripts, metadata) AS i (id, script, metadata)
-    WHERE j.id = ANY (ids) AND j.id = g.job_id AND j.id = i.id;
+    SELECT array_agg(i.id) AS ids, array_agg(i.script) AS scripts, array_agg(i.metadata) AS metadata,
+           array_agg(scriptorium.seconds(g.claimed_at, now)) AS seconds
+    INTO ended FROM gone g, unnest(ids, scripts, metadata) AS i (id, script, metadata)
+    WHERE g.job_id = i.id;
+    PERFORM scriptorium.rows_completed(ended.ids, ended.seconds, ended.scripts, ended.metadata, now);
     DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids);
     IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users

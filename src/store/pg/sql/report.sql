@@ -116,13 +116,16 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids uuid[] := scriptorium.hold(jobs, fences);
+    w record;
 BEGIN
-    UPDATE {{jobs}} j
-    SET current_step = i.step, progress = greatest(coalesce(j.progress, 0), i.progress),
-        current_chunk = i.chunk, total_chunks = i.chunks, updated_at = now
-    FROM unnest(jobs, steps, progress, current_chunk, total_chunks)
+    SELECT array_agg(i.job) AS ids, array_agg(i.step) AS steps, array_agg(i.progress) AS progress,
+           array_agg(i.chunk) AS chunk, array_agg(i.chunks) AS chunks
+    INTO w FROM unnest(jobs, steps, progress, current_chunk, total_chunks)
         AS i (job, step, progress, chunk, chunks)
-    WHERE j.id = i.job AND j.id = ANY (ids);
+    WHERE i.job = ANY (ids);
+    IF w.ids IS NOT NULL THEN
+        PERFORM scriptorium.rows_progress(w.ids, w.steps, w.progress, w.chunk, w.chunks, now);
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.progress(
@@ -145,17 +148,6 @@ DECLARE
     text_rounds integer;
 BEGIN
     losts := ARRAY(SELECT c.lost FROM scriptorium.check_held(jobs, fences) c);
-    -- The ledger learns what was produced even when the job is lost; of held jobs the text says it.
-    UPDATE scriptorium.call c
-    SET saved_output = greatest(c.saved_output, i.tokens), saved_rate = coalesce(i.rate, 0)
-    FROM (SELECT u.call, max(u.tokens) AS tokens, max(u.rate) AS rate
-          FROM unnest(calls, output_tokens, rates, losts, text_steps, texts)
-              AS u (call, tokens, rate, lost, step, content)
-          WHERE u.call IS NOT NULL
-            AND (u.lost <> 0 OR u.step IS NULL OR coalesce(octet_length(u.content), 0) = 0)
-          GROUP BY u.call) i
-    WHERE c.id = i.call AND c.state = 0;
-
     SELECT max(r.round) INTO text_rounds FROM (
         SELECT row_number() OVER (PARTITION BY u.job, u.step) AS round
         FROM unnest(jobs, losts, text_steps, texts) AS u (job, lost, step, content)
@@ -178,6 +170,18 @@ BEGIN
         WHERE EXISTS (SELECT FROM scriptorium.queue q
                       WHERE q.job_id = ANY (w.jobs) AND q.crashes > 0);
     END LOOP;
+
+    -- The ledger learns what was produced even when the job is lost; of held jobs the text says it.
+    -- After the text: a client that deletes a job locks the two in this order.
+    UPDATE scriptorium.call c
+    SET saved_output = greatest(c.saved_output, i.tokens), saved_rate = coalesce(i.rate, 0)
+    FROM (SELECT u.call, max(u.tokens) AS tokens, max(u.rate) AS rate
+          FROM unnest(calls, output_tokens, rates, losts, text_steps, texts)
+              AS u (call, tokens, rate, lost, step, content)
+          WHERE u.call IS NOT NULL
+            AND (u.lost <> 0 OR u.step IS NULL OR coalesce(octet_length(u.content), 0) = 0)
+          GROUP BY u.call) i
+    WHERE c.id = i.call AND c.state = 0;
 
     -- Of several items for one job the last speaks for it.
     SELECT array_agg(s.job) AS jobs, array_agg(s.fence) AS fences, array_agg(s.step) AS steps,

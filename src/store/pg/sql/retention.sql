@@ -1,31 +1,6 @@
 -- What is old, or a user's who wants to be forgotten -> texts and rows gone, some at a time. Money stays: the
 -- ledger is never touched but for its error texts.
 
--- The users' rows without their texts; those that have none already are not written. Columns that may
--- not be null get nothing: '{}' or ''.
-CREATE OR REPLACE FUNCTION scriptorium.blank(ids uuid[]) RETURNS bigint LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    jobs regclass;
-    sets text;
-    n bigint;
-BEGIN
-    SELECT c.oid INTO jobs FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-    WHERE s.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs';
-    SELECT string_agg(format('%I = %s', a.attname, CASE WHEN NOT a.attnotnull THEN 'NULL'
-                                 WHEN y.typcategory = 'S' THEN '''''' ELSE '''{}''' END), ', ')
-    INTO sets
-    FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
-    WHERE a.attrelid = jobs AND NOT a.attisdropped AND a.attname IN
-        ('generation_params', 'generated_script', 'script_metadata', 'error_message');
-    EXECUTE format('UPDATE %s SET %s WHERE id = ANY ($1) AND (error_message IS NOT NULL
-        OR coalesce(generation_params::text, ''{}'') <> ''{}'' OR coalesce(generated_script, '''') <> ''''
-        OR coalesce(script_metadata::text, ''{}'') <> ''{}'')', jobs, sets) USING ids;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
-END $$;
-
 -- Looks at the next rows in order of their ids, never at all of them, and goes on there the next time.
 -- An age of 0 keeps for ever. A row that a client holds, or that the database does not let us change,
 -- is left for the next round. more: the end was not reached. changed: jobs.
@@ -60,7 +35,7 @@ BEGIN
     LOOP
         BEGIN
             IF whole_rows THEN
-                DELETE FROM {{jobs}} j WHERE j.id = one;
+                PERFORM scriptorium.row_deleted(one);
                 did := 1;
             ELSE
                 did := scriptorium.blank(ARRAY[one]);
@@ -156,10 +131,10 @@ BEGIN
     cancelled := 0;
     keys := 0;
     IF after_id IS NULL THEN
-        UPDATE {{jobs}} j SET status = 'cancelled', current_step = 'cancelled',
-            updated_at = scriptorium.clock()
-        WHERE j.user_id = of_user AND j.status IN ('pending', 'processing');
-        GET DIAGNOSTICS cancelled = ROW_COUNT;
+        cancelled := scriptorium.rows_cancelled((SELECT array_agg(l.id) FROM (
+            SELECT j.id FROM {{jobs}} j
+            WHERE j.user_id = of_user AND j.status IN ('pending', 'processing')
+            FOR NO KEY UPDATE) l));
         DELETE FROM scriptorium.idempotency i WHERE i.user_id = of_user;
         GET DIAGNOSTICS keys = ROW_COUNT;
     END IF;

@@ -187,37 +187,49 @@ DECLARE
     outcomes text[];
     no_longer_foreign uuid[];
     completed uuid[];
+    stale uuid[] := '{}';
 BEGIN
-    SELECT array_agg(s.id) FILTER (WHERE s.due), array_agg(s.u) FILTER (WHERE s.due),
-           array_agg(s.p) FILTER (WHERE s.due),
-           array_agg(s.id) FILTER (WHERE s.moved), array_agg(s.u) FILTER (WHERE s.moved),
-           array_agg(s.p) FILTER (WHERE s.moved),
-           array_agg(s.id) FILTER (WHERE s.status = 'processing' AND s.state IS DISTINCT FROM 1
-                                   AND NOT s.is_foreign),
-           array_agg(s.id) FILTER (WHERE s.over), array_agg(s.u) FILTER (WHERE s.over),
-           array_agg(s.status) FILTER (WHERE s.over),
-           array_agg(s.id) FILTER (WHERE s.is_foreign AND s.status <> 'processing'),
-           array_agg(s.id) FILTER (WHERE s.over AND s.status = 'completed')
-    INTO due_ids, due_users, due_priorities, moved_ids, moved_users, moved_priorities, taken, ended,
-         ended_users, outcomes, no_longer_foreign, completed
-    FROM (
-        SELECT w.*, w.status = 'pending' AND (w.state IS NULL OR w.state = 1) AS due,
-               w.status = 'pending' AND w.state <> 1 AND (w.p <> w.queue_p OR w.u <> w.queue_u)
-                   AS moved,
-               w.status NOT IN ('pending', 'processing') AND (w.state IS NOT NULL OR w.is_foreign)
-                   AS over
+    LOOP
+        SELECT array_agg(s.id) FILTER (WHERE s.due), array_agg(s.u) FILTER (WHERE s.due),
+               array_agg(s.p) FILTER (WHERE s.due),
+               array_agg(s.id) FILTER (WHERE s.moved), array_agg(s.u) FILTER (WHERE s.moved),
+               array_agg(s.p) FILTER (WHERE s.moved),
+               array_agg(s.id) FILTER (WHERE s.status = 'processing' AND s.state IS DISTINCT FROM 1
+                                       AND NOT s.is_foreign),
+               array_agg(s.id) FILTER (WHERE s.over), array_agg(s.u) FILTER (WHERE s.over),
+               array_agg(s.status) FILTER (WHERE s.over),
+               array_agg(s.id) FILTER (WHERE s.is_foreign AND s.status <> 'processing'),
+               array_agg(s.id) FILTER (WHERE s.over AND s.status = 'completed')
+        INTO due_ids, due_users, due_priorities, moved_ids, moved_users, moved_priorities, taken, ended,
+             ended_users, outcomes, no_longer_foreign, completed
         FROM (
-            SELECT n.id, coalesce(n.status::text, '') AS status,
-                   coalesce(n.user_id, '00000000-0000-0000-0000-000000000000') AS u,
-                   scriptorium.priority(n.priority) AS p, q.state, q.priority AS queue_p,
-                   q.user_id AS queue_u, f.job_id IS NOT NULL AS is_foreign
-            FROM new_rows n
-            LEFT JOIN LATERAL (SELECT o.* FROM scriptorium.queue o
-                               WHERE o.job_id = n.id LIMIT 1) q ON true
-            LEFT JOIN LATERAL (SELECT o.job_id FROM scriptorium.foreign_job o
-                               WHERE o.job_id = n.id LIMIT 1) f ON true
-        ) w
-    ) s;
+            SELECT w.*, w.status = 'pending' AND (w.state IS NULL OR w.state = 1) AS due,
+                   w.status = 'pending' AND w.state <> 1 AND (w.p <> w.queue_p OR w.u <> w.queue_u)
+                       AS moved,
+                   w.status NOT IN ('pending', 'processing') AND (w.state IS NOT NULL OR w.is_foreign)
+                       AS over
+            FROM (
+                SELECT n.id, coalesce(n.status::text, '') AS status,
+                       coalesce(n.user_id, '00000000-0000-0000-0000-000000000000') AS u,
+                       scriptorium.priority(n.priority) AS p, q.state, q.priority AS queue_p,
+                       q.user_id AS queue_u, f.job_id IS NOT NULL AS is_foreign
+                FROM new_rows n
+                LEFT JOIN LATERAL (SELECT o.* FROM scriptorium.queue o
+                                   WHERE o.job_id = n.id LIMIT 1) q ON true
+                LEFT JOIN LATERAL (SELECT o.job_id FROM scriptorium.foreign_job o
+                                   WHERE o.job_id = n.id LIMIT 1) f ON true
+                WHERE n.id <> ALL (stale)
+            ) w
+        ) s;
+        EXIT WHEN stale <> '{}' OR coalesce(due_ids, moved_ids, taken, ended) IS NULL;
+        -- An UPDATE that a trigger of the users' made of these rows has come before us and has been
+        -- seen to: it has the last word. Rows that row security hides from us count as they are.
+        SELECT coalesce(array_agg(n.id), '{}') INTO stale
+        FROM new_rows n LEFT JOIN {{jobs}} j ON j.id = n.id
+        WHERE CASE WHEN j.id IS NULL THEN NOT row_security_active($n${{jobs}}$n$::regclass)
+                   ELSE j.status::text IS DISTINCT FROM n.status::text END;
+        EXIT WHEN stale = '{}';
+    END LOOP;
     -- A row that runs is replaced, not changed: whoever works on it has lost it.
     IF due_ids IS NOT NULL THEN
         PERFORM scriptorium.enqueue(due_ids, due_users, due_priorities);
