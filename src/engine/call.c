@@ -23,6 +23,7 @@ void call_clear(struct run *r)
     c->words = 0;
     c->in_word = false;
     c->streaming_us = 0;
+    c->first_len = 0;
     c->usage = (struct usage){0};
 }
 
@@ -259,10 +260,13 @@ static void on_text(void *ctx, const char *text, size_t n)
         run_fail(r, true, "the model's answer is larger than a script can be");
         return;
     }
+    int64_t now = loop_now(e->loop);
     if (c->streaming_us == 0)
-        c->streaming_us = loop_now(e->loop);
+        c->streaming_us = now;
+    if (c->streaming_us == now)
+        c->first_len = c->text.len;
     count_words(c, text, n);
-    pacer_output(e->pacer, c->ticket, ledger_output_tokens(e, c), loop_now(e->loop));
+    pacer_output(e->pacer, c->ticket, ledger_output_tokens(e, c), now);
     report_text(r);
 }
 
@@ -301,6 +305,7 @@ static void send(struct run *r)
     };
     c->stage = STAGE_STREAMING;
     c->started_us = loop_wall(r->engine->loop);
+    c->sent_us = loop_now(r->engine->loop);
     c->provider = provider_start(r->engine->provider, &request, &handlers, r);
 }
 

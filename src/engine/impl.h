@@ -36,7 +36,9 @@ struct call {
     uint64_t ticket;
     int tries;               /* failed so far, of this script_call */
     int64_t started_us;      /* wall */
-    int64_t streaming_us;    /* loop clock of the first text */
+    int64_t sent_us;         /* loop clock */
+    int64_t streaming_us;    /* loop clock of the first read of text ... */
+    size_t first_len;        /* ... and the bytes that it brought */
     int64_t untaught_input;  /* tokens of the prompt, before what calls have taught ... */
     int64_t estimated_input; /* ... and with it */
     struct usage usage;      /* as told at the start */

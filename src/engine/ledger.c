@@ -18,17 +18,27 @@ int64_t ledger_cost(const struct engine *e, const char *model_id, const struct u
     return price_usage(&price, usage);
 }
 
-int64_t ledger_output_tokens(const struct engine *e, const struct call *call)
+static int64_t tokens_of(const struct engine *e, size_t bytes)
 {
-    return (int64_t)((double)call->text.len / e->bytes_per_token);
+    return (int64_t)((double)bytes / e->bytes_per_token);
 }
 
+int64_t ledger_output_tokens(const struct engine *e, const struct call *call)
+{
+    return tokens_of(e, call->text.len);
+}
+
+/* What the first read brings was made before it: in a tick, or in seconds for which this process
+ * stood still. Not to look like a burst, it counts by itself only, since the request. */
 int64_t ledger_output_rate(const struct engine *e, const struct call *call)
 {
+    size_t bytes = call->text.len - call->first_len;
     int64_t us = loop_now(e->loop) - call->streaming_us;
-    if (us < TOKENS_READ_TICK_US) /* what the first read brings was made before it */
-        us = TOKENS_READ_TICK_US;
-    return ledger_output_tokens(e, call) * USEC_PER_SEC / us;
+    if (us < TOKENS_READ_TICK_US) {
+        bytes = call->text.len;
+        us = loop_now(e->loop) - call->sent_us;
+    }
+    return us > 0 ? tokens_of(e, bytes) * USEC_PER_SEC / us : 0;
 }
 
 int64_t ledger_untaught_input(const struct script_call *want)

@@ -3,6 +3,7 @@
 #include "engine_bench.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "provider/sim/sim_core.h"
@@ -149,6 +150,26 @@ static void an_idle_stream_is_continued_from_what_it_wrote(void **state)
     bench_check_ledger(b);
 }
 
+/* All that came while the process stood still is read at once: that is no speed of the stream, and
+ * what it makes in the moment that the cut takes must not be reckoned by it. */
+static void a_cut_after_a_standstill_is_not_charged_for_a_burst(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, LONG_REQUEST);
+    bench_start(b, 0,
+                &(struct bench_options){.speed = 10, .config = {.check_us = 10 * USEC_PER_MSEC}});
+    while (bench_requests(b) == 0)
+        bench_pass(b, USEC_PER_MSEC);
+    (void)usleep(1000000); /* 800 tokens at this speed, but for the wait for the first one */
+    bench_until(b, "SELECT count(*) FROM scriptorium_text");
+    bench_sql(b, "UPDATE script_generation_jobs SET status = 'cancelled'");
+    bench_until_told(b->w, ENGINE_JOB_LOST, 1);
+    bench_stop(b->w);
+    int64_t charged = bench_number(b, "SELECT output FROM scriptorium_call WHERE state = 2");
+    assert_in_range(charged, 1, truth_find(b->sim->truth, 1)->generated + 200);
+    bench_check_ledger(b);
+}
+
 static void a_wait_of_days_is_looked_at_again_within_the_hour(void **state)
 {
     struct bench *b = *state;
@@ -177,6 +198,7 @@ int main(void)
         TEST(parked_in_the_middle_of_a_stream_keeps_the_text),
         TEST(a_lease_that_runs_out_before_the_send_keeps_the_request_here),
         TEST(an_idle_stream_is_continued_from_what_it_wrote),
+        TEST(a_cut_after_a_standstill_is_not_charged_for_a_burst),
         TEST(a_wait_of_days_is_looked_at_again_within_the_hour),
     };
     return cmocka_run_group_tests_name("engine_provider", tests, NULL, NULL);
