@@ -1,18 +1,23 @@
 /* In: whose jobs somebody wants to see. Out: which those are: what runs, what waits, and what has
- * ended since a given time. Asked once for all who may see the same. */
+ * ended since the last look. Asked once for all who may see the same. */
 #ifndef API_SCOPE_H
 #define API_SCOPE_H
 
+#include "api/told.h"
 #include "io/loop.h"
 #include "store/store.h"
 
 #define SCOPE_RUNNING_MAX 500 /* the newest */
 #define SCOPE_WAITING_MAX 200
-#define SCOPE_ENDED_MAX   500 /* looked through for what has ended lately */
+#define SCOPE_ENDED_MAX   500 /* looked through for what has ended while somebody was away */
+#define SCOPE_SLACK_US                                                                             \
+    TOLD_SLACK_US /* it is looked back so much further: who hears it twice                         \
+                     must know */
 
 struct scope;
 
-/* Of each job that is found, again and again. `done`: a look is over. */
+/* Of each job that is found, again and again; of ended ones twice or so. `done`: a whole look is
+ * over. */
 struct scope_handlers {
     void (*job)(void *ctx, struct scope *s, const struct store_job *job);
     void (*done)(void *ctx, struct scope *s);
@@ -23,8 +28,13 @@ struct scope *scope_new(struct loop *loop, struct store *store, const struct uui
                         const struct scope_handlers *handlers, void *ctx);
 void scope_free(struct scope *s); /* takes NULL; not from inside a handler */
 const struct uuid *scope_user(const struct scope *s);
-void scope_hint(struct scope *s);                   /* something began or ended */
+void scope_hint(struct scope *s);                   /* somebody waits for a look */
 void scope_since(struct scope *s, int64_t wall_us); /* once: what has ended since then, too */
-bool scope_tells_ended(const struct scope *s);      /* in this look */
+/* Of this look, in a handler: it tells of ended jobs now; when it began, by the loop's clock and by
+ * the wall's. */
+bool scope_tells_ended(const struct scope *s);
+int64_t scope_began_us(const struct scope *s);
+int64_t scope_wall_us(const struct scope *s);
+int64_t scope_ended_us(const struct store_job *job); /* wall; of an ended job */
 
 #endif

@@ -2,7 +2,6 @@
  * client takes them. */
 #include "api/streams.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -12,6 +11,7 @@
 #include "api/handlers.h"
 #include "api/metric_table.h"
 #include "api/scope.h"
+#include "api/told.h"
 #include "base/clock.h"
 #include "io/sse.h"
 
@@ -21,6 +21,7 @@
 #define HEARTBEAT_US (15 * USEC_PER_SEC)
 #define LIFE_US      (3600 * USEC_PER_SEC) /* then it asks again, with a key that still holds */
 #define ALL_MAX      128                   /* clients that see many jobs */
+#define SUBS_MAX     2000                  /* jobs that one of them may wait to hear of */
 
 struct sub { /* one job that a client hears of */
     struct sub *prev, *next;
@@ -38,8 +39,10 @@ struct client {
     bool open;                 /* the stream was begun */
     bool over;                 /* ended or cut: gone soon */
     bool blocked, has_id, texts;
-    struct event_id id;                     /* to go on behind; of one job */
-    int64_t since_us;                       /* the same of all; wall */
+    struct event_id id; /* to go on behind; of one job */
+    size_t n_subs;
+    int64_t since_us;                       /* of all: what has ended since is new to it; wall */
+    struct told told;                       /* ... but these */
     int64_t opened_us, sent_us, blocked_us; /* loop clock */
 };
 
@@ -95,14 +98,13 @@ static bool takes_more(struct client *c)
     return room;
 }
 
-/* In the stream of all jobs an id is a time: where each of them is would not fit. */
+/* In the stream of all jobs an id is a time and what ended before it: where each job is would not
+ * fit. */
 static const char *id_of(const struct client *c, const struct cursor *cursor, char *out)
 {
     struct event_id id;
-    if (c->share != NULL) {
-        (void)snprintf(out, EVENT_ID_SIZE, "%" PRId64, loop_wall(c->streams->api->loop));
-        return out;
-    }
+    if (c->share != NULL)
+        return told_id(&c->told, loop_wall(c->streams->api->loop), out);
     cursor_id(cursor, &id);
     return event_id_text(&id, out);
 }
@@ -110,7 +112,7 @@ static const char *id_of(const struct client *c, const struct cursor *cursor, ch
 /* False: the client takes no more for now. */
 static bool pump(struct client *c, struct sub *sub)
 {
-    char id[EVENT_ID_SIZE];
+    char id[TOLD_ID_SIZE];
     struct buf data = BUF_INIT(EVENT_BYTES), out = BUF_INIT(2 * EVENT_BYTES);
     enum watch_event event;
     while (!c->over && takes_more(c)) {
@@ -120,6 +122,8 @@ static bool pump(struct client *c, struct sub *sub)
         buf_clear(&out);
         if (!cursor_next(&sub->cursor, &event, &data))
             break;
+        if (event == WATCH_DONE && c->share != NULL)
+            told_add(&c->told, &sub->cursor.watch->job, loop_wall(c->streams->api->loop));
         (void)!sse_write(&out, watch_event_name(event), id_of(c, &sub->cursor, id), buf_str(&data),
                          data.len);
         write_bytes(c, &out);
@@ -136,6 +140,7 @@ static struct sub *sub_new(struct client *c, const struct uuid *job)
     struct sub *sub = mem_alloc(sizeof *sub);
     sub->client = c;
     DL_APPEND(c->subs, sub);
+    c->n_subs++;
     feed_join(c->streams->feed, job, &sub->cursor, sub);
     return sub;
 }
@@ -143,6 +148,7 @@ static struct sub *sub_new(struct client *c, const struct uuid *job)
 static void sub_free(struct sub *sub)
 {
     DL_DELETE(sub->client->subs, sub);
+    sub->client->n_subs--;
     feed_leave(sub->client->streams->feed, &sub->cursor);
     free(sub);
 }
@@ -256,17 +262,32 @@ static bool has_sub(const struct client *c, const struct uuid *job)
     return false;
 }
 
+/* A client that does not read is not owed more and more: it comes back, and says from where. */
+static void offer(struct client *c, const struct uuid *job)
+{
+    if (c->over || has_sub(c, job))
+        return;
+    if (c->n_subs < SUBS_MAX) {
+        (void)sub_new(c, job);
+        return;
+    }
+    c->over = true;
+    http_cut(c->rq->x);
+}
+
 static void on_job(void *ctx, struct scope *scope, const struct store_job *job)
 {
     struct streams *s = ctx;
     bool ended = scope_tells_ended(scope);
+    /* What was asked before the end that was told since is old. */
+    int64_t since = ended ? 0 : scope_wall_us(scope);
     for (struct client *c = s->clients; c != NULL; c = c->next) {
-        if (c->share == NULL || c->share->scope != scope || c->over || c->blocked)
+        if (c->share == NULL || c->share->scope != scope)
             continue;
-        if (ended && c->since_us == 0)
+        if (ended && scope_ended_us(job) < c->since_us)
             continue;
-        if (!has_sub(c, &job->id))
-            (void)sub_new(c, &job->id);
+        if (!told_has(&c->told, &job->id, since))
+            offer(c, &job->id);
     }
 }
 
@@ -274,8 +295,11 @@ static void on_looked(void *ctx, struct scope *scope)
 {
     struct streams *s = ctx;
     for (struct client *c = s->clients; c != NULL; c = c->next) {
-        if (c->share != NULL && c->share->scope == scope && !scope_tells_ended(scope))
-            c->since_us = 0;
+        if (c->share == NULL || c->share->scope != scope || c->opened_us > scope_began_us(scope))
+            continue;
+        if (c->since_us < scope_wall_us(scope) - TOLD_SLACK_US)
+            c->since_us = scope_wall_us(scope) - TOLD_SLACK_US;
+        told_forget(&c->told, c->since_us - TOLD_SLACK_US);
     }
 }
 
@@ -317,6 +341,7 @@ static void on_gone(struct api_request *rq)
     s->n--;
     s->n_all -= c->share != NULL;
     share_leave(c->share);
+    told_free(&c->told);
     DL_DELETE(s->clients, c);
     free(c);
 }
@@ -409,11 +434,21 @@ void handle_job_events(struct api_request *rq)
     (void)sub_new(c, &id);
 }
 
-static int64_t time_of(const char *last)
+/* Behind the id that it comes back with, or from now on. */
+static void begin_all(struct client *c, const char *last)
 {
-    char *rest = NULL;
-    int64_t us = last != NULL ? strtoll(last, &rest, 10) : 0;
-    return us > 0 && *rest == '\0' ? us : 0;
+    struct streams *s = c->streams;
+    int64_t told_us;
+    c->since_us = loop_wall(s->api->loop);
+    c->share = share_of(s, &c->rq->who);
+    c->share->clients++;
+    s->n_all++;
+    open_stream(c);
+    if (last != NULL && told_parse(&c->told, last, c->since_us, &told_us) == OK) {
+        c->since_us = told_us - TOLD_SLACK_US;
+        scope_since(c->share->scope, told_us);
+    }
+    scope_hint(c->share->scope);
 }
 
 void handle_events(struct api_request *rq)
@@ -428,17 +463,8 @@ void handle_events(struct api_request *rq)
     struct client *c = client_new(rq, true);
     if (c == NULL)
         return;
-    struct streams *s = c->streams;
     c->texts = text == NULL || strcmp(text, "true") == 0;
-    c->since_us = time_of(http_request_header(rq->x, "Last-Event-ID"));
-    c->share = share_of(s, &rq->who);
-    c->share->clients++;
-    s->n_all++;
-    open_stream(c);
-    if (c->since_us > 0)
-        scope_since(c->share->scope, c->since_us);
-    else
-        scope_hint(c->share->scope);
+    begin_all(c, http_request_header(rq->x, "Last-Event-ID"));
 }
 
 /* ---- life ---- */
@@ -478,18 +504,27 @@ size_t streams_open(const struct streams *s)
     return s->n;
 }
 
+/* A job that begins and ends between two looks is told of all the same. */
+static void offer_all(struct streams *s, const struct scope_share *share, const struct uuid *job)
+{
+    for (struct client *c = s->clients; c != NULL; c = c->next) {
+        if (c->share == share)
+            offer(c, job);
+    }
+}
+
 void streams_event(struct streams *s, const struct engine_event *event)
 {
     struct scope_share *share;
     if (s->n == 0 || uuid_is_nil(&event->job))
         return;
+    if (event->kind == ENGINE_JOB_CLAIMED) {
+        DL_FOREACH (s->shares, share) {
+            const struct uuid *user = scope_user(share->scope);
+            if (uuid_is_nil(user) || uuid_equal(user, &event->user_id))
+                offer_all(s, share, &event->job);
+        }
+    }
     if (event->kind != ENGINE_JOB_PROGRESS)
         feed_hint(s->feed, &event->job);
-    if (event->kind != ENGINE_JOB_CLAIMED)
-        return;
-    DL_FOREACH (s->shares, share) {
-        const struct uuid *user = scope_user(share->scope);
-        if (uuid_is_nil(user) || uuid_equal(user, &event->user_id))
-            scope_hint(share->scope);
-    }
 }

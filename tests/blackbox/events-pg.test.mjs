@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { folder, random, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
-import { follow } from './sse.mjs';
+import { follow, open } from './sse.mjs';
 import * as postgres from '../lib/pg.mjs';
 
 const USER = '11111111-1111-4111-8111-111111111111';
@@ -56,6 +56,19 @@ test('each node tells of all jobs; a client may go from one to the other at any 
     await same(ask, ids[i >> 1], page);
   }
   assert.equal((await ask('SELECT count(DISTINCT worker)::int AS n FROM scriptorium.call'))[0].n, 2);
+  // A job that lives for milliseconds on one of them: both tell of it, once.
+  const streams = await Promise.all(nodes.map((d) => open(`${d.url}/v1/events?text=false`, { key: KEY })));
+  const short = await ask(`INSERT INTO script_generation_jobs (user_id, generation_params)
+    SELECT '${USER}', '{}' FROM generate_series(1, 6) RETURNING id::text`);
+  for (const stream of streams) {
+    const told = [];
+    while (told.length < 6) {
+      const event = await stream.next();
+      if (event.type === 'done') told.push(event.data.job_id);
+    }
+    stream.close();
+    assert.deepEqual(told.sort(), short.map((r) => r.id).sort());
+  }
 });
 
 test('a node that is killed takes nothing with it: the other tells how its jobs go on', async (t) => {

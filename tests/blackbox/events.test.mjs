@@ -189,6 +189,46 @@ test('the stream of all jobs: new ones appear, ended ones are told after a gap',
   later.close();
 });
 
+test('jobs that begin and end between two looks are told of once, and a client that comes back misses none', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir);
+  const insert = (n) => {
+    const id = `019aaaaa-0000-7000-8000-${String(n).padStart(12, '0')}`;
+    sql(dir, `INSERT INTO script_generation_jobs (id, user_id, generation_params) VALUES ('${id}', '${USER}', '{}')`);
+    return id;
+  };
+  const told = new Map();
+  const take = (event) => {
+    if (event.type === 'done') told.set(event.data.job_id, (told.get(event.data.job_id) ?? 0) + 1);
+    return event.id;
+  };
+  const once = (ids) => assert.deepEqual([...told].sort(), ids.map((id) => [id, 1]).sort());
+  const failed = async (id) => until(async () =>
+    (await (await d.get(`/v1/jobs/${id}`)).json()).status === 'failed');
+  const early = insert(1); // before anybody listens
+  await failed(early);
+  let stream = await open(`${d.url}/v1/events?text=false`, { key: KEY });
+  const ids = [];
+  let last;
+  for (let n = 2; n < 7; n++) {
+    ids.push(insert(n));
+    while (!told.has(ids.at(-1))) last = take(await stream.next());
+  }
+  once(ids);
+  stream.close();
+  // What ended just before the last event, or since, and what was heard of already.
+  ids.push(insert(7));
+  await failed(ids.at(-1));
+  stream = await open(`${d.url}/v1/events?text=false`, { key: KEY, last });
+  while (!told.has(ids.at(-1))) take(await stream.next());
+  ids.push(insert(8)); // two looks later nothing has come twice
+  await failed(ids.at(-1));
+  while (!told.has(ids.at(-1))) take(await stream.next());
+  told.delete(early); // it ended shortly before: the client may hear of it now
+  once(ids);
+  stream.close();
+});
+
 test('too many streams, a client that does not read, and the end of the server', async (t) => {
   const dir = folder(t);
   const d = await daemon(t, dir, { speed: '5', env: { SCRIPTORIUM_MAX_STREAMS: '3' } });

@@ -5,9 +5,24 @@
 #include <string.h>
 
 #include "api/event_id.h"
+#include "api/told.h"
 #include "base/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_told(const char *text)
+{
+    struct told told = {0}, back = {0};
+    char again[TOLD_ID_SIZE];
+    int64_t from, now = 1700000000000000;
+    if (told_parse(&told, text, now, &from) == OK) {
+        assert(from > 0 && from <= now);
+        assert(strlen(told_id(&told, from, again)) < TOLD_ID_SIZE - 1);
+        assert(told_parse(&back, again, now, &from) == OK && back.n == told.n);
+    }
+    told_free(&told);
+    told_free(&back);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -21,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(strcmp(back.step, id.step) == 0 && back.offset == id.offset);
         assert(back.text == id.text && back.row == id.row && back.done == id.done);
     }
+    read_told(text);
     free(text);
     return 0;
 }
