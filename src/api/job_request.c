@@ -92,9 +92,7 @@ static enum err check_means(const struct params *normal, struct errmsg *msg)
 static enum err check_params(const char *params, const char *key, int64_t longest_s, char **ret_key,
                              struct errmsg *msg)
 {
-    struct params_limits limits = {
-        .duration_default_s = longest_s > 0 && longest_s < 600 ? longest_s : 600,
-        .duration_max_s = longest_s > 0 ? longest_s : PLAN_DURATION_MAX_S};
+    struct params_limits limits = params_limits_of(longest_s);
     struct params normal = {0};
     enum err e = params_normalise(params, strlen(params), NULL, &limits, &normal, msg);
     if (e != OK)

@@ -36,11 +36,7 @@ static enum err check(struct deploy *d, const struct catalog *catalog, struct er
     struct pipeline_folder *folder = NULL;
     enum err e = pipeline_folder_read(d->inv->args[0], &folder, msg);
     if (e == OK)
-        e = bundle_check(folder->files, folder->n, msg);
-    if (e == OK)
-        e = pipeline_parse(folder->files, folder->n, &d->pipeline, msg);
-    if (e == OK)
-        e = pipeline_check_models(d->pipeline, catalog, msg);
+        e = pipeline_folder_parse(folder, catalog, &d->pipeline, msg);
     if (e == OK)
         e = bundle_write(folder->files, folder->n, &d->content, msg);
     pipeline_folder_free(folder);

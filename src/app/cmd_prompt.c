@@ -71,20 +71,16 @@ static int load_deployed(struct invocation *inv, struct loaded *l)
 }
 
 /* --pipeline; else what is deployed, where there is a database; else the built-in one. */
-static int load_pipeline(struct invocation *inv, struct pipeline **ret_pipeline)
+static int load_pipeline(struct invocation *inv, const struct catalog *catalog,
+                         struct pipeline **ret_pipeline)
 {
     struct loaded l = {0};
-    struct pipeline_folder *folder = NULL;
     enum err e = OK;
     int code = EXIT_DONE;
-    if (inv->set.pipeline != NULL) {
-        e = pipeline_folder_read(inv->set.pipeline, &folder, &l.msg);
-        if (e == OK)
-            e = pipeline_parse(folder->files, folder->n, &l.pipeline, &l.msg);
-        pipeline_folder_free(folder);
-    } else if (context_has_store(inv)) {
+    if (inv->set.pipeline != NULL)
+        e = pipeline_folder_load(inv->set.pipeline, catalog, &l.pipeline, &l.msg);
+    else if (context_has_store(inv))
         code = load_deployed(inv, &l);
-    }
     if (code == EXIT_DONE && e == OK && l.pipeline == NULL)
         e = workshop_built_in(&l.pipeline, &l.msg);
     if (e != OK)
@@ -202,8 +198,7 @@ static int show(const struct invocation *inv, const struct pipeline *p,
 static int rehearse(const struct invocation *inv, const struct pipeline *p,
                     const struct catalog *catalog, const char *text)
 {
-    static const struct params_limits limits = {.duration_default_s = 600,
-                                                .duration_max_s = PLAN_DURATION_MAX_S};
+    struct params_limits limits = params_limits_of(inv->set.job_duration_max_us / USEC_PER_SEC);
     struct params params = {0};
     struct rehearsal r;
     struct errmsg msg = {""};
@@ -230,7 +225,7 @@ int cmd_prompt(struct invocation *inv)
     if (code == EXIT_DONE)
         code = workshop_catalog(inv, &catalog);
     if (code == EXIT_DONE)
-        code = load_pipeline(inv, &pipeline);
+        code = load_pipeline(inv, catalog, &pipeline);
     if (code == EXIT_DONE)
         code = rehearse(inv, pipeline, catalog, request.params[0]);
     pipeline_free(pipeline);

@@ -1,4 +1,4 @@
-/* In: a folder's name. Out: the files of the pipeline in it. */
+/* In: a folder's name. Out: the files of the pipeline in it; the pipeline. */
 #include "app/pipeline_folder.h"
 
 #include <dirent.h>
@@ -102,4 +102,32 @@ void pipeline_folder_free(struct pipeline_folder *f)
     }
     free(f->files);
     free(f);
+}
+
+enum err pipeline_folder_parse(const struct pipeline_folder *f, const struct catalog *catalog,
+                               struct pipeline **ret_pipeline, struct errmsg *msg)
+{
+    struct pipeline *p = NULL;
+    enum err e = bundle_check(f->files, f->n, msg);
+    if (e == OK)
+        e = pipeline_parse(f->files, f->n, &p, msg);
+    if (e == OK)
+        e = pipeline_check_models(p, catalog, msg);
+    if (e == OK) {
+        *ret_pipeline = p;
+        p = NULL;
+    }
+    pipeline_free(p);
+    return e;
+}
+
+enum err pipeline_folder_load(const char *dir, const struct catalog *catalog,
+                              struct pipeline **ret_pipeline, struct errmsg *msg)
+{
+    struct pipeline_folder *f = NULL;
+    enum err e = pipeline_folder_read(dir, &f, msg);
+    if (e == OK)
+        e = pipeline_folder_parse(f, catalog, ret_pipeline, msg);
+    pipeline_folder_free(f);
+    return e;
 }

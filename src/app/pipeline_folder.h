@@ -18,4 +18,12 @@ enum err pipeline_folder_read(const char *dir, struct pipeline_folder **ret_fold
                               struct errmsg *msg) MUST_CHECK;
 void pipeline_folder_free(struct pipeline_folder *f); /* takes NULL */
 
+/* The pipeline in it, fit to be stored and run: text, within limits, with models of the catalogue.
+ * Every fault with file and line. Owned; borrows nothing. */
+enum err pipeline_folder_parse(const struct pipeline_folder *f, const struct catalog *catalog,
+                               struct pipeline **ret_pipeline, struct errmsg *msg) MUST_CHECK;
+/* Both at once. */
+enum err pipeline_folder_load(const char *dir, const struct catalog *catalog,
+                              struct pipeline **ret_pipeline, struct errmsg *msg) MUST_CHECK;
+
 #endif

@@ -156,8 +156,7 @@ static enum err walk(const struct walk *w, struct errmsg *msg)
 static enum err start(struct walk *w, const struct params *params, struct errmsg *msg)
 {
     struct params copy = {0};
-    static const struct params_limits limits = {.duration_default_s = 600,
-                                                .duration_max_s = PLAN_DURATION_MAX_S};
+    const struct params_limits limits = params_limits_of(0); /* kept already */
     char *text = json_text(params->all);
     enum err e = params_normalise(text, strlen(text), NULL, &limits, &copy, msg);
     free(text);

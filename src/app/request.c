@@ -67,8 +67,7 @@ static json_t *base_request(const struct invocation *inv, int *ret_code)
 
 static int check(const struct invocation *inv, const char *params)
 {
-    struct params_limits limits = {.duration_default_s = 600,
-                                   .duration_max_s = PLAN_DURATION_MAX_S};
+    struct params_limits limits = params_limits_of(inv->set.job_duration_max_us / USEC_PER_SEC);
     struct params normal = {0};
     struct errmsg msg = {""};
     if (params_normalise(params, strlen(params), NULL, &limits, &normal, &msg) != OK)

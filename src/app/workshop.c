@@ -35,16 +35,6 @@ int workshop_catalog(const struct invocation *inv, struct catalog **ret_catalog)
 
 /* ---- the pipeline ---- */
 
-static enum err read_folder(const char *dir, struct pipeline **ret_pipeline, struct errmsg *msg)
-{
-    struct pipeline_folder *folder = NULL;
-    enum err e = pipeline_folder_read(dir, &folder, msg);
-    if (e == OK)
-        e = pipeline_parse(folder->files, folder->n, ret_pipeline, msg);
-    pipeline_folder_free(folder);
-    return e;
-}
-
 enum err workshop_built_in(struct pipeline **ret_pipeline, struct errmsg *msg)
 {
     struct pipeline_file *files = mem_array(pipeline_files_count, sizeof *files);
@@ -107,7 +97,7 @@ int workshop_open(struct workshop *w, struct context *c)
     enum err e = workshop_built_in(&w->built_in, &msg);
     w->pipeline = w->built_in;
     if (e == OK && set->pipeline != NULL)
-        e = read_folder(set->pipeline, &w->pipeline, &msg);
+        e = pipeline_folder_load(set->pipeline, w->catalog, &w->pipeline, &msg);
     if (e != OK) {
         workshop_close(w);
         return command_fail(c->inv, EXIT_USAGE, "%s", msg.text);

@@ -221,10 +221,7 @@ static enum err prepare(struct run *r, const char *text, const char *overlay_tex
     struct params params = {0};
     json_t *overlay = NULL;
     enum err err = OK;
-    int64_t longest = e->config.ceiling.duration_s;
-    struct params_limits limits = {.duration_default_s =
-                                       longest > 0 && longest < 600 ? longest : 600,
-                                   .duration_max_s = longest > 0 ? longest : PLAN_DURATION_MAX_S};
+    struct params_limits limits = params_limits_of(e->config.ceiling.duration_s);
     if (overlay_text != NULL)
         err = json_parse(overlay_text, strlen(overlay_text), STORE_TEXT_MAX, &overlay, msg);
     if (err != OK)

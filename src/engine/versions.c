@@ -60,7 +60,23 @@ static const struct pipeline *built_in(const struct engine *e)
     return e->config.built_in != NULL ? e->config.built_in : e->pipeline;
 }
 
-/* A version as the store gave it. NULL: we cannot read it, and *ret_why says why. */
+/* Readable, and with models that this node has: others may have more in their catalogues. */
+static enum err read_version(const struct engine *e, const char *content, struct pipeline **ret,
+                             struct errmsg *msg)
+{
+    struct pipeline *p = NULL;
+    enum err err = bundle_parse(content, strlen(content), &p, msg);
+    if (err == OK)
+        err = pipeline_check_models(p, e->catalog, msg);
+    if (err == OK) {
+        *ret = p;
+        p = NULL;
+    }
+    pipeline_free(p);
+    return err;
+}
+
+/* A version as the store gave it. NULL: we cannot use it, and *ret_why says why. */
 static struct version *take(struct engine *e, const struct store_result *r, struct errmsg *ret_why)
 {
     if (r->err != OK) {
@@ -72,7 +88,7 @@ static struct version *take(struct engine *e, const struct store_result *r, stru
     struct pipeline *p = NULL;
     if (v != NULL)
         return v;
-    if (d->content == NULL || bundle_parse(d->content, strlen(d->content), &p, ret_why) != OK)
+    if (d->content == NULL || read_version(e, d->content, &p, ret_why) != OK)
         return NULL;
     p->deployment = d->version;
     v = mem_alloc(sizeof *v);

@@ -11,6 +11,16 @@
 #include "job/plan.h"
 #include "job/shape_text.h"
 
+#define DURATION_DEFAULT_S 600
+
+struct params_limits params_limits_of(int64_t longest_s)
+{
+    int64_t most = longest_s > 0 ? longest_s : PLAN_DURATION_MAX_S;
+    return (struct params_limits){.duration_default_s =
+                                      most < DURATION_DEFAULT_S ? most : DURATION_DEFAULT_S,
+                                  .duration_max_s = most};
+}
+
 /* What a member is when the request does not say. */
 static void set_defaults(json_t *all, const struct params_limits *limits)
 {

@@ -34,6 +34,8 @@
 struct params_limits {
     int64_t duration_default_s, duration_max_s; /* 600, 14400 */
 };
+/* With the longest video that the operator allows; 0: as above. */
+struct params_limits params_limits_of(int64_t longest_s);
 
 struct params {  /* the typed members; strings are borrowed from `all` */
     json_t *all; /* owned: canonical members, and unknown ones untouched */

@@ -173,6 +173,23 @@ test('a version this program cannot read changes nothing; the operator is told',
   assert.match((await job(d, id)).error_message, /pipeline version 2/);
 });
 
+test('a version with a model that a node does not have is not used there: its jobs would all fail', async (t) => {
+  const dir = folder(t), house = pipeline(dir, 'house');
+  writeFileSync(join(dir, 'models.yaml'), readFileSync(join(root, 'data/models.yaml'), 'utf8')
+    .replace('- opus\n', '- opus\n      - house-model\n'));
+  writeFileSync(join(house, 'pipeline.yaml'), readFileSync(join(house, 'pipeline.yaml'), 'utf8')
+    .replace('prompt: chunk.md', 'prompt: chunk.md\n    model: house-model'));
+  deploy(dir, pipeline(dir, 'one'));
+  const d = await daemon(t, dir);
+  deploy(dir, house, '--models', 'models.yaml');
+  await d.process.says(/pipeline version 2 cannot be used.*pipeline\.yaml:25: there is no model 'house-model'/);
+  assert.equal((await completed(d, await ask(d))).deployment, 1);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  const knows = await daemon(t, dir, { args: ['--models', 'models.yaml'] });
+  assert.equal((await completed(knows, await ask(knows))).deployment, 2);
+});
+
 test('--pipeline keeps to its folder, and leaves a job that has begun its own', async (t) => {
   const dir = folder(t);
   deploy(dir, pipeline(dir, 'one'));

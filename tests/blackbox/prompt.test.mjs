@@ -41,6 +41,21 @@ test('the body is the one that a run sends, and nothing is called', async (t) =>
   assert.equal(data.deployment, 0);
 });
 
+test('the operator\'s longest video bounds the rehearsal as it bounds the run', async (t) => {
+  const dir = folder(t), { seen, env } = await listener(t);
+  const bounded = { ...env, SCRIPTORIUM_JOB_DURATION_MAX: '3m' };
+  writeFileSync(join(dir, 'r.json'), '{"topic": "Salt"}');
+  const done = run(dir, ['prompt', '--params', 'r.json', '--step', 'write'], { env: bounded });
+  const job = start(t, dir, ['run', '--params', 'r.json'], { env: bounded });
+  await job.ended;
+  assert.equal(done.out, `${seen[0].body}\n`);
+  for (const command of [['prompt', '--step', 'write'], ['enqueue']]) {
+    const long = run(dir, [...command, '--topic', 'Salt', '--minutes', '4'], { env: bounded });
+    assert.equal(long.code, 2);
+    assert.match(long.err, /targetDuration.*180/);
+  }
+});
+
 test('the estimate adds up', (t) => {
   const dir = folder(t);
   const d = json(dir, ['prompt', '--topic', 'Salt', '--minutes', '10', '--step', 'write']);
