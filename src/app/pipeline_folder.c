@@ -10,6 +10,7 @@
 #include "app/settings.h"
 #include "base/mem.h"
 #include "job/bundle.h"
+#include "job/prompt_names.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 
@@ -111,6 +112,8 @@ enum err pipeline_folder_parse(const struct pipeline_folder *f, const struct cat
     enum err e = bundle_check(f->files, f->n, msg);
     if (e == OK)
         e = pipeline_parse(f->files, f->n, &p, msg);
+    if (e == OK)
+        e = prompt_names_check(p, msg);
     if (e == OK)
         e = pipeline_check_models(p, catalog, msg);
     if (e == OK) {

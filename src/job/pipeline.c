@@ -10,7 +10,6 @@
 
 #define MAIN_FILE          "pipeline.yaml"
 #define FILE_SIZE_MAX      ((size_t)256 << 10)
-#define STEPS_MAX          16
 #define VERSION_DIGITS     12
 #define MAX_TOKENS_DEFAULT 8192
 #define TOKENS_MAX         1000000 /* far past what any model writes at once */
@@ -185,6 +184,19 @@ static enum err check_members(const struct reader *r, const struct yaml *map,
     return OK;
 }
 
+/* Commands and messages name a step: each has a name of its own. */
+static enum err check_name(const struct reader *r, const struct yaml *map, const char *name)
+{
+    int line = yaml_get(map, "name")->line;
+    if (name[0] == '\0')
+        return err_set(r->msg, ERR_INVALID, "%s:%d: 'name' is empty", MAIN_FILE, line);
+    for (size_t i = 0; i < r->p->n_steps; i++) {
+        if (strcmp(r->p->steps[i].name, name) == 0)
+            return refuse(r, line, "there is a step of that name already:", name);
+    }
+    return OK;
+}
+
 /* Steps run in the order of enum pipeline_action, each action at most once. */
 static enum err check_order(const struct reader *r, const struct yaml *map, int action)
 {
@@ -214,6 +226,8 @@ static enum err read_step(struct reader *r, const struct yaml *map)
         e = check_members(r, map, &actions[s.action]);
     if (e == OK)
         e = check_order(r, map, s.action);
+    if (e == OK)
+        e = check_name(r, map, s.name);
     if (e == OK) {
         struct pipeline_step *step = &r->p->steps[r->p->n_steps++];
         *step =
@@ -239,9 +253,9 @@ static enum err read_steps(struct reader *r, const struct yaml *list)
         return refuse(r, list->line, "a list is wanted for", "steps");
     for (const struct yaml *c = list->child; c != NULL; c = c->next)
         n++;
-    if (n > STEPS_MAX)
+    if (n > PIPELINE_STEPS_MAX)
         return err_set(r->msg, ERR_INVALID, "%s:%d: %zu steps; at most %d", MAIN_FILE, list->line,
-                       n, STEPS_MAX);
+                       n, PIPELINE_STEPS_MAX);
     r->p->steps = mem_array(n + 1, sizeof(*r->p->steps));
     for (const struct yaml *c = list->child; c != NULL; c = c->next) {
         enum err e = read_step(r, c);
@@ -279,7 +293,9 @@ static enum err read_head(struct reader *r, const struct yaml *root)
     r->p->name = head.name;
     r->p->wpm = (int)head.wpm;
     r->p->research_tokens = head.research_tokens;
-    e = load_prompt(r, root, "continuation", head.continuation, &r->p->continuation);
+    e = check_name(r, root, head.name);
+    if (e == OK)
+        e = load_prompt(r, root, "continuation", head.continuation, &r->p->continuation);
     free(head.continuation);
     if (e == OK)
         e = read_quality(r, head.quality);

@@ -18,6 +18,8 @@ struct pipeline_file {
     size_t len;
 };
 
+#define PIPELINE_STEPS_MAX 16
+
 enum pipeline_action { /* what a step does; the code behind each is in job/script.c */
                        ACTION_OUTLINE, /* one model call, JSON */
                        ACTION_WRITE,   /* one model call per chunk */

@@ -28,6 +28,7 @@ struct piece {
 struct template
 {
     struct arena arena;
+    const char *file;
     struct piece *pieces;
     size_t n, cap;
 };
@@ -214,6 +215,7 @@ enum err template_parse(const char *text, size_t n, const char *file,
     struct template *t = mem_alloc(sizeof(*t));
     struct parser p = {.t = t, .file = file, .msg = msg, .n = n, .line = 1};
     char *copy = arena_alloc(&t->arena, n + 1);
+    t->file = arena_strdup(&t->arena, file);
     if (n > 0)
         memcpy(copy, text, n);
     p.text = copy;
@@ -240,6 +242,11 @@ void template_free(struct template *t)
     arena_free(&t->arena);
     free(t->pieces);
     free(t);
+}
+
+const char *template_file(const struct template *t)
+{
+    return t->file;
 }
 
 void template_names(const struct template *t, void (*fn)(void *ctx, const char *name, int line),

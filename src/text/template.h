@@ -21,6 +21,7 @@ struct template;
 enum err template_parse(const char *text, size_t n, const char *file,
                         struct template **ret_template, struct errmsg *msg) MUST_CHECK;
 void template_free(struct template *t);
+const char *template_file(const struct template *t); /* as given */
 
 /* ERR_TOO_BIG when the result passes out's maximum. Values are inserted, never parsed. */
 enum err template_fill(const struct template *t, const json_t *values, struct buf *out) MUST_CHECK;

@@ -58,10 +58,27 @@ test('a folder is checked with file and line, and nothing is stored', (t) => {
   assert.match(refused('link', (p) => symlinkSync('/etc/hostname', join(p, 'x.md'))), /x\.md: a link that leads out/);
   assert.match(refused('many', (p) => { for (let i = 0; i < 70; i++) writeFileSync(join(p, `f${i}`), 'x'); }), /more than 64 files/);
   assert.match(refused('large', (p) => writeFileSync(join(p, 'big.md'), 'x'.repeat(300 << 10))), /big\.md: larger than/);
+  assert.match(refused('nameless', (p) => edit(p, /^name: .*$/m, 'name: ""')), /pipeline\.yaml:2: 'name' is empty/);
+  assert.match(refused('twins', (p) => edit(p, 'name: check', 'name: write')), /pipeline\.yaml:26: there is a step of that name already: 'write'/);
+  assert.match(refused('bare', (p) => writeFileSync(join(p, 'chunk.md'), 'Write about {{topic}}.')),
+    /chunk\.md: \{\{request\}\} is missing/);
+  assert.match(refused('void', (p) => writeFileSync(join(p, 'continue.md'), '')), /continue\.md: \{\{request\}\} is missing/);
   mkdirSync(join(dir, 'empty'));
   assert.match(run(dir, ['deploy', 'empty']).err, /pipeline\.yaml: there is no such file/);
   assert.match(run(dir, ['deploy', 'missing']).err, /missing: No such file/);
   assert.match(run(dir, ['deployments']).err, /no such database/, 'nothing was made');
+});
+
+test('a name that nothing gives is pointed out, with file and line; it may be a member of the user\'s own', (t) => {
+  const dir = folder(t), p = pipeline(dir, 'p', 'For {{topik}}.\n{{#plan.mood}}x{{/plan.mood}}{{voice.accent}}');
+  const system = readFileSync(join(p, 'system.md'), 'utf8').split('\n');
+  const line = system.findIndex((l) => l.includes('topik')) + 1;
+  const done = run(dir, ['deploy', p]);
+  assert.equal(done.code, 0);
+  assert.deepEqual(done.err.match(/^note: system\.md:\d+: nothing is called '[^']+'/gm),
+    [`note: system.md:${line}: nothing is called 'topik'`, `note: system.md:${line + 1}: nothing is called 'plan.mood'`]);
+  assert.equal(deploy(dir, p).notes.length, 2);
+  assert.deepEqual(deploy(dir, pipeline(dir, 'clean')).notes, []);
 });
 
 test('versions are stored once, listed and rolled back', (t) => {
