@@ -152,11 +152,31 @@ static void park(struct run *r, bool whole)
     run_release(r, loop_wall(e->loop) + call_park_wait(e), r->call.error);
 }
 
+/* The provider answers nobody: no fault of this job's. */
+static bool is_outage(const struct run *r)
+{
+    return pacer_is_failing(r->engine->pacer, r->call.model->rate_class);
+}
+
+/* The pacer lets one call after the other find out whether it is over, ever more seldom; once that
+ * is more than a minute away, those that wait give their slots back. */
+static void wait_for_its_end(struct run *r)
+{
+    if (r->call.tries > TRIES_OVERLOADED_MAX)
+        pace_put_off(r, RETRY_HOLD_MAX_US, r->call.error);
+    else
+        pace_enter(r);
+}
+
 static void after_overload(struct run *r, const struct trouble *t)
 {
     struct engine *e = r->engine;
     if (t->should_retry == 0) {
         run_fail(r, true, r->call.error);
+        return;
+    }
+    if (is_outage(r)) {
+        wait_for_its_end(r);
         return;
     }
     if (e->retry_budget < 1 || r->call.tries > TRIES_OVERLOADED_MAX) {
@@ -194,7 +214,9 @@ static void after_failure(struct run *r, const struct trouble *t)
             back_off(r, -1);
         return;
     case CALL_RETRY:
-        if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
+        if (t->should_retry != 0 && is_outage(r))
+            wait_for_its_end(r);
+        else if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
             run_fail(r, false, r->call.error);
         else
             back_off(r, t->retry_after_us);

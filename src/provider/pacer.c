@@ -69,7 +69,16 @@ struct pace_class *pacer_class(struct pacer *p, const char *name, int64_t now_us
 
 /* ---- admission ---- */
 
-enum wait { WAIT_NONE, WAIT_SHARE, WAIT_CALLS, WAIT_REQUESTS, WAIT_INPUT, WAIT_OUTPUT, WAIT_MAX };
+enum wait {
+    WAIT_NONE,
+    WAIT_TROUBLE,
+    WAIT_SHARE,
+    WAIT_CALLS,
+    WAIT_REQUESTS,
+    WAIT_INPUT,
+    WAIT_OUTPUT,
+    WAIT_MAX
+};
 
 /* Before the first answer nobody knows what is allowed: no storm into the dark. */
 static int64_t calls_when(const struct pacer *p, struct pace_class *c, int64_t now_us)
@@ -106,6 +115,7 @@ static int64_t class_when(const struct pacer *p, struct pace_class *c,
     const struct output_need output = output_need(need);
     int64_t at[WAIT_MAX] = {
         [WAIT_NONE] = now_us,
+        [WAIT_TROUBLE] = breaker_when(&c->breaker, c->silent_calls, now_us),
         [WAIT_SHARE] = share_when(p, c, now_us),
         [WAIT_CALLS] = calls_when(p, c, now_us),
         [WAIT_REQUESTS] = bucket_when(&c->requests, 1, now_us),
@@ -209,6 +219,7 @@ void pacer_started(struct pacer *p, uint64_t ticket, const struct usage *usage, 
     c->silent_input -= t->input;
     t->started = true;
     c->answered = true;
+    breaker_answered(&c->breaker);
     /* Cache reads do not count against the limit. */
     int64_t truth = usage->input + usage->cache_write_5m + usage->cache_write_1h;
     bucket_correct(&c->input, t->input, truth, now_us);
@@ -304,6 +315,8 @@ static void obey_class(struct pacer *p, const struct ticket *t, const struct pro
     switch (end->class) {
     case CALL_THROTTLED:
         freeze(c, t, &end->rates, retry_at(end, THROTTLE_US, now_us), now_us);
+        if (c->requests.per_minute == 0) /* no bucket keeps those that wait from going together */
+            cut(c, now_us);
         break;
     case CALL_RAMP:
         c->share.frozen_until_us[PACE_REQUESTS] = retry_at(end, RAMP_US, now_us);
@@ -322,6 +335,14 @@ static void obey_class(struct pacer *p, const struct ticket *t, const struct pro
     default:
         break;
     }
+}
+
+/* Refused, and not for a time that was told, or not answered at all. Of a request that cannot work,
+ * a key or an address, others speak: they are parked. */
+static bool is_trouble(const struct ticket *t, const struct provider_end *end)
+{
+    return !t->started && (end->class == CALL_OVERLOADED || end->class == CALL_RETRY ||
+                           (end->class == CALL_THROTTLED && end->retry_after_us < 0));
 }
 
 /* What was debited for the ticket becomes what the call really took. */
@@ -354,6 +375,8 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
         c->answered = c->answered || end->http_status > 0;
         if (end->http_status > 0)
             pacer_report(p, c->name, &end->rates, now_us, wall_us);
+        if (is_trouble(t, end))
+            breaker_failed(&c->breaker, now_us);
         obey_class(p, t, end, now_us);
     }
     free_ticket(p, t);
@@ -367,6 +390,12 @@ const char *pacer_parked(const struct pacer *p, const char *rate_class)
         return p->parked;
     const struct pace_class *c = rate_class == NULL ? NULL : find_class(p, rate_class);
     return c == NULL ? NULL : c->parked;
+}
+
+bool pacer_is_failing(const struct pacer *p, const char *rate_class)
+{
+    const struct pace_class *c = find_class(p, rate_class);
+    return c != NULL && breaker_is_open(&c->breaker);
 }
 
 void pacer_park(struct pacer *p, const char *rate_class, const char *reason)
@@ -385,6 +414,7 @@ void pacer_unpark(struct pacer *p, const char *rate_class)
     }
     for (struct pace_class *c = p->classes; c != NULL; c = c->next) {
         if (rate_class == NULL || strcmp(c->name, rate_class) == 0) {
+            breaker_doubt(&c->breaker);
             free(c->parked);
             c->parked = NULL;
         }
@@ -394,6 +424,12 @@ void pacer_unpark(struct pacer *p, const char *rate_class)
 static void explain(char *out, size_t size, const struct pace_class *c, enum wait wait)
 {
     switch (wait) {
+    case WAIT_TROUBLE:
+        (void)snprintf(out, size,
+                       "the provider, which has answered none of the last calls of %s; it is asked "
+                       "with one call at a time until it does",
+                       c->name);
+        break;
     case WAIT_SHARE:
         (void)snprintf(out, size, "what other processes leave of the limits of %s", c->name);
         break;

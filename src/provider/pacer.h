@@ -71,5 +71,8 @@ const char *pacer_why(struct pacer *p, const struct pacer_need *need, int64_t no
 const char *pacer_parked(const struct pacer *p, const char *rate_class);
 void pacer_park(struct pacer *p, const char *rate_class, const char *reason);
 void pacer_unpark(struct pacer *p, const char *rate_class);
+/* The last calls of the class failed, all of them, before an answer began: the trouble is not one
+ * call's. One is sent at a time, ever more seldom, until one is answered. */
+bool pacer_is_failing(const struct pacer *p, const char *rate_class);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PROVIDER_PACER_IMPL_H
 #define PROVIDER_PACER_IMPL_H
 
+#include "provider/breaker.h"
 #include "provider/bucket.h"
 #include "provider/concurrency.h"
 #include "provider/output_meter.h"
@@ -33,6 +34,7 @@ struct pace_class {
     struct bucket requests, input;
     struct output_meter output;
     struct concurrency concurrency;
+    struct breaker breaker;
     int running;
     bool answered; /* the provider has answered a call: what it tells of its limits is known */
     int64_t silent_calls, silent_input; /* running, and message_start has not come yet */

@@ -160,6 +160,7 @@ static void overload_halves_what_runs_at_most_once_a_second_and_it_grows_back(vo
     struct provider_end end = end_of(CALL_OVERLOADED, 529);
     for (int i = 0; i < 40; i++) /* a burst of refusals counts once: 50 are allowed, 60 run */
         pacer_ended(p, t[i], &end, T0, WALL0);
+    pacer_started(p, t[99], &(struct usage){.input = 1}, T0); /* not all are refused */
     must_wait(p, &one_request, T0);
     for (int i = 40; i < 50; i++)
         pacer_ended(p, t[i], NULL, T0, WALL0);
@@ -173,18 +174,97 @@ static void overload_halves_what_runs_at_most_once_a_second_and_it_grows_back(vo
     pacer_free(p);
 }
 
-static void lasting_overload_leaves_one_call_at_a_time(void **state)
+static void what_never_gets_an_answer_is_asked_less_and_less(void **state)
+{
+    (void)state;
+    static const enum call_class classes[] = {CALL_OVERLOADED, CALL_RETRY, CALL_THROTTLED};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+        struct provider_end end = end_of(classes[i], 0);
+        int calls = 0;
+        for (int64_t now = T0; now < T0 + 300 * S;) {
+            uint64_t ticket;
+            int64_t at = pacer_admit(p, &one_request, now, &ticket);
+            if (at > 0) {
+                now = at;
+                continue;
+            }
+            calls++;
+            pacer_ended(p, ticket, &end, now, WALL0);
+        }
+        /* Five, then after 1, 2, 4, 8, 16, 32 and each further 64 seconds; a 429 that tells no time
+         * makes each of the first five wait a second. */
+        assert_int_equal(calls, 5 + 6 + 3);
+        assert_true(pacer_is_failing(p, "sonnet"));
+        pacer_free(p);
+    }
+}
+
+static void what_fails_together_counts_once_and_one_call_tries_for_all(void **state)
 {
     (void)state;
     struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
-    struct provider_end end = end_of(CALL_OVERLOADED, 529);
-    for (int i = 0; i < 60; i++) {
-        uint64_t t = must_admit(p, &one_request, T0 + i * S * 11 / 10);
-        pacer_ended(p, t, &end, T0 + i * S * 11 / 10, WALL0);
+    uint64_t t[20];
+    for (int i = 0; i < 20; i++)
+        t[i] = must_admit(p, &one_request, T0);
+    struct provider_end end = end_of(CALL_RETRY, 0);
+    for (int i = 0; i < 20; i++)
+        pacer_ended(p, t[i], &end, T0, WALL0);
+    assert_int_equal(must_wait(p, &one_request, T0), T0 + S);
+    assert_non_null(strstr(pacer_why(p, &one_request, T0), "one call at a time"));
+    uint64_t first = must_admit(p, &one_request, T0 + S);
+    assert_int_equal(must_wait(p, &one_request, T0 + S), T0 + S + 100000);
+    pacer_started(p, first, &(struct usage){.input = 1}, T0 + 2 * S);
+    assert_false(pacer_is_failing(p, "sonnet"));
+    for (int i = 0; i < 10; i++)
+        must_admit(p, &one_request, T0 + 2 * S);
+    pacer_free(p);
+}
+
+static void calls_that_broke_after_they_had_begun_stop_nothing(void **state)
+{
+    (void)state;
+    struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+    struct provider_end end = end_of(CALL_RETRY, 200);
+    for (int i = 0; i < 20; i++) {
+        uint64_t t = must_admit(p, &one_request, T0);
+        pacer_started(p, t, &(struct usage){.input = 1}, T0);
+        pacer_ended(p, t, &end, T0, WALL0);
     }
-    int64_t now = T0 + 59 * S * 11 / 10;
-    must_admit(p, &one_request, now);
-    must_wait(p, &one_request, now);
+    must_admit(p, &one_request, T0);
+    pacer_free(p);
+}
+
+static void after_a_parking_one_call_shows_whether_it_is_over(void **state)
+{
+    (void)state;
+    struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+    must_admit(p, &one_request, T0);
+    uint64_t t = must_admit(p, &one_request, T0);
+    pacer_started(p, t, &(struct usage){.input = 1}, T0);
+    pacer_park(p, NULL, "the key is refused");
+    pacer_unpark(p, NULL);
+    must_wait(p, &one_request, T0 + S); /* one is under way */
+    pacer_started(p, t - 1, &(struct usage){.input = 1}, T0 + S);
+    pacer_free(p);
+}
+
+static void without_known_limits_a_429_halves_what_goes_together(void **state)
+{
+    (void)state;
+    struct pacer *p = pacer_new(&(struct pacer_config){.burst_us = S});
+    uint64_t first = must_admit(p, &one_request, T0), t[100];
+    pacer_started(p, first, &(struct usage){.input = 1}, T0);
+    for (int i = 0; i < 99; i++)
+        t[i] = must_admit(p, &one_request, T0);
+    struct provider_end end = end_of(CALL_THROTTLED, 429);
+    end.retry_after_us = S / 10;
+    for (int i = 0; i < 99; i++)
+        pacer_ended(p, t[i], &end, T0, WALL0);
+    int admitted = 0;
+    while (pacer_admit(p, &one_request, T0 + S / 10, &t[0]) == 0)
+        admitted++;
+    assert_int_equal(admitted, 49); /* and the first: half of the hundred */
     pacer_free(p);
 }
 
@@ -366,7 +446,11 @@ int main(void)
         cmocka_unit_test(a_429_freezes_its_bucket_exactly_as_long_and_no_other_class),
         cmocka_unit_test(a_429_that_names_nothing_stops_the_whole_class),
         cmocka_unit_test(overload_halves_what_runs_at_most_once_a_second_and_it_grows_back),
-        cmocka_unit_test(lasting_overload_leaves_one_call_at_a_time),
+        cmocka_unit_test(what_never_gets_an_answer_is_asked_less_and_less),
+        cmocka_unit_test(what_fails_together_counts_once_and_one_call_tries_for_all),
+        cmocka_unit_test(calls_that_broke_after_they_had_begun_stop_nothing),
+        cmocka_unit_test(after_a_parking_one_call_shows_whether_it_is_over),
+        cmocka_unit_test(without_known_limits_a_429_halves_what_goes_together),
         cmocka_unit_test(a_ramp_limit_waits_and_then_starts_slowly),
         cmocka_unit_test(a_spend_limit_parks_every_class_until_lifted),
         cmocka_unit_test(a_model_that_does_not_exist_parks_its_class_only),
