@@ -6,6 +6,16 @@
 
 #include "base/mem.h"
 
+const struct verbs no_verbs;
+
+struct verbs verbs_of(const enum store_verb *verbs, size_t n)
+{
+    struct verbs set = no_verbs;
+    for (size_t i = 0; i < n; i++)
+        set.has[verbs[i]] = true;
+    return set;
+}
+
 static void give_back(void *ctx)
 {
     struct flaky_store *f = ctx;
@@ -20,13 +30,12 @@ static void give_back(void *ctx)
 static void submit(struct store *s, struct store_op *op)
 {
     struct flaky_store *f = (struct flaky_store *)s;
-    uint64_t bit = UINT64_C(1) << op->verb;
     f->asked[op->verb]++;
-    if ((f->fail & bit) != 0) {
+    if (f->fail.has[op->verb]) {
         f->failures++;
         LL_APPEND(f->failed, op);
         loop_post(s->loop, &f->task);
-    } else if ((f->hold & bit) != 0) {
+    } else if (f->hold.has[op->verb]) {
         f->held++;
         LL_APPEND(f->waiting, op);
     } else {
@@ -36,7 +45,7 @@ static void submit(struct store *s, struct store_op *op)
 
 void flaky_let_go(struct flaky_store *f)
 {
-    f->hold = 0;
+    f->hold = no_verbs;
     f->held = 0;
     while (f->waiting != NULL) {
         struct store_op *op = f->waiting;
@@ -48,7 +57,7 @@ void flaky_let_go(struct flaky_store *f)
 
 void flaky_fail_held(struct flaky_store *f)
 {
-    f->hold = 0;
+    f->hold = no_verbs;
     f->held = 0;
     LL_CONCAT(f->failed, f->waiting);
     f->waiting = NULL;

@@ -5,11 +5,20 @@
 
 #include "store/store_driver.h"
 
+struct verbs {
+    bool has[VERB_MAX];
+};
+struct verbs verbs_of(const enum store_verb *verbs, size_t n);
+#define VERBS(...)                                                                                 \
+    verbs_of((const enum store_verb[]){__VA_ARGS__},                                               \
+             sizeof((const enum store_verb[]){__VA_ARGS__}) / sizeof(enum store_verb))
+extern const struct verbs no_verbs;
+
 struct flaky_store {
     struct store base;
     struct store *inner;
-    uint64_t fail; /* bits 1 << VERB_X: these fail with `error` */
-    uint64_t hold; /* these wait until flaky_let_go() */
+    struct verbs fail; /* these fail with `error` */
+    struct verbs hold; /* these wait until flaky_let_go() */
     enum err error;
     int failures, held; /* so far; waiting now */
     int asked[VERB_MAX];

@@ -151,12 +151,12 @@ static void a_job_that_is_claimed_again_has_one_attempt_here(void **state)
                                         .config.text_save_us = 3600 * USEC_PER_SEC,
                                         .config.poll_us = 20 * USEC_PER_MSEC});
     bench_until(b, "SELECT count(*) FROM scriptorium_call");
-    b->flaky->fail = 1u << VERB_CHECK; /* the change hint asks for one */
+    b->flaky->fail = VERBS(VERB_CHECK); /* the change hint asks for one */
     bench_sql(b, "UPDATE script_generation_jobs SET status = 'pending'");
     bench_until_told(b->w, ENGINE_JOB_CLAIMED, 2);
     assert_int_equal(b->w->told[ENGINE_JOB_LOST], 1);
     assert_int_equal(engine_running(b->w->engine), 1);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     bench_check_ledger(b);
 }

@@ -9,7 +9,6 @@
 #include "provider/sim/sim_core.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
-#define BIT(verb)  (UINT64_C(1) << (verb))
 
 #define LATER      "SELECT count(*) FROM scriptorium_queue WHERE state = 2"
 #define WAITING    "SELECT count(*) FROM scriptorium_queue WHERE state = 0"
@@ -120,17 +119,17 @@ static void a_lease_that_runs_out_before_the_send_keeps_the_request_here(void **
 {
     struct bench *b = *state;
     bench_insert(b, NULL);
-    b->flaky->hold = BIT(VERB_CALL_OPEN);
+    b->flaky->hold = VERBS(VERB_CALL_OPEN);
     bench_start(b, 0, &(struct bench_options){.config.lease_us = 300 * USEC_PER_MSEC});
     while (b->flaky->held == 0)
         bench_pass(b, 5 * USEC_PER_MSEC);
-    b->flaky->fail = BIT(VERB_WORKER_RENEW);
+    b->flaky->fail = VERBS(VERB_WORKER_RENEW);
     bench_pass(b, 500 * USEC_PER_MSEC);
     flaky_let_go(b->flaky);
     bench_pass(b, 200 * USEC_PER_MSEC);
     assert_int_equal(bench_requests(b), 0);
     assert_int_equal(bench_number(b, "SELECT count(*) FROM scriptorium_call WHERE state = 3"), 1);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     bench_stop(b->w);
     bench_check_ledger(b);

@@ -11,7 +11,6 @@
 #include "engine/batch.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
-#define BIT(verb)  (UINT64_C(1) << (verb))
 
 #define STREAMING  "SELECT sum(length(text)) > 300 FROM scriptorium_text"
 #define COMPLETED  "SELECT count(*) FROM script_generation_jobs WHERE status = 'completed'"
@@ -23,7 +22,7 @@ static const struct bench_options slow = {.speed = 15};
 static void fails_for_a_while(struct bench *b, enum store_verb verb)
 {
     bench_insert(b, NULL);
-    b->flaky->fail = BIT(verb);
+    b->flaky->fail = VERBS(verb);
     bench_start(b, 0, &(struct bench_options){.config.lease_us = 900 * USEC_PER_MSEC});
     int64_t end = clock_mono() + 20 * USEC_PER_SEC;
     while (b->flaky->failures < 3 && clock_mono() < end)
@@ -31,7 +30,7 @@ static void fails_for_a_while(struct bench *b, enum store_verb verb)
     assert_true(b->flaky->failures >= 3);
     assert_int_equal(b->w->told[ENGINE_TROUBLE], 1); /* once, not at each repetition */
     assert_string_equal(b->w->message[ENGINE_TROUBLE], "injected: no space left");
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     bench_stop(b->w);
     assert_int_equal(bench_number(b, COMPLETED), 1);
@@ -63,21 +62,21 @@ static void nothing_is_claimed_before_the_scale_is_known(void **state)
     for (int i = 0; i < 6; i++)
         bench_insert(b, NULL);
     set_scale(b, 2, 1);
-    b->flaky->hold = BIT(VERB_SCALE_GET);
+    b->flaky->hold = VERBS(VERB_SCALE_GET);
     struct bench_options options = {.speed = 15, .config.scaled = true};
     struct worker *w = bench_start(b, 0, &options);
     bench_pass(b, 300 * USEC_PER_MSEC);
     assert_int_equal(w->told[ENGINE_JOB_CLAIMED], 0);
-    b->flaky->hold = 0;
+    b->flaky->hold = no_verbs;
     flaky_let_go(b->flaky);
     bench_until_told(w, ENGINE_JOB_CLAIMED, 2);
     assert_int_equal(bench_number(b, RUNNING), 2);
     assert_int_equal(engine_slots(w->engine), 2);
-    b->flaky->fail = BIT(VERB_SCALE_GET); /* away: the last share stays */
+    b->flaky->fail = VERBS(VERB_SCALE_GET); /* away: the last share stays */
     set_scale(b, 5, 1);
     bench_pass(b, 800 * USEC_PER_MSEC);
     assert_int_equal(engine_slots(w->engine), 2);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(w, ENGINE_JOB_CLAIMED, 5);
     assert_int_equal(engine_slots(w->engine), 5);
     engine_limit(w->engine, 0, 0); /* triggered mode: no scale changes that */
@@ -117,7 +116,7 @@ static void trouble_that_stays_is_told_after_trouble_that_passes(void **state)
     struct bench *b = *state;
     bench_insert(b, NULL);
     b->flaky->error = ERR_BUSY;
-    b->flaky->fail = BIT(VERB_CLAIM);
+    b->flaky->fail = VERBS(VERB_CLAIM);
     bench_start(b, 0, &(struct bench_options){0});
     bench_until_told(b->w, ENGINE_TROUBLE, 1);
     assert_string_equal(b->w->message[ENGINE_TROUBLE], "injected: busy");
@@ -129,7 +128,7 @@ static void trouble_that_stays_is_told_after_trouble_that_passes(void **state)
     while (b->flaky->failures < failures + 2)
         bench_pass(b, 20 * USEC_PER_MSEC);
     assert_int_equal(b->w->told[ENGINE_TROUBLE], 2);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     bench_stop(b->w);
 }
@@ -140,10 +139,10 @@ static void saving_text_fails(void **state)
     bench_insert(b, LONG_REQUEST);
     bench_start(b, 0, &slow);
     bench_until(b, STREAMING);
-    b->flaky->fail = BIT(VERB_PROGRESS);
+    b->flaky->fail = VERBS(VERB_PROGRESS);
     while (b->flaky->failures < 5)
         bench_pass(b, 20 * USEC_PER_MSEC);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     /* What could not be written is written then, without a hole: a stop keeps it all. */
     int asked = b->flaky->asked[VERB_PROGRESS];
     while (b->flaky->asked[VERB_PROGRESS] < asked + 4)
@@ -163,12 +162,12 @@ static void closing_a_call_fails(void **state)
     struct bench *b = *state;
     bench_insert(b, NULL);
     bench_faults(b, "[{\"nth\":1,\"fault\":\"529\"}]");
-    b->flaky->fail = BIT(VERB_CALL_CLOSE);
+    b->flaky->fail = VERBS(VERB_CALL_CLOSE);
     bench_start(b, 0, &(struct bench_options){0});
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     while (b->flaky->failures < 3)
         bench_pass(b, 20 * USEC_PER_MSEC);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_stop(b->w); /* waits for it */
     assert_int_equal(bench_number(b, "SELECT count(*) FROM scriptorium_call WHERE state = 3"), 1);
     bench_check_ledger(b);
@@ -177,13 +176,13 @@ static void closing_a_call_fails(void **state)
 static void renewing_the_lease_fails_until_it_runs_out(void **state)
 {
     struct bench *b = *state;
-    b->flaky->fail = BIT(VERB_WORKER_RENEW);
+    b->flaky->fail = VERBS(VERB_WORKER_RENEW);
     bench_start(b, 0, &(struct bench_options){.config.lease_us = 300 * USEC_PER_MSEC});
     bench_pass(b, 500 * USEC_PER_MSEC);
     bench_insert(b, NULL);
     bench_pass(b, 300 * USEC_PER_MSEC);
     assert_int_equal(bench_requests(b), 0); /* without a lease no call starts */
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
 }
 
@@ -194,11 +193,11 @@ static void a_salvaged_step_is_repeated_until_the_store_takes_it(void **state)
     struct bench *b = *state;
     bench_insert(b, LONG_REQUEST);
     bench_faults(b, "[{\"nth\":1,\"fault\":\"error\",\"after_tokens\":600}]");
-    b->flaky->fail = BIT(VERB_STEP_SAVE);
+    b->flaky->fail = VERBS(VERB_STEP_SAVE);
     bench_start(b, 0, &(struct bench_options){0});
     while (b->flaky->failures < 3)
         bench_pass(b, 20 * USEC_PER_MSEC);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     assert_string_equal(bench_text(b, "SELECT error LIKE '%overloaded_error%' FROM scriptorium_call"
                                       " WHERE state = 2"),
@@ -210,13 +209,13 @@ static void a_job_cancelled_while_its_step_cannot_be_saved_still_pays(void **sta
 {
     struct bench *b = *state;
     bench_insert(b, NULL);
-    b->flaky->fail = BIT(VERB_STEP_SAVE);
+    b->flaky->fail = VERBS(VERB_STEP_SAVE);
     bench_start(b, 0, &(struct bench_options){0});
     while (b->flaky->failures < 2)
         bench_pass(b, 10 * USEC_PER_MSEC);
     bench_sql(b, "UPDATE script_generation_jobs SET status = 'cancelled'");
     bench_until_told(b->w, ENGINE_JOB_LOST, 1);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_stop(b->w);
     bench_check_ledger(b);
 }
@@ -225,7 +224,7 @@ static void a_save_that_fails_after_the_job_was_cancelled_still_pays(void **stat
 {
     struct bench *b = *state;
     bench_insert(b, NULL);
-    b->flaky->hold = BIT(VERB_STEP_SAVE);
+    b->flaky->hold = VERBS(VERB_STEP_SAVE);
     bench_start(b, 0, &(struct bench_options){0});
     while (b->flaky->held == 0)
         bench_pass(b, 10 * USEC_PER_MSEC);
@@ -243,7 +242,7 @@ static void stops_while_held(struct bench *b, enum store_verb verb)
 {
     bench_insert(b, NULL);
     bench_insert(b, NULL);
-    b->flaky->hold = BIT(verb);
+    b->flaky->hold = VERBS(verb);
     bench_start(b, 0, &slow);
     int64_t end = clock_mono() + 20 * USEC_PER_SEC;
     while (b->flaky->held == 0 && clock_mono() < end)
@@ -302,10 +301,10 @@ static void trouble_stops(struct bench *b, enum store_verb verb)
 {
     bench_insert(b, NULL);
     bench_insert(b, NULL);
-    b->flaky->fail = BIT(verb);
+    b->flaky->fail = VERBS(verb);
     bench_start(b, 0, &slow)->stop_at = ENGINE_TROUBLE;
     bench_until_told(b->w, ENGINE_TROUBLE, 1);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_until_told(b->w, ENGINE_STOPPED, 1);
     assert_int_equal(engine_running(b->w->engine), 0);
     engine_free(b->w->engine);
@@ -355,10 +354,10 @@ static void a_store_that_takes_nothing_any_more_does_not_hold_up_the_end(void **
     bench_insert(b, NULL); /* waits to try again when the stop comes */
     while (bench_requests(b) < 3)
         bench_pass(b, 5 * USEC_PER_MSEC);
-    b->flaky->fail = BIT(VERB_PROGRESS) | BIT(VERB_FINISH) | BIT(VERB_CALL_CLOSE) |
-                     BIT(VERB_STEP_SAVE) | BIT(VERB_WORKER_CLOSE) | BIT(VERB_CALL_OPEN);
+    b->flaky->fail = VERBS(VERB_PROGRESS, VERB_FINISH, VERB_CALL_CLOSE, VERB_STEP_SAVE,
+                           VERB_WORKER_CLOSE, VERB_CALL_OPEN);
     bench_stop(b->w);
-    b->flaky->fail = 0;
+    b->flaky->fail = no_verbs;
     bench_pass(b, 600 * USEC_PER_MSEC); /* whatever was left over would strike now */
     bench_sql(b, "DELETE FROM scriptorium_worker");
     bench_start(b, 0, &(struct bench_options){.config.sole = true});
@@ -374,7 +373,7 @@ static void a_store_that_answers_after_the_end_finds_nobody_harmed(void **state)
     struct bench *b = *state;
     bench_insert(b, NULL);
     bench_insert(b, LONG_REQUEST);
-    b->flaky->hold = BIT(VERB_FINISH) | BIT(VERB_CHECK);
+    b->flaky->hold = VERBS(VERB_FINISH, VERB_CHECK);
     bench_start(b, 0, &slow);
     while (b->flaky->asked[VERB_FINISH] == 0)
         bench_pass(b, 20 * USEC_PER_MSEC);
@@ -398,7 +397,7 @@ static void a_batch_is_told_nothing_after_the_end(void **state)
     bench_start(b, 0, &(struct bench_options){.speed = 15, .config.slots = 1});
     bench_until(b, STREAMING);
     bench_insert(b, NULL);
-    b->flaky->hold = BIT(VERB_FINISH);
+    b->flaky->hold = VERBS(VERB_FINISH);
     engine_run_batch(b->w->engine, &(struct engine_batch){
                                        .label = "w", .cap = 3, .fn = count_settled, .ctx = stages});
     while (b->flaky->asked[VERB_FINISH] == 0)
@@ -417,7 +416,7 @@ static void a_batch_waits_until_the_worker_is_open(void **state)
     struct bench *b = *state;
     int stages[BATCH_STAGE_MAX] = {0};
     bench_insert(b, NULL);
-    b->flaky->hold = BIT(VERB_WORKER_OPEN);
+    b->flaky->hold = VERBS(VERB_WORKER_OPEN);
     bench_start(b, 0, &(struct bench_options){.speed = 1000});
     while (b->flaky->held == 0)
         bench_pass(b, 20 * USEC_PER_MSEC);
@@ -425,7 +424,7 @@ static void a_batch_waits_until_the_worker_is_open(void **state)
                                        .label = "w", .cap = 3, .fn = count_settled, .ctx = stages});
     bench_pass(b, 20 * USEC_PER_MSEC);
     assert_int_equal(stages[BATCH_CLAIMED], 0);
-    b->flaky->hold = 0;
+    b->flaky->hold = no_verbs;
     flaky_let_go(b->flaky);
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
     assert_int_equal(stages[BATCH_STARTED], 1);
@@ -436,7 +435,7 @@ static void a_batch_that_waits_is_refused_when_the_engine_stops(void **state)
 {
     struct bench *b = *state;
     int stages[BATCH_STAGE_MAX] = {0};
-    b->flaky->hold = BIT(VERB_WORKER_OPEN);
+    b->flaky->hold = VERBS(VERB_WORKER_OPEN);
     bench_start(b, 0, &(struct bench_options){.speed = 1000});
     while (b->flaky->held == 0)
         bench_pass(b, 20 * USEC_PER_MSEC);
@@ -446,7 +445,7 @@ static void a_batch_that_waits_is_refused_when_the_engine_stops(void **state)
     bench_pass(b, 20 * USEC_PER_MSEC);
     assert_int_equal(stages[BATCH_CLAIMED], 1);
     assert_int_equal(stages[BATCH_STARTED], 0);
-    b->flaky->hold = 0;
+    b->flaky->hold = no_verbs;
     flaky_let_go(b->flaky);
     bench_stop(b->w);
 }
