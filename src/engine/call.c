@@ -189,11 +189,8 @@ static void after_overload(struct run *r, const struct trouble *t)
 
 static void after_failure(struct run *r, const struct trouble *t)
 {
-    const char *spent = run_spent(r);
-    if (spent != NULL) {
-        run_fail(r, true, spent);
+    if (run_spent(r))
         return;
-    }
     r->call.tries++;
     switch (t->class) {
     case CALL_THROTTLED:
@@ -373,12 +370,7 @@ static void write_intent(void *ctx)
     struct run *r = ctx;
     struct engine *e = r->engine;
     struct call *c = &r->call;
-    struct price price = {0};
-    if (catalog_price(e->catalog, c->model->id, loop_wall(e->loop), c->estimated_input, &price) !=
-        OK)
-        price = (struct price){0}; /* a model without a price: estimates of cut calls are 0 */
-    struct usage expected = {.input = c->estimated_input,
-                             .output = ledger_expected_output(e, &r->want)};
+    struct price price = ledger_price(e, c);
     struct store_call row = {
         .id = c->id,
         .job = r->id,
@@ -392,7 +384,7 @@ static void write_intent(void *ctx)
         .estimated_input = c->estimated_input,
         .price_input = price.input,
         .price_output = price.output,
-        .reserved_udollar = price_usage(&price, &expected),
+        .reserved_udollar = ledger_expected_cost(e, r),
         .day_cap_udollar = e->config.day_cap_udollar,
         .user_day_cap_udollar = e->config.user_day_cap_udollar,
     };
@@ -425,6 +417,8 @@ void call_start(struct run *r)
     }
     c->untaught_input = ledger_untaught_input(&r->want);
     c->estimated_input = ledger_input_tokens(e, c);
+    if (run_spent(r))
+        return;
     if (c->salvaged) {
         c->salvaged = false;
         after_failure(r, &c->trouble);

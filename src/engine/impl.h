@@ -178,7 +178,9 @@ struct engine {
     bool sharing;
     double retry_budget;
     double bytes_per_token, input_ratio; /* learned from exact calls */
-    double expected_output[PHASE_MAX];   /* tokens, learned; 0 = nothing yet */
+    struct learned_output {              /* averages; 0 = nothing yet */
+        double tokens, words;            /* made, asked for */
+    } learned_output[PHASE_MAX];
 
     /* report.c */
     struct run *dirty;
@@ -245,7 +247,7 @@ void run_lost(struct run *r, enum store_lost how); /* the fence is gone: stop at
 void run_end(struct run *r);                       /* leaves engine.runs */
 void run_op_begin(struct run *r);                  /* a store request that will call back */
 void run_op_done(struct run *r);                   /* may free the run, and the engine */
-const char *run_spent(const struct run *r);        /* why no call may be made, or NULL */
+bool run_spent(struct run *r); /* no call may be made any more: then the run has failed */
 void run_tell(struct run *r, enum engine_event_kind kind, const char *message);
 
 /* The same for the batch's job number `at`; NULL = for none. */
@@ -324,6 +326,9 @@ int64_t ledger_output_rate(const struct engine *e, const struct call *call); /* 
 int64_t ledger_untaught_input(const struct script_call *want);
 int64_t ledger_input_tokens(const struct engine *e, const struct call *call);
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want);
+struct price ledger_price(const struct engine *e,
+                          const struct call *call); /* of its prompt's size */
+int64_t ledger_expected_cost(const struct engine *e, const struct run *r); /* of its call */
 void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage);
 
 /* scale.c */

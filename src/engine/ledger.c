@@ -54,13 +54,32 @@ int64_t ledger_input_tokens(const struct engine *e, const struct call *call)
     return (int64_t)((double)call->untaught_input * e->input_ratio);
 }
 
+/* By the words that it is asked for: of two minutes' speech or of fifteen. */
 int64_t ledger_expected_output(const struct engine *e, const struct script_call *want)
 {
-    if (e->expected_output[want->phase] > 0)
-        return (int64_t)e->expected_output[want->phase];
-    if (want->expected_words > 0)
-        return (int64_t)((double)want->expected_words * TOKENS_PER_WORD);
-    return want->max_tokens / 2;
+    const struct learned_output *l = &e->learned_output[want->phase];
+    if (want->expected_words <= 0)
+        return want->max_tokens / 2;
+    double per_word = l->words > 0 ? l->tokens / l->words : TOKENS_PER_WORD;
+    int64_t tokens = (int64_t)((double)want->expected_words * per_word);
+    return tokens < want->max_tokens ? tokens : want->max_tokens;
+}
+
+struct price ledger_price(const struct engine *e, const struct call *call)
+{
+    struct price price;
+    if (catalog_price(e->catalog, call->model->id, loop_wall(e->loop), call->estimated_input,
+                      &price) != OK)
+        return (struct price){0}; /* a model without a price: estimates are 0 */
+    return price;
+}
+
+int64_t ledger_expected_cost(const struct engine *e, const struct run *r)
+{
+    struct price price = ledger_price(e, &r->call);
+    struct usage usage = {.input = r->call.estimated_input,
+                          .output = ledger_expected_output(e, &r->want)};
+    return price_usage(&price, &usage);
 }
 
 static void learn(double *average, double value)
@@ -77,7 +96,11 @@ void ledger_learn(struct engine *e, const struct run *r, const struct usage *usa
      * calls of many slots would each correct it once more, and it would swing ever wider. */
     if (c->untaught_input > 0 && usage_prompt(usage) > 0)
         learn(&e->input_ratio, (double)usage_prompt(usage) / (double)c->untaught_input);
-    learn(&e->expected_output[r->want.phase], (double)usage->output);
+    if (r->want.expected_words > 0) {
+        struct learned_output *l = &e->learned_output[r->want.phase];
+        learn(&l->tokens, (double)usage->output);
+        learn(&l->words, (double)r->want.expected_words);
+    }
 }
 
 /* ---- ending rows ---- */

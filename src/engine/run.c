@@ -150,15 +150,25 @@ static void complete(struct run *r)
     finish_run(r, STORE_COMPLETE);
 }
 
-const char *run_spent(const struct run *r)
+/* What the call is expected to cost counts: a cap that is seen only when it is passed stops
+ * nothing. */
+bool run_spent(struct run *r)
 {
-    if (r->deadline_us > 0 && loop_wall(r->engine->loop) >= r->deadline_us)
-        return deadline_passed;
-    if (r->max_cost_udollar > 0 && r->cost_udollar >= r->max_cost_udollar)
-        return "maxCostUsd is spent (the request's, or the configured job-cost-max): raise it and "
-               "run "
-               "the job again; finished steps are kept";
-    return NULL;
+    int64_t next = ledger_expected_cost(r->engine, r);
+    if (r->deadline_us > 0 && loop_wall(r->engine->loop) >= r->deadline_us) {
+        run_fail(r, true, deadline_passed);
+        return true;
+    }
+    if (r->max_cost_udollar == 0 || r->cost_udollar + next <= r->max_cost_udollar)
+        return false;
+    char *why = mem_printf("maxCostUsd: $%.4f are spent and %s would cost about $%.4f, more than "
+                           "the $%.4f of the request or of the configured job-cost-max; raise it "
+                           "and run the job again, finished steps are kept",
+                           (double)r->cost_udollar / 1e6, r->want.key, (double)next / 1e6,
+                           (double)r->max_cost_udollar / 1e6);
+    run_fail(r, true, why);
+    free(why);
+    return true;
 }
 
 void run_continue(struct run *r)
@@ -174,11 +184,6 @@ void run_continue(struct run *r)
         run_fail(r, permanent, error);
         return;
     }
-    const char *reason = run_spent(r);
-    if (reason != NULL) {
-        run_fail(r, true, reason);
-        return;
-    }
     r->stage = RUN_CALLING;
     report_phase(r, r->want.phase, r->want.chunk, script_plan(r->script)->chunks);
     call_start(r);
@@ -190,7 +195,7 @@ static void on_deadline(void *ctx)
 {
     struct run *r = ctx;
     if (r->stage != RUN_CALLING)
-        return; /* run_continue() looks too */
+        return; /* call_start() looks too */
     call_abort(r);
     run_fail(r, true, deadline_passed);
 }

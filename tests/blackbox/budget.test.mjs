@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, until } from './harness.mjs';
+import { folder, json, sql, start, until } from './harness.mjs';
 import { daemon } from './serve.mjs';
 
 const USERS = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
@@ -56,4 +56,24 @@ test('a user\'s cap stops that user only', async (t) => {
   const waiting = (await Promise.all(many.map((id) => why(d, id)))).find((w) => w.code === 'spend_cap');
   assert.match(waiting.text, /this user's model calls of today/);
   assert.ok(Date.parse(waiting.until) - Date.now() <= 611000);
+});
+
+test('what no job may cost, and how old none may get, holds for jobs that ask for nothing', async (t) => {
+  const dir = folder(t);
+  const { id: dear } = json(dir, ['enqueue', '--topic', 'Salt', '--minutes', '10']);
+  const { id: old } = json(dir, ['enqueue', '--topic', 'Old salt', '--minutes', '1']);
+  const { id: young } = json(dir, ['enqueue', '--topic', 'New salt', '--minutes', '1']);
+  sql(dir, `UPDATE script_generation_jobs SET created_at = '2020-01-01T00:00:00.000000Z' WHERE id = '${old}'`);
+  const run = start(t, dir, ['run', '--speed', '50'],
+    { env: { SCRIPTORIUM_JOB_COST_MAX: '0.015', SCRIPTORIUM_JOB_AGE_MAX: '1h' } });
+  await run.ended;
+  assert.equal(run.code, 1, run.err);
+  const rows = Object.fromEntries(sql(dir, 'SELECT * FROM script_generation_jobs').map((j) => [j.id, j]));
+  assert.equal(rows[young].status, 'completed', rows[young].error_message);
+  assert.equal(rows[old].status, 'failed');
+  assert.match(rows[old].error_message, /deadline/);
+  assert.equal(rows[dear].status, 'failed');
+  assert.match(rows[dear].error_message, /^maxCostUsd: \$0\.0000 are spent and chunk_1 would cost about \$0\.02\d\d, more than the \$0\.0150 .* job-cost-max/);
+  const calls = sql(dir, 'SELECT DISTINCT job_id FROM scriptorium_call');
+  assert.deepEqual(calls.map((c) => c.job_id), [young], 'nothing was paid for the other two');
 });

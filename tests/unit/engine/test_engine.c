@@ -334,8 +334,9 @@ static void a_deadline_that_has_passed_costs_nothing(void **state)
 static void max_cost_stops_the_next_call(void **state)
 {
     struct bench *b = *state;
-    /* Any finished call costs more than one micro-dollar. An hour takes several. */
-    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":3600,\"maxCostUsd\":0.000001}");
+    /* At 10 dollars per million tokens the outline of an hour, four chunks, is expected to take
+     * 220 x 4 words of 1.5 tokens: 1.3 cents and its prompt. A chunk of 2,145 words: 3.2 cents. */
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":3600,\"maxCostUsd\":0.03}");
     bench_start(b, 0, &(struct bench_options){0});
     bench_until_told(b->w, ENGINE_JOB_FAILED, 1);
     assert_non_null(strstr(b->w->message[ENGINE_JOB_FAILED], "maxCostUsd"));
@@ -347,13 +348,24 @@ static void max_cost_stops_the_next_call(void **state)
 static void max_cost_counts_what_cut_calls_cost(void **state)
 {
     struct bench *b = *state;
-    /* An outline cannot be salvaged, so it would be asked for again. */
-    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":3600,\"maxCostUsd\":0.000001}");
-    bench_faults(b, "[{\"nth\":1,\"times\":50,\"fault\":\"cut\",\"after_tokens\":50}]");
+    /* An outline cannot be salvaged, so it would be asked for again, for 1.3 cents at least. */
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":3600,\"maxCostUsd\":0.02}");
+    bench_faults(b, "[{\"nth\":1,\"times\":50,\"fault\":\"cut\",\"after_tokens\":800}]");
     bench_start(b, 0, &(struct bench_options){0});
     bench_until_told(b->w, ENGINE_JOB_FAILED, 1);
     assert_non_null(strstr(b->w->message[ENGINE_JOB_FAILED], "maxCostUsd"));
     assert_int_equal(bench_requests(b), 1);
+}
+
+static void a_call_that_would_pass_max_cost_is_not_made(void **state)
+{
+    struct bench *b = *state;
+    /* 10 minutes: 1,430 words, 2.1 cents and the prompt. */
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":600,\"maxCostUsd\":0.02}");
+    bench_start(b, 0, &(struct bench_options){0});
+    bench_until_told(b->w, ENGINE_JOB_FAILED, 1);
+    assert_non_null(strstr(b->w->message[ENGINE_JOB_FAILED], "$0.0000 are spent and chunk_1"));
+    assert_int_equal(bench_requests(b), 0);
 }
 
 /* ---- several workers ---- */
@@ -426,6 +438,7 @@ int main(void)
         TEST(a_deadline_that_has_passed_costs_nothing),
         TEST(max_cost_stops_the_next_call),
         TEST(max_cost_counts_what_cut_calls_cost),
+        TEST(a_call_that_would_pass_max_cost_is_not_made),
         TEST(two_engines_share_the_work_and_do_nothing_twice),
         TEST(a_worker_declared_dead_starts_over_with_a_new_name),
     };
