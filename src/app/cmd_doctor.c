@@ -86,9 +86,9 @@ static void put_text(struct buf *out, const struct finding *found, bool colour)
     static const char *const colours[VERDICT_MAX] = {"\033[32m", "\033[33m", "\033[31m", "\033[2m"};
     for (size_t i = 0; i < doctor_checks_count; i++) {
         const struct finding *f = &found[i];
-        buf_putf(out, "%s%-7s%s  %s\n         %s\n", colour ? colours[f->verdict] : "",
-                 verdict_names[f->verdict], colour ? "\033[0m" : "", doctor_checks[i].question,
-                 f->evidence);
+        buf_putf(out, "%s%-7s%s  %s: %s\n         %s\n", colour ? colours[f->verdict] : "",
+                 verdict_names[f->verdict], colour ? "\033[0m" : "", doctor_checks[i].name,
+                 doctor_checks[i].question, f->evidence);
         if (f->remedy != NULL)
             buf_putf(out, "         -> %s\n", f->remedy);
     }
@@ -100,6 +100,12 @@ static void look(struct doctor *d, const struct doctor_check *check, struct find
         check->look(d, f);
     else
         doctor_say(d, f, VERDICT_UNKNOWN, "the database did not tell");
+}
+
+static bool use_colour(void)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) == 1 && (no_colour == NULL || no_colour[0] == '\0');
 }
 
 static int report(struct doctor *d)
@@ -114,7 +120,7 @@ static int report(struct doctor *d)
     if (d->inv->set.json) {
         put_json(&out, found, ill == 0);
     } else {
-        put_text(&out, found, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+        put_text(&out, found, use_colour());
         if (ill == 0)
             buf_puts(&out, "\nAll is well.\n");
         else

@@ -35,6 +35,8 @@ static void take_list(void *ctx, const struct store_result *r)
     struct listing *l = ctx;
     if (l->json)
         buf_puts(&l->out, "{\"jobs\":[");
+    else if (r->n > 0)
+        job_put_head(&l->out);
     for (size_t i = 0; i < r->n; i++) {
         if (l->json && i > 0)
             buf_puts(&l->out, ",");

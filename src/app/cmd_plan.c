@@ -123,7 +123,8 @@ static void print_case(const struct forecast_input *in, const struct forecast *f
 {
     char n[FMT_SIZE], took[FMT_SIZE], a[FMT_SIZE], b[FMT_SIZE], c[FMT_SIZE], cost[FMT_SIZE];
     if (in->users > 0)
-        (void)printf("%s script(s) asked for at once", fmt_count(in->users, n));
+        (void)printf("%s script%s asked for at once", fmt_count(in->users, n),
+                     in->users == 1 ? "" : "s");
     else
         (void)printf("%s scripts a day, evenly", fmt_count(in->per_day, n));
     if (f->measured)
@@ -132,13 +133,13 @@ static void print_case(const struct forecast_input *in, const struct forecast *f
     else
         (void)printf("; one takes %s (%s)", wait_text(f->mean_us, took),
                      in->minutes_us > 0 ? "as given" : "the guide's figure; nothing was measured");
-    (void)printf(",\n%d call(s), %s tokens in, %s out, %s (%s).\n", f->script.calls,
-                 fmt_count(f->script.input_tokens, a), fmt_count(f->script.output_tokens, b),
-                 fmt_money(f->script.cost_udollar, cost),
+    (void)printf(",\n%d call%s, %s tokens in, %s out, %s (%s).\n", f->script.calls,
+                 f->script.calls == 1 ? "" : "s", fmt_count(f->script.input_tokens, a),
+                 fmt_count(f->script.output_tokens, b), fmt_money(f->script.cost_udollar, cost),
                  f->tokens_measured ? "measured" : "the usual for ten minutes of video");
-    (void)printf("Limits a minute, of %d key(s): %s requests, %s tokens in, %s out.\n\n", in->keys,
-                 fmt_count(f->limits.requests, a), fmt_count(f->limits.input_tokens, b),
-                 fmt_count(f->limits.output_tokens, c));
+    (void)printf("Limits a minute, of %d key%s: %s requests, %s tokens in, %s out.\n\n", in->keys,
+                 in->keys == 1 ? "" : "s", fmt_count(f->limits.requests, a),
+                 fmt_count(f->limits.input_tokens, b), fmt_count(f->limits.output_tokens, c));
 }
 
 static void print_table(const struct forecast_input *in, const struct forecast *f)

@@ -173,10 +173,11 @@ static void print_text(const struct rehearsal *r, const struct pipeline *p,
                   fmt_count(e->output_max, most), fmt_money(e->cost_udollar, cost),
                   fmt_money(e->cost_max_udollar, cost_most));
     if (r->earlier > 0)
-        (void)fprintf(stderr,
-                      "The answers of the %d call(s) before it are simulated; what quotes them "
-                      "differs in a real run.\n",
-                      r->earlier);
+        (void)fprintf(
+            stderr,
+            "The answers of the calls before it (%d) are simulated; what quotes them differs "
+            "in a real run.\n",
+            r->earlier);
 }
 
 static int show(const struct invocation *inv, const struct pipeline *p,

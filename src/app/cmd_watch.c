@@ -12,13 +12,15 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define LOOK_US (250 * USEC_PER_MSEC)
+#define LOOK_US          (250 * USEC_PER_MSEC)
+#define CLOCKS_DIFFER_US (15 * USEC_PER_SEC) /* this machine's and the database's */
 
 struct watch {
     struct context context;
     struct board *board;
     struct live *live;
-    bool named; /* only the jobs on the board */
+    bool named;       /* only the jobs on the board */
+    const char *note; /* static; NULL: none */
     int code;
 };
 
@@ -35,6 +37,14 @@ static void take_row(void *ctx, const struct store_result *r)
     }
 }
 
+/* Lists leave the request out; ask() brings it, and then the job has a name. */
+static void take_list(void *ctx, const struct store_result *r)
+{
+    struct watch *w = ctx;
+    for (size_t i = 0; i < r->n; i++)
+        board_job(w->board, &r->jobs[i].id)->user_id = r->jobs[i].user_id;
+}
+
 /* A job that was there and is not any more was deleted: it goes off the board. */
 static int ask(struct watch *w, const struct board_job *job, bool *ret_gone)
 {
@@ -49,7 +59,7 @@ static int ask(struct watch *w, const struct board_job *job, bool *ret_gone)
 static int find(struct watch *w, enum job_status status)
 {
     struct store_filter filter = {.status = status, .limit = STORE_BATCH_MAX};
-    struct answer a = answer_new(&w->context, take_row, w);
+    struct answer a = answer_new(&w->context, take_list, w);
     store_list(w->context.store, &filter, answer_take, &a);
     return answer_wait(&w->context, &a);
 }
@@ -63,23 +73,41 @@ static void take_paused(void *ctx, const struct store_result *r)
 {
     struct watch *w = ctx;
     int64_t since;
-    live_note(w->live, store_is_paused(r->text, &since)
-                           ? "paused: nothing begins until `scriptorium resume`"
-                           : NULL);
+    w->note = store_is_paused(r->text, &since) ? "paused: nothing begins until `scriptorium resume`"
+                                               : NULL;
 }
 
-static int look_whether_paused(struct watch *w)
+static void take_workers(void *ctx, const struct store_result *r)
 {
-    struct answer a = answer_new(&w->context, take_paused, w);
-    store_setting_get(w->context.store, "paused", answer_take, &a);
-    return answer_wait(&w->context, &a);
+    struct watch *w = ctx;
+    bool alive = false;
+    for (size_t i = 0; i < r->n; i++)
+        alive |= r->workers[i].expires_us + CLOCKS_DIFFER_US > loop_wall(w->context.loop);
+    if (!alive)
+        w->note = "no worker is alive: start `scriptorium serve` or `scriptorium run`";
+}
+
+/* What keeps the jobs waiting, if it is something that the one who watches can mend. */
+static int note_what_holds(struct watch *w)
+{
+    struct answer paused = answer_new(&w->context, take_paused, w);
+    store_setting_get(w->context.store, "paused", answer_take, &paused);
+    int code = answer_wait(&w->context, &paused);
+    if (code == EXIT_DONE && w->note == NULL && board_count_state(w->board, BOARD_WAITING) > 0 &&
+        board_count_state(w->board, BOARD_RUNNING) == 0) {
+        struct answer workers = answer_new(&w->context, take_workers, w);
+        store_workers(w->context.store, answer_take, &workers);
+        code = answer_wait(&w->context, &workers);
+    }
+    live_note(w->live, w->note);
+    return code;
 }
 
 /* One look at everything; *ret_left: how many have not ended. */
 static int look(struct watch *w, size_t *ret_left)
 {
-    int code = look_whether_paused(w);
-    if (code == EXIT_DONE && !w->named)
+    int code = EXIT_DONE;
+    if (!w->named)
         code = find(w, JOB_PROCESSING);
     if (code == EXIT_DONE && !w->named)
         code = find(w, JOB_PENDING);
@@ -96,7 +124,7 @@ static int look(struct watch *w, size_t *ret_left)
     }
     *ret_left =
         board_count_state(w->board, BOARD_WAITING) + board_count_state(w->board, BOARD_RUNNING);
-    return code;
+    return code == EXIT_DONE ? note_what_holds(w) : code;
 }
 
 static void on_time(void *ctx)

@@ -100,7 +100,7 @@ static void on_end_signal(void *ctx, int signo)
     struct server_life *s = ctx;
     if (s->stopping)
         _exit(128 + signo);
-    log_info(NULL, "stopping: %zu job(s) in work are saved and handed back",
+    log_info(NULL, "stopping: jobs in work are saved and handed back: %zu",
              engine_running(s->engine));
     stop(s);
 }

@@ -25,7 +25,7 @@ void look_at_workers(struct doctor *d, struct finding *f)
                    d->stats.paused_since_us > 0 ? fmt_seconds(age, since) : "");
         doctor_remedy(d, f, "scriptorium resume");
     } else if (d->n_workers == 0 && d->stats.due > 0) {
-        doctor_say(d, f, VERDICT_ILL, "none, and %" PRId64 " jobs are due", d->stats.due);
+        doctor_say(d, f, VERDICT_ILL, "none, and jobs are due: %" PRId64, d->stats.due);
         doctor_remedy(d, f, "start scriptorium serve");
     } else if (d->n_workers == 0) {
         doctor_say(d, f, VERDICT_NOTE, "none; nothing is due");

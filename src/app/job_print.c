@@ -8,6 +8,12 @@
 #include "app/fmt.h"
 #include "base/clock.h"
 
+void job_put_head(struct buf *out)
+{
+    buf_putf(out, "%-36s  %-10s done  %-27s %-19s  %9s\n", "job", "status", "step", "created (UTC)",
+             "cost");
+}
+
 void job_put_line(struct buf *out, const struct store_job *job)
 {
     char id[UUID_TEXT_SIZE], when[CLOCK_ISO_SIZE], cost[FMT_SIZE];

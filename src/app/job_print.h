@@ -7,7 +7,8 @@
 
 #define JOB_PRINT_MAX ((size_t)256 << 20)
 
-void job_put_line(struct buf *out, const struct store_job *job); /* one of a list */
+void job_put_head(struct buf *out);                              /* of a list */
+void job_put_line(struct buf *out, const struct store_job *job); /* one of it */
 void job_put_page(struct buf *out, const struct store_job *job);
 
 #endif

@@ -145,6 +145,8 @@ void live_say(struct live *l, const char *fmt, ...)
 void live_note(struct live *l, const char *note)
 {
     char at[FMT_SIZE];
+    if (note != NULL && l->note != NULL && strcmp(note, l->note) == 0)
+        return;
     free(l->note);
     l->note = mem_strdup(note);
     l->dirty = true;

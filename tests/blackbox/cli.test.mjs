@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, json, program, run } from './harness.mjs';
+import { folder, json, program, run, until } from './harness.mjs';
 
 const WORKFLOW = '0190163d-8694-739b-aea5-966c26f8ad91';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -144,6 +144,21 @@ test('a fault script is played from the first request on', async (t) => {
   });
   assert.equal((await ask()).status, 529);
   assert.equal((await ask()).status, 200);
+});
+
+test('jobs watch names the job, says once that nobody works on it, and ends with it', async (t) => {
+  const dir = folder(t);
+  const { id } = json(dir, ['enqueue', '--topic', 'Slow tea']);
+  const watch = spawn(program, ['jobs', 'watch'], { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  watch.stderr.on('data', (text) => { said += text; });
+  await until(() => said.includes('no worker is alive'));
+  assert.match(said, /Slow tea: waiting/);
+  json(dir, ['jobs', 'cancel', id]);
+  const [code] = await once(watch, 'close');
+  assert.equal(code, 1, said);
+  assert.equal(said.split('no worker is alive').length, 2, said);
+  assert.match(said, /Slow tea: cancelled/);
 });
 
 test('a job that is not there is exit 1 with one line', (t) => {
