@@ -45,18 +45,22 @@ static bool read_tier(struct api_request *rq, struct forecast_input *in)
     return false;
 }
 
-static bool read_minutes(struct api_request *rq, struct forecast_input *in)
+/* `name` as a number in least..most, in units of `unit`; left alone when it is not given. False:
+ * answered with 400. */
+static bool read_number(struct api_request *rq, const char *name, double least, double most,
+                        double unit, int64_t *io_value)
 {
-    const char *text = http_query(rq->x, "minutes_per_script");
+    const char *text = http_query(rq->x, name);
     char *end = NULL;
     if (text == NULL)
         return true;
-    double minutes = strtod(text, &end);
-    if (end != text && *end == '\0' && isfinite(minutes) && minutes > 0 && minutes <= 1440) {
-        in->minutes_us = (int64_t)(minutes * (double)MINUTE_US + 0.5);
+    double value = strtod(text, &end);
+    if (end != text && *end == '\0' && isfinite(value) && value >= least && value <= most) {
+        *io_value = (int64_t)(value * unit + 0.5);
         return true;
     }
-    api_answer_error(rq, 400, "Bad request", "minutes_per_script must be a number up to 1440");
+    api_answer_error(rq, 400, "Bad request", "%s must be a number from %g to %.10g", name, least,
+                     most);
     return false;
 }
 
@@ -70,7 +74,9 @@ void handle_plan(struct api_request *rq)
         !api_request_query_int(rq, "workers", 1, CAPACITY_WORKERS_MAX, &workers) ||
         !api_request_query_int(rq, "concurrency", 1, SCRIPTS_MAX, &concurrency) ||
         !api_request_query_int(rq, "keys", 1, 1000, &keys) || !read_tier(rq, in) ||
-        !read_minutes(rq, in))
+        !read_number(rq, "minutes_per_script", 0.0001, 1440, (double)MINUTE_US, &in->minutes_us) ||
+        !read_number(rq, "every", 0.01, 86400, (double)USEC_PER_SEC, &in->every_us) ||
+        !read_number(rq, "budget", 0.000001, 1000000, 1e6, &in->limits.budget_udollar))
         return;
     if (workers > 0 && concurrency > 0 && workers * concurrency > SCRIPTS_MAX) {
         api_answer_error(rq, 400, "Bad request", "workers times concurrency: at most %d here",

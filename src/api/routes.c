@@ -56,6 +56,8 @@ static const struct route_field plan_query[] = {
     {"minutes_per_script", "number", "how long one takes; else as measured, else 5"},
     {"workers", "integer", "of a set-up of your own"},
     {"concurrency", "integer", "of each of its workers"},
+    {"every", "number", "seconds between calls of them; 60 unless given"},
+    {"budget", "number", "dollars that may be spent an hour"},
     {"tier", "string", "the provider's limits: start (default), build or scale"},
     {"keys", "integer", "so many keys, each with these limits"},
     {NULL, NULL, NULL}};

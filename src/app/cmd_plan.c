@@ -77,6 +77,9 @@ static int read_input(struct invocation *inv, struct forecast_input *in)
     read_setup(inv, in);
     if (inv->given[SET_MINUTES_PER_SCRIPT] && in->minutes_us == 0)
         return command_fail(inv, EXIT_USAGE, "--minutes-per-script must be more than nothing");
+    if (inv->given[SET_BUDGET] && inv->set.budget < 1e-6)
+        return command_fail(inv, EXIT_USAGE,
+                            "--budget must be more than nothing; leave it out for no cap");
     int code = read_limits(inv, in);
     if (code == EXIT_DONE)
         code = workshop_catalog(inv, &catalog);
@@ -96,7 +99,7 @@ static const char *wait_text(int64_t us, char *out)
         return "-";
     if (us == 0)
         return "0";
-    if (us >= MINUTE_US && us % MINUTE_US == 0) {
+    if (us >= MINUTE_US && us < 120 * MINUTE_US && us % MINUTE_US == 0) {
         (void)snprintf(out, FMT_SIZE, "%" PRId64 " min", us / MINUTE_US);
         return out;
     }

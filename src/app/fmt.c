@@ -42,12 +42,17 @@ char *fmt_dollars_json(int64_t udollar, char *out)
 char *fmt_seconds(int64_t us, char *out)
 {
     double s = (double)us / (double)USEC_PER_SEC;
+    int64_t whole = us / USEC_PER_SEC, minutes = whole / 60, hours = minutes / 60;
     if (s < 10)
         (void)snprintf(out, FMT_SIZE, "%.2f s", s);
     else if (s < 120)
         (void)snprintf(out, FMT_SIZE, "%.1f s", s);
+    else if (hours < 2)
+        (void)snprintf(out, FMT_SIZE, "%" PRId64 " min %02d s", minutes, (int)(whole % 60));
+    else if (hours < 48)
+        (void)snprintf(out, FMT_SIZE, "%" PRId64 " h %02d min", hours, (int)(minutes % 60));
     else
-        (void)snprintf(out, FMT_SIZE, "%d min %02d s", (int)(s / 60), (int)s % 60);
+        (void)snprintf(out, FMT_SIZE, "%" PRId64 " d %02d h", hours / 24, (int)(hours % 24));
     return out;
 }
 

@@ -11,7 +11,8 @@
 /* Each writes into `out` (FMT_SIZE bytes) and returns it. */
 char *fmt_count(int64_t n, char *out);              /* 1,234,567 */
 char *fmt_money(int64_t udollar, char *out);        /* $0.0123, $12.34 */
-char *fmt_seconds(int64_t us, char *out);           /* 0.42 s, 12.3 s, 4 min 05 s */
+char *fmt_seconds(int64_t us, char *out);           /* 0.42 s, 12.3 s, 4 min 05 s,
+                                                       3 h 20 min, 5 d 07 h */
 char *fmt_clock(int64_t us, char *out);             /* 0:07, 12:05, 1:02:03 */
 char *fmt_dollars_json(int64_t udollar, char *out); /* 0.012300 */
 

@@ -16,6 +16,7 @@
 #define FULL_ROUNDS_MIN 4
 #define BINDS           0.9 /* the part of a limit from which on it is what binds */
 #define NEVER           INT64_MAX
+#define FOREVER_US      4e18 /* as late as anything may be: two of them still fit */
 
 /* A limit per time, as the time at which what was taken is used up. */
 struct bucket {
@@ -96,7 +97,8 @@ static struct bucket bucket_new(double per_time, double time_us, double cost, do
 
 static int64_t bucket_free_at(const struct bucket *b)
 {
-    return b->us_each > 0 ? (int64_t)(b->used_up_us - b->burst_us) : 0;
+    double at = b->us_each > 0 ? b->used_up_us - b->burst_us : 0;
+    return at < FOREVER_US ? (int64_t)at : (int64_t)FOREVER_US;
 }
 
 static void bucket_take(struct bucket *b, int64_t now_us)

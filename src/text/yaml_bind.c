@@ -56,7 +56,7 @@ static enum err wrong(const struct value *v, const char *wanted)
 
 static enum err out_of_range(const struct value *v, const char *unit, int64_t scale)
 {
-    return err_set(v->msg, ERR_INVALID, "%s: '%s' must be between %g%s and %g%s, not '%.60s'",
+    return err_set(v->msg, ERR_INVALID, "%s: '%s' must be between %.10g%s and %.10g%s, not '%.60s'",
                    v->where, v->field->name, (double)v->field->min / (double)scale, unit,
                    (double)v->field->max / (double)scale, unit, v->node->text);
 }

@@ -49,7 +49,13 @@ test('what scripts took here is measured, and the API answers the same', async (
   assert.deepEqual(theirs.setups, mine.setups);
   assert.equal((await again.get('/v1/plan?tier=gold')).status, 400);
   assert.equal((await again.get('/v1/plan?users=10&per_day=10')).status, 400);
-  assert.equal((await again.get('/v1/plan?minutes_per_script=x')).status, 400);
+  for (const wrong of ['minutes_per_script=x', 'minutes_per_script=0', 'budget=0', 'budget=-1', 'every=nan', 'users=0']) {
+    assert.equal((await again.get(`/v1/plan?${wrong}`)).status, 400, wrong);
+  }
+  const asked = await (await again.get('/v1/plan?users=7&workers=2&concurrency=2&every=30&budget=0.1')).json();
+  assert.deepEqual(asked.setups, json(dir, ['plan', '--users', '7', '--workers', '2', '--concurrency', '2', '--every', '30s',
+    '--budget', '0.1']).setups);
+  assert.equal(row(asked, 'own').called_every_seconds, 30);
   assert.equal((await again.get('/v1/plan', { key: null })).status, 401);
 });
 
@@ -59,7 +65,8 @@ test('what cannot be planned is refused', (t) => {
     [['--users', '10', '--per-day', '10'], /either how many ask at once or how many a day/],
     [['--tier', 'gold'], /'gold' is none of start, build, scale/],
     [['--minutes-per-script', '0'], /more than nothing/],
-    [['--users', '0'], /--users/],
+    [['--users', '0'], /--users: .* between 1 and 1000000,/],
+    [['--budget', '0'], /--budget must be more than nothing/],
   ]) {
     const done = run(dir, ['plan', ...args]);
     assert.equal(done.code, 2, done.out);

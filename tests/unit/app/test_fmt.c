@@ -37,6 +37,10 @@ static void times_are_as_fine_as_they_are_short(void **state)
     assert_string_equal(fmt_seconds(420000, s), "0.42 s");
     assert_string_equal(fmt_seconds(61500000, s), "61.5 s");
     assert_string_equal(fmt_seconds(245000000, s), "4 min 05 s");
+    assert_string_equal(fmt_seconds((int64_t)7199 * 1000000, s), "119 min 59 s");
+    assert_string_equal(fmt_seconds((int64_t)12000 * 1000000, s), "3 h 20 min");
+    assert_string_equal(fmt_seconds((int64_t)127 * 3600 * 1000000, s), "5 d 07 h");
+    assert_string_equal(fmt_seconds(INT64_MAX, s), "106751991 d 04 h");
     assert_string_equal(fmt_clock(7900000, s), "0:07");
     assert_string_equal(fmt_clock(3723000000, s), "1:02:03");
 }

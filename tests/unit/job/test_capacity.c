@@ -261,6 +261,19 @@ static void a_million_a_day_fit_14_nodes_and_4_keys(void **state)
     assert_int_equal(f.rows[0].rate.bound, CAPACITY_OTPM);
 }
 
+/* A script of 5 cents on a budget of a micro-dollar an hour takes 5.7 years' money. A million of
+ * them would be past what a clock can say: they stop at the end of time. */
+static void a_budget_of_next_to_nothing_is_waited_for_without_end(void **state)
+{
+    (void)state;
+    struct capacity_script s = five_minutes();
+    struct capacity_limits l = {.budget_udollar = 1};
+    struct capacity_waits w = waits(&s, &l, 1, 256, 0, 1000000, 24 * HOUR);
+    assert_int_equal(w.first_us, 0);
+    assert_true(w.median_us >= w.first_us && w.p95_us >= w.median_us);
+    assert_true(w.last_us >= w.p95_us && w.done_us > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +285,7 @@ int main(void)
         cmocka_unit_test(requests_bound_the_rate),
         cmocka_unit_test(input_tokens_bound_the_rate),
         cmocka_unit_test(money_bounds_the_rate),
+        cmocka_unit_test(a_budget_of_next_to_nothing_is_waited_for_without_end),
         cmocka_unit_test(scripts_that_come_one_by_one_wait_only_past_capacity),
         cmocka_unit_test(measured_times_are_taken_in_turn),
         cmocka_unit_test(the_guides_case_stands_beside_what_it_quotes),
