@@ -11,7 +11,7 @@ let server;
 before(async () => {
     server = await start({ database: false });
     const client = await server.connect({ database: 'postgres' });
-    await client.query('CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE eve LOGIN; CREATE ROLE worker LOGIN');
+    await client.query('CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE eve LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE service LOGIN BYPASSRLS');
     await client.end();
 });
 after(() => server.remove());
@@ -95,6 +95,45 @@ test('nobody schedules for somebody else, by the functions or by hand', async (t
     assert.equal(await value(admin, "SELECT cron.schedule_in_database('y', '* * * * *', 'SELECT 1', 'postgres', 'bob', false)") > id, true);
     assert.deepEqual(await row(admin, "SELECT username, database, active FROM cron.job WHERE jobname = 'y'"),
         { username: 'bob', database: 'postgres', active: false });
+});
+
+test('a role that row security does not hold back sees others\' jobs, and cannot put words into them', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    await admin.query('GRANT USAGE ON SCHEMA cron TO service; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO service');
+    const service = await as('service');
+    const id = await value(ann, "SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    assert.equal(await value(service, 'SELECT count(*) FROM cron.job'), 1);
+    for (const sql of [`UPDATE cron.job SET command = 'DROP TABLE x' WHERE jobid = ${id}`, `SELECT cron.unschedule(${id})`,
+        `DELETE FROM cron.job WHERE jobid = ${id}`])
+        await told(service.query(sql), '42501', `permission denied for job ${id}: it is another role's`);
+    await told(service.query(`SELECT cron.alter_job(${id}, command := 'x')`), 'P0001', /don't own it/);
+    assert.deepEqual(await rows(ann, 'SELECT command, username FROM cron.job'), [{ command: 'SELECT 1', username: 'ann' }]);
+    await service.query("SELECT cron.schedule('mine', '@daily', 'SELECT 2')");
+    await service.query("UPDATE cron.job SET command = 'SELECT 3' WHERE jobname = 'mine'");
+    assert.equal(await value(service, "SELECT cron.unschedule('mine')"), true);
+    await admin.query("UPDATE cron.job SET command = 'SELECT 4'");
+    assert.equal(await value(ann, 'SELECT command FROM cron.job'), 'SELECT 4');
+});
+
+test('the engine\'s role scales schedules, and cannot write one of somebody else\'s', async (t) => {
+    const { as, name, ann, admin } = await prepared(t);
+    const worker = await as('worker');
+    await ann.query("SELECT cron.schedule('process-script-jobs-worker-1', '* * * * *', $$SELECT f('x-worker-id', 'worker-1')$$)");
+    const forged = { name: 'process-script-jobs-worker-2', expr: '* * * * *', body: 'ALTER ROLE worker SUPERUSER', db: name,
+        who: 'postgres', is_active: true };
+    for (const sql of ["SELECT scriptorium.scale_cron_put('x', '* * * * *', 'SELECT 1', current_database(), 'postgres', true)",
+        'SELECT * FROM scriptorium.scale_cron_was', `INSERT INTO scriptorium.scale_cron_was VALUES (1, '[${JSON.stringify(forged)}]')`])
+        await told(worker.query(sql), '42501', /^permission denied/);
+    await worker.query('INSERT INTO scriptorium.scale_change (at, schedules) VALUES (now(), $1)',
+        [JSON.stringify({ cron: [forged], own: [] })]);
+    await worker.query('SELECT * FROM scriptorium.scale(0, 0, 3, true)');
+    const commands = () => rows(admin, 'SELECT username, command FROM cron.job ORDER BY jobname');
+    const one = { username: 'ann', command: "SELECT f('x-worker-id', 'worker-1')" };
+    assert.deepEqual(await commands(), [one]);
+    await worker.query('SELECT * FROM scriptorium.scale(2, 0, 3, false)');
+    assert.deepEqual(await commands(), [one, { username: 'ann', command: "SELECT f('x-worker-id', 'worker-2')" }]);
+    await worker.query('SELECT * FROM scriptorium.scale(0, 0, 3, true)');
+    assert.deepEqual(await commands(), [one]);
 });
 
 test('another database goes with the right to schedule there, and has to exist', async (t) => {

@@ -126,14 +126,31 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Only what these two have seen in cron.job themselves is ever written there again: a command runs as
+-- its user, who may be anybody, and the engine's role calls them.
+CREATE OR REPLACE FUNCTION scriptorium.scale_cron_remember(of_change bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO scriptorium.scale_cron_was (n, schedules)
+    VALUES (of_change,
+            coalesce((SELECT jsonb_agg(j) FROM scriptorium.scale_cron_jobs() j), '[]'));
+END $$;
+
 -- As it was: rows that have changed or gone are written again, others stay untouched.
-CREATE OR REPLACE FUNCTION scriptorium.scale_cron_restore(was jsonb) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER
+DROP FUNCTION IF EXISTS scriptorium.scale_cron_restore(jsonb);
+CREATE OR REPLACE FUNCTION scriptorium.scale_cron_restore(of_change bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    was jsonb := (SELECT w.schedules FROM scriptorium.scale_cron_was w WHERE w.n = of_change);
     one record;
 BEGIN
+    IF was IS NULL OR NOT scriptorium.scale_cron_seen() THEN
+        RETURN;
+    END IF;
     FOR one IN SELECT * FROM scriptorium.scale_cron_jobs() j WHERE NOT EXISTS (
         SELECT FROM jsonb_to_recordset(was) AS w (name text, who text)
         WHERE w.name = j.name AND w.who = j.who)
@@ -261,15 +278,17 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.scale_remember() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    change bigint;
 BEGIN
     INSERT INTO scriptorium.scale_change (at, workers, concurrency, schedules)
-    SELECT scriptorium.clock(), scriptorium.setting_get('workers'),
-        scriptorium.setting_get('concurrent_limit'),
-        jsonb_build_object(
-            'cron', coalesce((SELECT jsonb_agg(j) FROM scriptorium.scale_cron_jobs() j), '[]'),
-            'own', coalesce((SELECT jsonb_agg(o) FROM scriptorium.scale_own_jobs() o), '[]'));
-    DELETE FROM scriptorium.scale_change
-    WHERE n <= (SELECT max(n) FROM scriptorium.scale_change) - 100;
+    VALUES (scriptorium.clock(), scriptorium.setting_get('workers'),
+            scriptorium.setting_get('concurrent_limit'),
+            jsonb_build_object('own', coalesce(
+                (SELECT jsonb_agg(o) FROM scriptorium.scale_own_jobs() o), '[]')))
+    RETURNING n INTO change;
+    PERFORM scriptorium.scale_cron_remember(change);
+    DELETE FROM scriptorium.scale_change WHERE n <= change - 100;
 END $$;
 
 -- 0 = as it is; what was never set is taken from the schedules, or from the fallback.
@@ -301,15 +320,13 @@ DECLARE
     was record;
 BEGIN
     PERFORM pg_advisory_xact_lock(6002718401);
-    DELETE FROM scriptorium.scale_change c
-    WHERE c.n = (SELECT max(o.n) FROM scriptorium.scale_change o) RETURNING * INTO was;
+    SELECT * INTO was FROM scriptorium.scale_change c ORDER BY c.n DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is nothing to undo: scale has changed nothing yet'
             USING ERRCODE = 'SCI01';
     END IF;
-    IF scriptorium.scale_cron_seen() THEN
-        PERFORM scriptorium.scale_cron_restore(was.schedules -> 'cron');
-    END IF;
+    PERFORM scriptorium.scale_cron_restore(was.n);
+    DELETE FROM scriptorium.scale_change c WHERE c.n = was.n;
     PERFORM scriptorium.scale_own_restore(was.schedules -> 'own');
     PERFORM scriptorium.setting_set('workers', was.workers);
     PERFORM scriptorium.setting_set('concurrent_limit', was.concurrency);

@@ -135,7 +135,8 @@ END $$;
 
 -- ---- rows: checked, and noted for the daemon ----
 
--- As who writes; what the owner or a superuser writes by hand is checked too.
+-- As who writes; what the owner or a superuser writes by hand is checked too. Row security is not
+-- asked when a role may pass it by (BYPASSRLS); a command of somebody else's is not for it either.
 CREATE OR REPLACE FUNCTION cron.scriptorium_check() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -144,7 +145,13 @@ DECLARE
     was_user text := current_user;
     was_database text := current_database();
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
+    IF TG_OP <> 'INSERT' AND NOT super AND OLD.username <> current_user
+       AND NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = TG_RELID) THEN
+        RAISE EXCEPTION 'permission denied for job %: it is another role''s', OLD.jobid
+            USING ERRCODE = '42501';
+    ELSIF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    ELSIF TG_OP = 'UPDATE' THEN
         was_user := OLD.username;
         was_database := OLD.database;
     END IF;
@@ -191,7 +198,7 @@ BEGIN
 END $$;
 
 DROP TRIGGER IF EXISTS scriptorium_check ON cron.job;
-CREATE TRIGGER scriptorium_check BEFORE INSERT OR UPDATE ON cron.job
+CREATE TRIGGER scriptorium_check BEFORE INSERT OR UPDATE OR DELETE ON cron.job
     FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_check();
 DROP TRIGGER IF EXISTS scriptorium_note ON cron.job;
 CREATE TRIGGER scriptorium_note AFTER INSERT OR UPDATE OF jobid, schedule, active ON cron.job
