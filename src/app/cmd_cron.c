@@ -44,8 +44,9 @@ static void print_schedule(const struct store_schedule *s)
     fmt_fit(&line, s->expr, 32);
     buf_puts(&line, " ");
     fmt_fit(&line, next_of(s, next), 28);
-    (void)printf("%s %-8s %s\n", buf_str(&line), schedule_missed(s, missed),
-                 s->label != NULL ? s->label : "default");
+    (void)printf("%s %-8s ", buf_str(&line), schedule_missed(s, missed));
+    fmt_print(stdout, s->label != NULL ? s->label : "default");
+    (void)printf("\n");
     buf_free(&line);
 }
 
@@ -154,9 +155,10 @@ static void print_run(const struct store_run *run)
     fmt_fit(&name, run->name, 36);
     if (run->ended_us > 0)
         (void)fmt_seconds(run->ended_us - run->claimed_us, took);
-    (void)printf("%s %-27s %-9s %7d %10s  %s\n", buf_str(&name), clock_iso(run->fire_us, at),
-                 schedule_run_state(run->state), run->attempt, took,
-                 run->message != NULL ? run->message : "");
+    (void)printf("%s %-27s %-9s %7d %10s  ", buf_str(&name), clock_iso(run->fire_us, at),
+                 schedule_run_state(run->state), run->attempt, took);
+    fmt_print(stdout, run->message != NULL ? run->message : "");
+    (void)printf("\n");
     buf_free(&name);
 }
 

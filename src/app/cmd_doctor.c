@@ -86,9 +86,11 @@ static void put_text(struct buf *out, const struct finding *found, bool colour)
     static const char *const colours[VERDICT_MAX] = {"\033[32m", "\033[33m", "\033[31m", "\033[2m"};
     for (size_t i = 0; i < doctor_checks_count; i++) {
         const struct finding *f = &found[i];
-        buf_putf(out, "%s%-7s%s  %s: %s\n         %s\n", colour ? colours[f->verdict] : "",
+        buf_putf(out, "%s%-7s%s  %s: %s\n         ", colour ? colours[f->verdict] : "",
                  verdict_names[f->verdict], colour ? "\033[0m" : "", doctor_checks[i].name,
-                 doctor_checks[i].question, f->evidence);
+                 doctor_checks[i].question);
+        buf_put_plain(out, f->evidence);
+        buf_puts(out, "\n");
         if (f->remedy != NULL)
             buf_putf(out, "         -> %s\n", f->remedy);
     }

@@ -42,10 +42,15 @@ static void print_table(const struct store_result *r)
     for (size_t k = 0; k < r->n; k++) {
         const struct store_invocation *i = &r->invocations[k];
         clock_iso(i->at_us, at);
-        (void)printf("%-27s %6s %10s %9d %9d %6d  %-10s %s\n", at,
-                     status_text(i, status, sizeof status),
+        const char *who = i->caller != NULL ? i->caller : "-";
+        struct buf caller = BUF_INIT(4096);
+        fmt_fit(&caller, who, fmt_width(who) > 10 ? fmt_width(who) : 10);
+        (void)printf("%-27s %6s %10s %9d %9d %6d  %s ", at, status_text(i, status, sizeof status),
                      i->status == 0 ? "" : fmt_seconds(i->duration_us, took), i->processed,
-                     i->succeeded, i->failed, i->caller != NULL ? i->caller : "-", i->label);
+                     i->succeeded, i->failed, buf_str(&caller));
+        fmt_print(stdout, i->label);
+        (void)printf("\n");
+        buf_free(&caller);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "api/invocation_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
+#include "app/fmt.h"
 #include "base/clock.h"
 #include "store/store_history.h"
 
@@ -32,8 +33,10 @@ static void print_text(const struct store_line *l)
     (void)printf("%s %-5s ", at, l->level);
     if (!uuid_is_nil(&l->job))
         (void)printf("[%s] ", uuid_text(&l->job, job));
-    (void)printf("%s%s%s\n", l->message, l->details != NULL ? ": " : "",
-                 l->details != NULL ? l->details : "");
+    fmt_print(stdout, l->message);
+    (void)printf("%s", l->details != NULL ? ": " : "");
+    fmt_print(stdout, l->details != NULL ? l->details : "");
+    (void)printf("\n");
 }
 
 static void take(void *ctx, const struct store_result *r)

@@ -347,9 +347,9 @@ static int verdict(const struct session *s)
                             s->trouble);
     if (s->signalled)
         return command_fail(inv, EXIT_WORK_FAILED,
-                            "stopped; what was written is saved, %zu to go: scriptorium run "
-                            "--database %s goes on",
-                            left, inv->set.database);
+                            "stopped; what was written is saved, %zu to go: scriptorium run on the "
+                            "same database goes on",
+                            left);
     size_t done = board_count_state(s->board, BOARD_DONE);
     return done == board_count(s->board) && !s->write_failed ? EXIT_DONE : EXIT_WORK_FAILED;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/fmt.h"
 #include "base/mem.h"
 
 #define WORD_MAX 64
@@ -29,10 +30,10 @@ int command_fail(const struct invocation *inv, int code, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (inv->command != NULL)
-        (void)fprintf(stderr, "scriptorium %s: %s\n", inv->command->name, text);
-    else
-        (void)fprintf(stderr, "scriptorium: %s\n", text);
+    (void)fprintf(stderr, "scriptorium%s%s: ", inv->command != NULL ? " " : "",
+                  inv->command != NULL ? inv->command->name : "");
+    fmt_print(stderr, text);
+    (void)fprintf(stderr, "\n");
     return code;
 }
 

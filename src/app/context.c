@@ -18,6 +18,12 @@ static const char *sqlite_path(const char *url)
     return strstr(url, "://") == NULL ? url : NULL;
 }
 
+/* A server's address with a slip in it: as a file's name it would be quoted with its password. */
+static bool is_mistaken(const char *url)
+{
+    return strncmp(url, "sqlite:", 7) != 0 && strpbrk(url, "@=") != NULL;
+}
+
 static bool is_postgres(const char *url)
 {
     return strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0;
@@ -51,7 +57,7 @@ int context_begin(struct context *c, struct invocation *inv)
     c->inv = inv;
     const char *path = sqlite_path(inv->set.database);
     c->shared = is_postgres(inv->set.database);
-    if (!c->shared && (path == NULL || path[0] == '\0'))
+    if (!c->shared && (path == NULL || path[0] == '\0' || is_mistaken(inv->set.database)))
         return command_fail(inv, EXIT_USAGE,
                             "the database must be given as sqlite:PATH or postgres://...");
     if (loop_new(&c->loop) != OK)

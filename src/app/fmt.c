@@ -95,7 +95,7 @@ int fmt_width(const char *text)
     return width;
 }
 
-void fmt_fit(struct buf *out, const char *text, int width)
+static void fit(struct buf *out, const char *text, int width)
 {
     bool whole = fmt_width(text) <= width, wide_locale = MB_CUR_MAX > 1;
     const char *cut = wide_locale ? "…" : ".";
@@ -106,10 +106,7 @@ void fmt_fit(struct buf *out, const char *text, int width)
         size_t n = next_char(text, &state, &columns);
         if (used + columns > room)
             break;
-        if (n == 1 && ((unsigned char)*text < 0x20 || *text == 0x7f))
-            buf_puts(out, " ");
-        else
-            buf_put(out, text, n);
+        buf_put(out, text, n);
         used += columns;
         text += n;
     }
@@ -118,4 +115,20 @@ void fmt_fit(struct buf *out, const char *text, int width)
         used++;
     }
     buf_putf(out, "%*s", width > used ? width - used : 0, "");
+}
+
+void fmt_fit(struct buf *out, const char *text, int width)
+{
+    struct buf plain = BUF_INIT(strlen(text));
+    buf_put_plain(&plain, text);
+    fit(out, buf_str(&plain), width);
+    buf_free(&plain);
+}
+
+void fmt_print(FILE *to, const char *text)
+{
+    struct buf plain = BUF_INIT(strlen(text));
+    buf_put_plain(&plain, text);
+    (void)fwrite(buf_str(&plain), 1, plain.len, to);
+    buf_free(&plain);
 }

@@ -3,6 +3,7 @@
 #define APP_FMT_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 
@@ -19,6 +20,8 @@ char *fmt_dollars_json(int64_t udollar, char *out); /* 0.012300 */
 /* Appends text in exactly `width` columns of a terminal: padded, or cut with an ellipsis. Control
  * characters become spaces, so that a topic cannot move the cursor. */
 void fmt_fit(struct buf *out, const char *text, int width);
+/* As much of it as there is, on one line and as harmless. */
+void fmt_print(FILE *to, const char *text);
 int fmt_width(const char *text); /* columns it takes on a terminal */
 
 #endif

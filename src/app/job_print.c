@@ -20,16 +20,19 @@ void job_put_line(struct buf *out, const struct store_job *job)
     (void)clock_iso(job->created_us, when);
     when[19] = '\0'; /* to the second */
     when[10] = ' ';
-    buf_putf(out, "%s  %-10s %3d%%  %-27s %s  %9s\n", uuid_text(&job->id, id),
-             job_status_name(job->status), job->progress,
-             job->current_step != NULL ? job->current_step : "", when,
-             fmt_money(job->cost_udollar, cost));
+    buf_putf(out, "%s  %-10s %3d%%  ", uuid_text(&job->id, id), job_status_name(job->status),
+             job->progress);
+    fmt_fit(out, job->current_step != NULL ? job->current_step : "", 27);
+    buf_putf(out, " %s  %9s\n", when, fmt_money(job->cost_udollar, cost));
 }
 
 static void put_pair(struct buf *out, const char *name, const char *value)
 {
-    if (value != NULL && value[0] != '\0')
-        buf_putf(out, "%-12s %s\n", name, value);
+    if (value == NULL || value[0] == '\0')
+        return;
+    buf_putf(out, "%-12s ", name);
+    buf_put_plain(out, value);
+    buf_puts(out, "\n");
 }
 
 static void put_when(struct buf *out, const char *name, int64_t wall_us)
@@ -47,8 +50,9 @@ void job_put_page(struct buf *out, const struct store_job *job)
     put_pair(out, "id", uuid_text(&job->id, text));
     put_pair(out, "topic", named.topic);
     put_pair(out, "user", uuid_text(&job->user_id, text));
-    buf_putf(out, "%-12s %s, %s, %d %%\n", "status", job_status_name(job->status),
-             job->current_step != NULL ? job->current_step : "no step yet", job->progress);
+    buf_putf(out, "%-12s %s, ", "status", job_status_name(job->status));
+    buf_put_plain(out, job->current_step != NULL ? job->current_step : "no step yet");
+    buf_putf(out, ", %d %%\n", job->progress);
     if (job->total_chunks > 0)
         buf_putf(out, "%-12s %d of %d\n", "chunk", job->current_chunk, job->total_chunks);
     if (job->position > 0)

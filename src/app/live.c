@@ -107,15 +107,19 @@ static void say_step(struct live *l, const struct board_job *job)
 {
     char at[FMT_SIZE], words[FMT_SIZE], took[FMT_SIZE], cost[FMT_SIZE], id[UUID_TEXT_SIZE];
     const char *name = job->topic[0] != '\0' ? job->topic : uuid_text(&job->id, id);
-    (void)fprintf(stderr, "%7s  %s: ", fmt_clock(loop_now(l->loop) - l->start_us, at), name);
+    struct buf line = BUF_INIT(PICTURE_MAX);
+    buf_putf(&line, "%7s  %s: ", fmt_clock(loop_now(l->loop) - l->start_us, at), name);
     if (job->state == BOARD_DONE)
-        (void)fprintf(stderr, "completed, %s words in %s, %s\n", fmt_count(job->words, words),
-                      fmt_seconds(job->worked_us, took), fmt_money(job->cost_udollar, cost));
+        buf_putf(&line, "completed, %s words in %s, %s", fmt_count(job->words, words),
+                 fmt_seconds(job->worked_us, took), fmt_money(job->cost_udollar, cost));
     else if (job->state == BOARD_RUNNING)
-        (void)fprintf(stderr, "%s (%d %%)\n", job->step, job->progress);
+        buf_putf(&line, "%s (%d %%)", job->step, job->progress);
     else
-        (void)fprintf(stderr, "%s%s%s\n", board_state_name(job->state),
-                      job->message != NULL ? ": " : "", job->message != NULL ? job->message : "");
+        buf_putf(&line, "%s%s%.4000s", board_state_name(job->state),
+                 job->message != NULL ? ": " : "", job->message != NULL ? job->message : "");
+    fmt_print(stderr, buf_str(&line));
+    (void)fprintf(stderr, "\n");
+    buf_free(&line);
 }
 
 void live_changed(struct live *l, struct board_job *job)
@@ -135,7 +139,8 @@ void live_say(struct live *l, const char *fmt, ...)
     va_end(ap);
     if (l->terminal)
         put_erase(l, &out);
-    buf_putf(&out, "%s\n", text);
+    buf_put_plain(&out, text);
+    buf_puts(&out, "\n");
     (void)fwrite(buf_str(&out), 1, out.len, stderr);
     buf_free(&out);
     l->lines = 0;

@@ -141,7 +141,8 @@ bool setting_in_file(const struct setting *s)
     return s->secret || s->password;
 }
 
-/* NAME_FILE: the secret is the file's content without its last line break. */
+/* NAME_FILE: the secret is the file's content without its last line break. Nothing at all is no
+ * secret: without this, a key that was never written would be as if none were configured. */
 static enum err load_secret_file(struct settings *s, enum setting_id id, const char *path,
                                  const char *where, struct errmsg *msg)
 {
@@ -153,7 +154,12 @@ static enum err load_secret_file(struct settings *s, enum setting_id id, const c
         return err_set(msg, ERR_INVALID, "%s: %s", where, why.text);
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
         text[--n] = '\0';
-    e = load_text(s, id, text, where, msg);
+    if (n == 0 || strlen(text) != n)
+        e = err_set(msg, ERR_INVALID, "%s: %s %s", where, path,
+                    n == 0 ? "is empty" : "is no text: it holds a NUL byte");
+    else
+        e = load_text(s, id, text, where, msg);
+    explicit_bzero(text, n);
     free(text);
     return e;
 }

@@ -96,6 +96,18 @@ void buf_puts(struct buf *b, const char *s)
     must(buf_adds(b, s));
 }
 
+void buf_put_plain(struct buf *b, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        bool wide = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f; /* U+0080 to U+009F */
+        if (*c < 0x20 || *c == 0x7f || wide)
+            buf_puts(b, " ");
+        else
+            buf_put(b, c, 1);
+        c += wide;
+    }
+}
+
 void buf_putf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;

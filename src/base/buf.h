@@ -29,6 +29,9 @@ enum err buf_addf(struct buf *b, const char *fmt, ...)
 void buf_put(struct buf *b, const void *bytes, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Other people's text for a terminal or a line of a log: each control character, by which it could
+ * move the cursor or make lines of its own, becomes a space. */
+void buf_put_plain(struct buf *b, const char *text);
 
 void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
 const char *buf_str(const struct buf *b);  /* "" when empty; borrowed */

@@ -87,9 +87,11 @@ static void put_text(struct buf *line, const char *when, enum log_level level,
     buf_putf(line, "%s %-5s ", when, level_names[level]);
     if (about->job != NULL)
         buf_putf(line, "[%s] ", about->job);
-    buf_puts(line, text);
-    if (about->details != NULL)
-        buf_putf(line, ": %s", about->details);
+    buf_put_plain(line, text);
+    if (about->details != NULL) {
+        buf_puts(line, ": ");
+        buf_put_plain(line, about->details);
+    }
     buf_puts(line, "\n");
 }
 

@@ -221,6 +221,23 @@ test('precedence: option before environment before file before default', (t) => 
   assert.equal(run(dir, ['jobs', 'list']).code, 1, 'the default file must not have been made');
 });
 
+test('a mistyped address is refused without its password', (t) => {
+  const dir = folder(t);
+  for (const url of ['postgres:engine:hush@db/app', 'host=db password=hush', 'mysql://engine:hush@db/app']) {
+    const done = run(dir, ['stats'], { env: { DATABASE_URL: url } });
+    assert.equal(done.code, 2);
+    assert.match(done.err, /must be given as sqlite:PATH or postgres:/);
+    assert.doesNotMatch(done.err, /hush/);
+  }
+});
+
+test('what users write moves no operator\'s cursor', (t) => {
+  const dir = folder(t);
+  const id = run(dir, ['enqueue', '--topic', 'Salt\x1b]52;c;aGk=\x07 and\nwater \x9b2J']).out.trim();
+  assert.match(run(dir, ['jobs', 'show', id]).out, /^topic +Salt ]52;c;aGk=  and water  2J$/m);
+  assert.match(json(dir, ['jobs', 'show', id]).generation_params.topic, /\x1b/);
+});
+
 test('completion names the commands, and the manual holds all of them', (t) => {
   const dir = folder(t);
   const completion = run(dir, ['completion', 'bash']).out;

@@ -106,7 +106,7 @@ test('a role that row security does not hold back sees others\' jobs, and cannot
     for (const sql of [`UPDATE cron.job SET command = 'DROP TABLE x' WHERE jobid = ${id}`, `SELECT cron.unschedule(${id})`,
         `DELETE FROM cron.job WHERE jobid = ${id}`])
         await told(service.query(sql), '42501', `permission denied for job ${id}: it is another role's`);
-    await told(service.query(`SELECT cron.alter_job(${id}, command := 'x')`), 'P0001', /don't own it/);
+    await told(service.query(`SELECT cron.alter_job(${id}, command := 'x')`), 'XX000', /don't own it/);
     assert.deepEqual(await rows(ann, 'SELECT command, username FROM cron.job'), [{ command: 'SELECT 1', username: 'ann' }]);
     await service.query("SELECT cron.schedule('mine', '@daily', 'SELECT 2')");
     await service.query("UPDATE cron.job SET command = 'SELECT 3' WHERE jobname = 'mine'");

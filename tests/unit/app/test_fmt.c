@@ -66,6 +66,16 @@ static void text_fits_its_columns_by_padding_or_with_an_ellipsis(void **state)
     fits("日本語", 4, "日… ");
 }
 
+static void no_form_of_control_character_gets_through(void **state)
+{
+    (void)state;
+    /* ESC, a line of its own, delete, and U+009B, which is ESC [ in two bytes; not U+00A0 or e
+     * acute */
+    fits("a\x1b]52;c\nb\x7f\xc2\x9b"
+         "2J",
+         14, "a ]52;c b  2J ");
+}
+
 static void control_characters_cannot_move_the_cursor(void **state)
 {
     (void)state;
@@ -80,6 +90,7 @@ int main(void)
         cmocka_unit_test(money_is_exact_to_the_micro_dollar_in_json),
         cmocka_unit_test(times_are_as_fine_as_they_are_short),
         cmocka_unit_test(text_fits_its_columns_by_padding_or_with_an_ellipsis),
+        cmocka_unit_test(no_form_of_control_character_gets_through),
         cmocka_unit_test(control_characters_cannot_move_the_cursor),
     };
     (void)setlocale(LC_ALL, "C.UTF-8");

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,28 @@ static void a_secret_may_lie_in_a_file_of_its_own(void **state)
     settings_free(&s);
 }
 
+static void a_secret_file_without_a_secret_is_refused(void **state)
+{
+    (void)state;
+    struct settings s;
+    struct errmsg msg;
+    const char *options[SET_MAX] = {NULL};
+    variables[0] = "SCRIPTORIUM_SERVICE_KEY_FILE";
+    variables[1] = file_path;
+    write_file("\n");
+    assert_int_equal(load(&s, options, &msg), ERR_INVALID);
+    assert_non_null(strstr(msg.text, "SCRIPTORIUM_SERVICE_KEY_FILE: "));
+    assert_non_null(strstr(msg.text, " is empty"));
+    settings_free(&s);
+    int fd = open(file_path, O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, "sb_sec\0ret", 10), 10);
+    (void)close(fd);
+    assert_int_equal(load(&s, options, &msg), ERR_INVALID);
+    assert_non_null(strstr(msg.text, "NUL"));
+    assert_null(strstr(msg.text, "sb_sec"));
+    settings_free(&s);
+}
+
 static void a_wrong_variable_is_named(void **state)
 {
     (void)state;
@@ -182,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup(mistakes_in_the_file_are_named_with_file_and_line,
                                clear_environment),
         cmocka_unit_test_setup(a_secret_may_lie_in_a_file_of_its_own, clear_environment),
+        cmocka_unit_test_setup(a_secret_file_without_a_secret_is_refused, clear_environment),
         cmocka_unit_test_setup(a_wrong_variable_is_named, clear_environment),
     };
     return cmocka_run_group_tests(tests, make_file, drop_file);

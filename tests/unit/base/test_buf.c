@@ -71,12 +71,26 @@ static void taken_text_is_the_callers_and_the_buffer_starts_anew(void **state)
     buf_free(&b);
 }
 
+static void plain_text_keeps_its_letters_and_loses_what_moves_the_cursor(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT(64);
+    /* ESC ] and BEL, line ends, tab, DEL, U+0085 and U+009F; U+00A0, e acute and a snowman stay */
+    buf_put_plain(&b, "\x1b]0;x\x07 a\r\nb\tc\x7f\xc2\x85\xc2\x9f\xc2\xa0\xc3\xa9\xe2\x98\x83");
+    assert_string_equal(buf_str(&b), " ]0;x  a  b c   \xc2\xa0\xc3\xa9\xe2\x98\x83");
+    buf_clear(&b);
+    buf_put_plain(&b, "cut \xc2");
+    assert_string_equal(buf_str(&b), "cut \xc2");
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_buffer_is_an_empty_string),
         cmocka_unit_test(additions_follow_each_other_and_end_in_a_nul),
         cmocka_unit_test(the_maximum_is_reached_and_never_passed),
+        cmocka_unit_test(plain_text_keeps_its_letters_and_loses_what_moves_the_cursor),
         cmocka_unit_test(taken_text_is_the_callers_and_the_buffer_starts_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
