@@ -30,6 +30,7 @@
 #define PROBE_FIRST_US  USEC_PER_SEC
 #define PROBE_MAX_US    (30 * USEC_PER_SEC)
 #define LAST_ANSWERS_US (2 * USEC_PER_SEC) /* for requests that wait for the store at the end */
+#define LAST_WORDS_US   USEC_PER_SEC       /* for the results of what was cut */
 #define LAST_LOOK_US    (20 * USEC_PER_MSEC)
 
 struct server_life { /* one `serve`, from its first look at the store to its end */
@@ -49,8 +50,9 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct schedule *schedule; /* NULL before the store has answered */
     struct api *api;
     struct loop_timer probe_timer, beat_timer, end_timer;
-    int64_t probe_wait_us, fed_us, end_by_us;
-    bool stopping, engine_over;
+    int64_t probe_wait_us, fed_us;
+    int64_t end_by_us, surface_by_us; /* when the end no longer waits */
+    bool stopping, surface_cut, engine_over;
     int code;
     char worker[HOST_NAME_MAX + 32];
 };
@@ -68,16 +70,32 @@ void daemon_set_log(const struct settings *set)
 
 /* ---- the end ---- */
 
+/* What SQL users have begun has its time, and then is ended, so that they learn how. */
+static bool surface_waits(struct server_life *s, int64_t now)
+{
+    if (surface_busy(&s->surface) == 0)
+        return false;
+    if (now < s->surface_by_us)
+        return true;
+    if (s->surface_cut)
+        return false;
+    s->surface_cut = true;
+    surface_cut(&s->surface);
+    s->surface_by_us = loop_now(s->context.loop) + LAST_WORDS_US;
+    return true;
+}
+
 static void end_when_answered(void *ctx)
 {
     struct server_life *s = ctx;
     struct loop *loop = s->context.loop;
-    bool waiting = api_waiting(s->api) > 0 || surface_busy(&s->surface) > 0 ||
-                   webhooks_running(s->webhooks) > 0;
-    if (!waiting || loop_now(loop) >= s->end_by_us)
-        loop_stop(loop);
+    int64_t now = loop_now(loop);
+    bool waiting =
+        (api_waiting(s->api) > 0 || webhooks_running(s->webhooks) > 0) && now < s->end_by_us;
+    if (surface_waits(s, now) || waiting)
+        timer_set(loop, &s->end_timer, now + LAST_LOOK_US, end_when_answered, s);
     else
-        timer_set(loop, &s->end_timer, loop_now(loop) + LAST_LOOK_US, end_when_answered, s);
+        loop_stop(loop);
 }
 
 static void stop(struct server_life *s)
@@ -86,6 +104,7 @@ static void stop(struct server_life *s)
         return;
     s->stopping = true;
     notify_send("STOPPING=1");
+    s->surface_by_us = loop_now(s->context.loop) + settings_of(s)->grace_us;
     timer_stop(s->context.loop, &s->probe_timer);
     api_drain(s->api);
     surface_stop(&s->surface);
@@ -127,6 +146,8 @@ static void on_event(void *ctx, const struct engine_event *ev)
     } else if (ev->kind == ENGINE_STOPPED) {
         s->engine_over = true;
         s->end_by_us = loop_now(s->context.loop) + LAST_ANSWERS_US;
+        if (s->surface_by_us < s->end_by_us)
+            s->surface_by_us = s->end_by_us;
         timer_set(s->context.loop, &s->end_timer, loop_now(s->context.loop), end_when_answered, s);
     } else {
         journal_event(s->journal, ev);
@@ -429,7 +450,7 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
         code = open_api(&s);
     }
     if (code == EXIT_DONE)
-        code = surface_open(&s.surface, &s.context, s.workshop.http, config->address.host,
+        code = surface_open(&s.surface, &s.context, s.outbound.http, config->address.host,
                             api_port(s.api));
     if (code == EXIT_DONE) {
         live(&s);

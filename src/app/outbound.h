@@ -1,5 +1,5 @@
-/* In: settings. Out: what webhooks need: a client of their own, which never takes the provider's
- * connections, and the guard that says where they may go. */
+/* In: settings. Out: what webhooks need, and the requests of SQL users share: a client that never
+ * takes the provider's connections, and the guard that says where webhooks may go. */
 #ifndef APP_OUTBOUND_H
 #define APP_OUTBOUND_H
 

@@ -49,6 +49,11 @@ void surface_stop(struct surface *s)
     pg_surface_stop(s->pg);
 }
 
+void surface_cut(struct surface *s)
+{
+    pg_surface_cut(s->pg);
+}
+
 size_t surface_busy(const struct surface *s)
 {
     return pg_surface_busy(s->pg);

@@ -22,6 +22,7 @@ struct surface {
 int surface_open(struct surface *s, struct context *c, struct http_client *http, const char *host,
                  uint16_t port);
 void surface_stop(struct surface *s);         /* begins nothing new */
+void surface_cut(struct surface *s);          /* and ends what is under way */
 size_t surface_busy(const struct surface *s); /* what is under way */
 void surface_close(struct surface *s);        /* takes one that was not opened */
 

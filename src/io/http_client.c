@@ -113,6 +113,11 @@ void http_abort(struct http_call *call)
         stop(call);
 }
 
+enum http_phase http_phase(const struct http_call *call)
+{
+    return call->phase;
+}
+
 static enum err err_of(CURLcode code)
 {
     switch (code) {

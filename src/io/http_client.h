@@ -80,6 +80,8 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
                              const struct http_handlers *handlers, void *ctx);
 /* Ends the call without a further callback; allowed inside its own callbacks. Takes NULL. */
 void http_abort(struct http_call *call);
+/* Of a running call: HTTP_CONNECTING when it can be aborted and nothing was sent. */
+enum http_phase http_phase(const struct http_call *call);
 
 /* From on_headers on: the last value of a header (case-insensitive), or NULL; borrowed. */
 const char *http_header(const struct http_call *call, const char *name);

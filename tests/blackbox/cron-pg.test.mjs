@@ -2,6 +2,7 @@
 // commands it runs and how, what it sends where, and what it says when something is in the way.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { createServer as createTcp } from 'node:net';
 import { after, before, test as suite } from 'node:test';
 import { folder, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
@@ -325,21 +326,50 @@ test('scale writes our schedules as it writes the real ones, and takes it back',
   assert.deepEqual(await rows(), old);
 });
 
-test('the daemon ends while a command runs: the run is told as lost, not forgotten', async (t) => {
+test('the daemon dies while a command runs: the run is told as lost, not forgotten', async (t) => {
   const dir = folder(t);
   const { url, admin } = await prepared(t, dir);
   const d = await serve(t, dir, url);
   await admin.query(soon, ['long', 'SELECT pg_sleep(30)']);
   await until(() => value(admin, "SELECT runid FROM cron.job_run_details WHERE status = 'running'"));
   await admin.query("SELECT cron.alter_job(jobid, schedule := '@yearly') FROM cron.job");
-  d.process.kill('SIGTERM');
+  d.process.kill('SIGKILL');
   await d.process.ended;
-  assert.equal(d.process.code, 0);
   await admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'"); // half a minute on
   await serve(t, dir, url);
   const row = await ended(admin, 'long');
   assert.deepEqual([row.status, row.return_message],
     ['failed', 'the daemon that ran it went away; how far the command came is not known']);
+});
+
+test('the daemon is stopped: commands and requests have a moment to end, then are ended, and say so', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const silent = await peer(t, () => {});
+  const deaf = createTcp((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1'); // never a TLS handshake
+  await until(() => deaf.listening);
+  t.after(() => deaf.close());
+  const d = await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  const get = (where) => value(admin, 'SELECT net.http_get($1, timeout_milliseconds := 60000)', where);
+  const sent = await get(silent.url);
+  const unsent = await get(`https://127.0.0.1:${deaf.address().port}/`);
+  await admin.query(soon, ['long', 'SELECT pg_sleep(600)']);
+  await admin.query(soon, ['short', 'SELECT pg_sleep(1)']);
+  await until(() => value(admin, `SELECT count(*) = 2 FROM cron.job_run_details WHERE status = 'running'`));
+  await until(() => silent.seen.length === 1);
+  await admin.query("SELECT cron.alter_job(jobid, schedule := '@yearly') FROM cron.job");
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.equal(d.process.code, 0);
+  const last = async (name) => (await admin.query(`SELECT d.status, d.return_message FROM cron.job_run_details d
+    JOIN cron.job j USING (jobid) WHERE j.jobname = $1 ORDER BY runid DESC LIMIT 1`, [name])).rows[0];
+  assert.deepEqual(await last('short'), { status: 'succeeded', return_message: '1 row' });
+  assert.deepEqual(await last('long'), { status: 'failed', return_message:
+    'the daemon was stopped, and with it the command: ERROR:  canceling statement due to user request' });
+  assert.equal(await value(admin, "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND pid <> pg_backend_pid()"), 0);
+  const answers = (await admin.query('SELECT id, error_msg FROM net._http_response')).rows;
+  assert.deepEqual(answers, [{ id: sent, error_msg: 'the daemon was stopped before the answer came (it may have arrived)' }]);
+  assert.deepEqual((await admin.query('SELECT id, held_until FROM net.http_request_queue')).rows, [{ id: unsent, held_until: null }]);
 });
 
 suite('schedules and requests in SQL', { concurrency: 4 }, (t) => Promise.all(cases.map(([name, fn]) => t.test(name, fn))));

@@ -19,7 +19,7 @@ struct pg_command {
     struct pg_conn *conn;
     struct pg_request request;
     struct loop_task end_task;
-    bool ended;
+    bool begun, cut, ended; /* cut: the daemon has to stop */
 };
 
 static void release(struct pg_command *c)
@@ -82,6 +82,17 @@ static void end(struct pg_command *c, bool succeeded, const char *message)
     loop_defer(c->surface->loop, &c->end_task);
 }
 
+static void end_failed(struct pg_command *c, const char *why)
+{
+    if (!c->cut) {
+        end(c, false, why);
+        return;
+    }
+    char *text = mem_printf("the daemon was stopped, and with it the command: %s", why);
+    end(c, false, text);
+    free(text);
+}
+
 static void on_done(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_command *c = ctx;
@@ -99,15 +110,28 @@ static void on_done(void *ctx, const PGresult *res, const struct pg_failure *f)
         end(c, false, "the command is empty");
         break;
     default:
-        end(c, false,
-            res != NULL && PQresultErrorMessage(res)[0] != '\0' ? PQresultErrorMessage(res)
-                                                                : f->msg.text);
+        end_failed(c, res != NULL && PQresultErrorMessage(res)[0] != '\0'
+                          ? PQresultErrorMessage(res)
+                          : f->msg.text);
     }
 }
 
 static void on_closed(void *ctx, const struct pg_failure *f)
 {
-    end(ctx, false, f->msg.text);
+    end_failed(ctx, f->msg.text);
+}
+
+void pg_commands_cut(struct pg_surface *s)
+{
+    for (struct pg_command *c = s->commands; c != NULL; c = c->next) {
+        if (c->ended)
+            continue;
+        c->cut = true;
+        if (!c->begun)
+            end(c, false, "the daemon was stopped before it had begun the command");
+        else if (pg_conn_is_ready(c->conn))
+            pg_conn_cancel(c->conn);
+    }
 }
 
 static void run(struct pg_command *c)
@@ -117,6 +141,7 @@ static void run(struct pg_command *c)
     pg_put_long(&note->p, c->run);
     pg_put_int(&note->p, pg_conn_pid(c->conn));
     surface_note_send(note);
+    c->begun = true;
     c->request = (struct pg_request){
         .timeout_us = c->surface->command_us + ANSWER_EXTRA_US, .done = on_done, .ctx = c};
     pg_conn_script(c->conn, &c->request, c->text);

@@ -331,6 +331,14 @@ void pg_conn_script(struct pg_conn *c, struct pg_request *r, const char *sql)
         flush(c);
 }
 
+void pg_conn_cancel(struct pg_conn *c)
+{
+    char why[256];
+    PGcancel *cancel = PQgetCancel(c->pg);
+    (void)PQcancel(cancel, why, sizeof why);
+    PQfreeCancel(cancel);
+}
+
 /* The result counts when the transaction has ended: a COMMIT can still fail. */
 static void end_head(struct pg_conn *c)
 {

@@ -127,6 +127,34 @@ static void end(struct pg_outgoing *o, bool timed_out, const char *error)
     loop_defer(o->surface->loop, &o->end_task);
 }
 
+static void give_back(struct pg_outgoing *o)
+{
+    struct surface_note *note =
+        surface_note_new(o->surface, "SELECT scriptorium.net_give_back($1)");
+    pg_put_long(&note->p, o->id);
+    surface_note_send(note);
+    o->end_task = (struct loop_task){.fn = on_over, .ctx = o};
+    loop_defer(o->surface->loop, &o->end_task);
+}
+
+void pg_outgoing_cut(struct pg_surface *s)
+{
+    for (struct pg_outgoing *o = s->requests; o != NULL; o = o->next) {
+        if (o->call == NULL)
+            continue; /* its end is on its way */
+        enum http_phase phase = http_phase(o->call);
+        http_abort(o->call);
+        o->call = NULL;
+        if (phase == HTTP_CONNECTING)
+            give_back(o);
+        else
+            end(o, false,
+                phase == HTTP_SENT
+                    ? "the daemon was stopped before the answer came (it may have arrived)"
+                    : "the daemon was stopped (the answer broke off)");
+    }
+}
+
 /* ---- the answer ---- */
 
 static void on_header(void *ctx, const char *name, const char *value)

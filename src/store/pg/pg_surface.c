@@ -426,6 +426,14 @@ size_t pg_surface_busy(const struct pg_surface *s)
     return s == NULL ? 0 : s->n_commands + s->n_requests + s->n_notes;
 }
 
+void pg_surface_cut(struct pg_surface *s)
+{
+    if (s == NULL || !pg_conn_is_ready(s->conn)) /* nothing could be written, nor cancelled */
+        return;
+    pg_commands_cut(s);
+    pg_outgoing_cut(s);
+}
+
 void pg_surface_free(struct pg_surface *s)
 {
     if (s == NULL)

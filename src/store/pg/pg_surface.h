@@ -41,6 +41,10 @@ enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *confi
 void pg_surface_stop(struct pg_surface *s);
 /* Commands and requests under way, and results that are not written yet. */
 size_t pg_surface_busy(const struct pg_surface *s);
+/* What is still under way is ended, and told so: commands are cancelled; requests that have not
+ * begun to leave go back to the queue, of the others it is said how far they were. Results are
+ * written as long as the loop turns. May wait for the server. */
+void pg_surface_cut(struct pg_surface *s);
 /* What is under way is left; after half a minute others tell its users so. Takes NULL. */
 void pg_surface_free(struct pg_surface *s);
 

@@ -71,6 +71,7 @@ void surface_look_soon(struct pg_surface *s);
 /* A row of scriptorium.cron_take(). */
 void pg_command_start(struct pg_surface *s, struct pg_reader *r);
 void pg_commands_free(struct pg_surface *s);
+void pg_commands_cut(struct pg_surface *s);
 void pg_commands_ids(const struct pg_surface *s, struct pg_params *p);
 
 /* ---- pg_outgoing.c ---- */
@@ -78,6 +79,7 @@ void pg_commands_ids(const struct pg_surface *s, struct pg_params *p);
 /* A row of scriptorium.net_take(). */
 void pg_outgoing_start(struct pg_surface *s, struct pg_reader *r);
 void pg_outgoing_free(struct pg_surface *s);
+void pg_outgoing_cut(struct pg_surface *s);
 void pg_outgoing_ids(const struct pg_surface *s, struct pg_params *p);
 /* Where a request to `url` really goes: to ourselves when it is one of the public ones (owned),
  * else NULL. */

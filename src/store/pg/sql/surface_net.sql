@@ -184,6 +184,12 @@ BEGIN
         q.body, q.timeout_milliseconds;
 END $$;
 
+-- Nothing of it was sent: somebody else may.
+CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
+RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'UPDATE net.http_request_queue q SET held_until = NULL WHERE q.id = request';
+
 CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
     headers text, content text, timed_out boolean, error_msg text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
