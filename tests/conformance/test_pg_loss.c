@@ -317,6 +317,31 @@ static void requests_that_follow_each_other_into_a_cut_connection_are_repeated(v
     lossy_stop(f, &l);
 }
 
+/* A server that was unreachable for a while: what was sent to it then is never answered. */
+static void a_connection_that_is_made_hurries_those_that_hang(void **state)
+{
+    struct fixture *f = fixture(state);
+    add_job(f, 1);
+    struct lossy l = lossy_start(f);
+    struct store_claimed c = claim_one(f);
+    struct store_held held = {c.id, c.fence};
+    cut_proxy_cut(l.proxy);
+    cut_proxy_lose_one(l.proxy); /* the server's first words to whoever connects next */
+    struct answer *checked = answer_new(f);
+    store_check(f->store, &held, 1, answer_take, checked);
+    int64_t later = clock_mono() + 600 * USEC_PER_MSEC;
+    while (clock_mono() < later)
+        loop_turn(f->loop, USEC_PER_MSEC);
+    assert_false(checked->done);
+    int64_t start = clock_mono();
+    assert_int_equal(get_job(f, &c.id)->status, JOB_PROCESSING);
+    const struct store_result *r = answer_wait(f, checked);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->lost[0], STORE_HELD);
+    assert_true(clock_mono() - start < 2 * SECOND);
+    lossy_stop(f, &l);
+}
+
 static void functions_of_another_version_are_named(void **state)
 {
     struct fixture *f = fixture(state);
@@ -464,6 +489,7 @@ static void every_refusal_says_what_to_do(void **state)
     assert_int_equal(r->err, ERR_CONNECT);
     assert_non_null(strstr(r->message, "read-only"));
     assert_non_null(strstr(r->message, "target_session_attrs"));
+    assert_int_equal(CALL0(f, store_stats)->err, ERR_CONNECT); /* before anything is begun */
     free(url);
 }
 
@@ -576,6 +602,7 @@ int main(void)
         CASE(a_lost_claim_that_comes_late_takes_nothing),
         CASE(an_answer_to_another_question_is_not_believed),
         CASE(requests_that_follow_each_other_into_a_cut_connection_are_repeated),
+        CASE(a_connection_that_is_made_hurries_those_that_hang),
         CASE(functions_of_another_version_are_named),
         CASE(a_finish_whose_answer_is_lost_is_repeated_and_counts_once),
         CASE(text_that_is_sent_twice_is_stored_once),

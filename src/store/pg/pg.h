@@ -125,6 +125,7 @@ bool pg_verb_take(struct pg_task *t, const PGresult *res);
 /* ---- pg_listen.c ---- */
 void pg_listen_start(struct pg_store *s);
 void pg_listen_stop(struct pg_store *s);
+void pg_listen_hurry(struct pg_store *s); /* the server is there again */
 enum store_pg_hints pg_listen_status(const struct pg_listener *l, const char **ret_why);
 
 /* ---- pg_migrate.c ---- */

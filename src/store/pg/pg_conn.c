@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define CONNECT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define HURRY_US           (500 * USEC_PER_MSEC) /* an attempt as old as that may be stuck */
 
 enum state { CLOSED, RESOLVING, CONNECTING, READY };
 
@@ -21,6 +22,7 @@ struct pg_conn {
     struct pg_resolve *resolve;
     struct loop_watch *watch;
     struct loop_timer timer; /* of connecting, then of the oldest request */
+    int64_t opened_us;       /* when connecting began */
     struct pg_request *head, **tail;
     size_t in_flight;
 };
@@ -249,7 +251,16 @@ static void start_now(void *ctx)
 void pg_conn_open(struct pg_conn *c)
 {
     c->state = RESOLVING;
-    timer_set(c->loop, &c->timer, loop_now(c->loop), start_now, c);
+    c->opened_us = loop_now(c->loop);
+    timer_set(c->loop, &c->timer, c->opened_us, start_now, c);
+}
+
+void pg_conn_hurry(struct pg_conn *c)
+{
+    if (c->state != CONNECTING || loop_now(c->loop) - c->opened_us < HURRY_US)
+        return;
+    drop(c);
+    pg_conn_open(c);
 }
 
 /* ---- requests ---- */

@@ -48,6 +48,9 @@ struct pg_conn *pg_conn_new(struct loop *loop, const struct pg_conn_config *conf
 /* Requests in flight are not answered. Takes NULL. */
 void pg_conn_free(struct pg_conn *c);
 void pg_conn_open(struct pg_conn *c); /* a closed one */
+/* The server is there again: an attempt that began before is perhaps waiting for an answer that was
+ * lost on the way, and starts over. */
+void pg_conn_hurry(struct pg_conn *c);
 /* Requests in flight fail with `why`; then on_closed. */
 void pg_conn_fail(struct pg_conn *c, const struct pg_failure *why);
 

@@ -153,6 +153,18 @@ void pg_listen_start(struct pg_store *s)
     pg_conn_open(l->conn);
 }
 
+/* Not after a lost probe: nothing has changed for that. */
+void pg_listen_hurry(struct pg_store *s)
+{
+    struct pg_listener *l = s->listener;
+    if (l == NULL || l->failures == 0)
+        return;
+    if (pg_conn_is_closed(l->conn))
+        again_after(l, 0);
+    else
+        pg_conn_hurry(l->conn);
+}
+
 static void on_orphan_sent(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     (void)res;

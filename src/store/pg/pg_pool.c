@@ -362,6 +362,20 @@ bool pg_pool_send(struct pg_store *s, struct pg_request *r, const char *sql,
 
 /* ---- connections ---- */
 
+/* After an outage nobody sits out a delay that was meant for a server that is away. */
+static void hurry_others(const struct pg_member *m)
+{
+    struct pg_store *s = m->store;
+    for (int i = 0; i < s->n_members; i++) {
+        struct pg_member *other = &s->members[i];
+        if (timer_is_set(&other->retry))
+            timer_set(s->base.loop, &other->retry, loop_now(s->base.loop), connect_now, other);
+        else if (other != m)
+            pg_conn_hurry(other->conn);
+    }
+    pg_listen_hurry(s);
+}
+
 static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why)
 {
     struct pg_member *m = ctx;
@@ -369,11 +383,13 @@ static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why
     struct pg_failure f = *why;
     struct arena arena = {0};
     if (res != NULL) {
-        struct pg_reader r = pg_reader_new(res, &arena, 2);
-        bool standby = pg_get_bool(&r);
+        struct pg_reader r = pg_reader_new(res, &arena, 3);
+        bool standby = pg_get_bool(&r), read_only = pg_get_bool(&r);
         int64_t version = pg_get_int(&r);
-        if (standby)
-            pg_error_of_state("25006", "it is in recovery", s->url->label, &f);
+        if (standby || read_only)
+            pg_error_of_state("25006",
+                              standby ? "it is in recovery" : "default_transaction_read_only is on",
+                              s->url->label, &f);
         else
             f = (struct pg_failure){.err = pg_schema_check(s->url->label, version, &f.msg),
                                     .lasting = true,
@@ -383,6 +399,7 @@ static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why
         m->usable = true;
         m->failures = 0;
         s->last = (struct pg_failure){0};
+        hurry_others(m);
         pump(s);
     } else if (!pg_conn_is_closed(m->conn)) {
         pg_conn_fail(m->conn, &f);
@@ -395,7 +412,10 @@ static void on_ready(void *ctx)
     struct pg_params none = {0};
     m->greeting = (struct pg_request){
         .timeout_us = m->store->statement_us + ANSWER_EXTRA_US, .done = greeted, .ctx = m};
-    pg_conn_send(m->conn, &m->greeting, "SELECT pg_is_in_recovery(), scriptorium.version()", &none);
+    pg_conn_send(m->conn, &m->greeting,
+                 "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,"
+                 " scriptorium.version()",
+                 &none);
 }
 
 /* What waits goes on waiting, unless an operator must act first. */
