@@ -23,8 +23,8 @@ static const char *way_out(const struct doctor *d)
     case ERR_NEWER:
         return "run the newer program, as the daemon's machine may do already";
     case ERR_PERMISSION:
-        return "ask as the user that the daemon runs as; on PostgreSQL name its role in "
-               "SCRIPTORIUM_ENGINE_ROLE and run scriptorium migrate, which grants what it needs";
+        return d->postgres ? "mend what the line says; then ask again"
+                           : "ask as the user that the daemon runs as";
     default:
         return "mend what the line says; then ask again";
     }

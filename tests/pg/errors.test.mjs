@@ -25,14 +25,27 @@ async function migrated() {
   return { database, url };
 }
 
-/** The one line that a command ends with; the password is never in it. */
-function refusal(t, url) {
-  const done = run(folder(t), [...serve, url], { env, timeout: 30000 });
+const commands = { run: ['run'], enqueue: ['enqueue', '--topic', 'salt'], migrate: ['migrate'], doctor: ['doctor'] };
+
+/** Every command ends soon with exit code 1 and one line that says the same; migrate may have words of its own. */
+async function commandsRefuse(t, url, says, migrateSays = says) {
+  await Promise.all(Object.entries(commands).map(async ([name, args]) => {
+    const done = await launch(t, folder(t), [...args, '--database', url]).ended;
+    assert.equal(done.code, 1, `${name}: ${done.err}${done.out}`);
+    assert.match(name === 'doctor' ? done.out : done.err, name === 'migrate' ? migrateSays : says, name);
+    if (name !== 'doctor') assert.equal(done.err.trimEnd().split('\n').length, 1, done.err);
+    assert.doesNotMatch(done.err + done.out, /a-secret/);
+  }));
+}
+
+/** The daemon ends with that one line too; the password is never in it. */
+async function refused(t, url, says, migrateSays) {
+  const [done] = await Promise.all([launch(t, folder(t), [...serve, url], { env }).ended, commandsRefuse(t, url, says, migrateSays)]);
   assert.equal(done.code, 1, done.err);
   const lines = done.err.split('\n').filter((l) => l.startsWith('{')).map((l) => JSON.parse(l)).filter((l) => l.level === 'error');
   assert.equal(lines.length, 1, done.err);
+  assert.match(lines[0].message, says);
   assert.doesNotMatch(done.err, /a-secret/);
-  return lines[0].message;
 }
 
 const insert = (client, n = 1, seconds = 20) => client.query(`INSERT INTO script_generation_jobs
@@ -49,8 +62,10 @@ test('the server is down at the start: said once per try, and worked when it is 
   const { database, url } = await migrated();
   await server.stop();
   const node = launch(t, folder(t), [...serve, url, '--speed', '1000'], { env });
-  await node.says(/the database is away, trying again in 1 s: [^"]*cannot be reached/);
-  await node.says(/trying again in 2 s/);
+  await Promise.all([commandsRefuse(t, url, /cannot be reached.*is it running/), (async () => {
+    await node.says(/the database is away, trying again in 1 s: [^"]*cannot be reached/);
+    await node.says(/trying again in 2 s/);
+  })()]);
   await server.up();
   await node.says(/"message":"ready"/);
   const client = await server.connect({ database });
@@ -61,9 +76,10 @@ test('the server is down at the start: said once per try, and worked when it is 
 
 test('an unknown host, a wrong port and a missing database', async (t) => {
   const node = launch(t, folder(t), [...serve, 'postgres://nobody@no-such-host.invalid/test'], { env });
-  const [line] = await node.says(/the database is away[^"]*/);
+  const [[line]] = await Promise.all([node.says(/the database is away[^"]*/),
+    commandsRefuse(t, 'postgres://nobody@no-such-host.invalid/test', /no-such-host\.invalid.*not known.*DNS/)]);
   assert.match(line, /no-such-host\.invalid/);
-  assert.match(refusal(t, server.url({ database: 'not_there' })), /not_there.*create it/);
+  await refused(t, server.url({ database: 'not_there' }), /not_there.*create it/);
 });
 
 test('a wrong password, none, and a role that may not log in', async (t) => {
@@ -84,10 +100,10 @@ test('a wrong password, none, and a role that may not log in', async (t) => {
     }
   });
   const url = (user, password) => locked.url({ database: 'postgres', user, password });
-  assert.match(refusal(t, url('app', 'a-secret')), /the password is wrong.*correct it in the database URL/);
-  assert.match(refusal(t, url('app')), /wants a password.*add it to the database URL/);
-  assert.match(refusal(t, url('nobody')), /does not let us in/);
-  assert.match(refusal(t, url('tls') + '?sslmode=disable'), /wants TLS; add sslmode=require/);
+  await refused(t, url('app', 'a-secret'), /the password is wrong.*correct it in the database URL/);
+  await refused(t, url('app'), /wants a password.*add it to the database URL/);
+  await refused(t, url('nobody'), /does not let us in/);
+  await refused(t, url('tls') + '?sslmode=disable', /wants TLS; add sslmode=require/);
   await client.end();
 });
 
@@ -96,16 +112,21 @@ test('a role without the privilege: the line names the way to the grants', async
   const client = await server.connect({ database });
   await client.query('CREATE ROLE poor LOGIN');
   t.after(() => client.end());
-  assert.match(refusal(t, server.url({ database, user: 'poor' })), /lacks a privilege.*migrate --dry-run/);
+  await refused(t, server.url({ database, user: 'poor' }), /lacks a privilege.*SCRIPTORIUM_ENGINE_ROLE.*migrate --dry-run/,
+    /the schema scriptorium belongs to postgres: migrate as that role/);
 });
 
 test('a server that is read-only: a standby is not written to', async (t) => {
   const { database } = await migrated();
+  const writer = await server.connect({ database });
+  await insert(writer); // work that `run` would take up
+  await writer.end();
   const client = await server.connect({ database: 'postgres' });
   await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = on`);
   await client.end();
   const node = launch(t, folder(t), [...serve, server.url({ database })], { env });
   await node.says(/read-only, perhaps a standby[^"]*name the primary/);
+  await commandsRefuse(t, server.url({ database }), /read-only, perhaps a standby.*name the primary/);
 });
 
 test('a real standby: refused with the advice, and taken as soon as it is promoted', { timeout: 120000 }, async (t) => {
@@ -114,6 +135,7 @@ test('a real standby: refused with the advice, and taken as soon as it is promot
   t.after(() => standby.remove());
   const node = launch(t, folder(t), [...serve, standby.url({ database }), '--speed', '1000'], { env });
   await node.says(/read-only, perhaps a standby \(it is in recovery\)[^"]*name the primary/);
+  await commandsRefuse(t, standby.url({ database }), /read-only, perhaps a standby.*name the primary/);
   const admin = await standby.connect({ database });
   await admin.query('SELECT pg_promote()');
   await node.says(/"message":"ready"/, { timeout: 60000 });

@@ -34,7 +34,9 @@ static const struct {
     {"42P01", ERR_UNSUPPORTED, LASTING, "the schema is not up to date", MIGRATE},
     {"42703", ERR_UNSUPPORTED, LASTING, "the schema is not up to date", MIGRATE},
     {"42501", ERR_PERMISSION, LASTING, "the role lacks a privilege",
-     "`scriptorium migrate --dry-run` prints the grants it needs"},
+     "with this role as SCRIPTORIUM_ENGINE_ROLE `scriptorium migrate`, run as the table's owner, "
+     "gives "
+     "it what it needs, and `scriptorium migrate --dry-run` prints that"},
     {"53100", ERR_FULL, 0, "the server's disk is full", "free some space there"},
     {"53300", ERR_CONNECT, 0, "too many connections",
      "use fewer processes or a smaller pool, or raise max_connections"},
