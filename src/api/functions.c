@@ -21,6 +21,7 @@ struct call {                 /* one request's; outlives it */
     struct api *api;
     struct api_request *rq; /* NULL: nobody waits any more */
     bool async;             /* the caller does not wait for the jobs */
+    bool preferred;         /* ... because it says so by Prefer */
 };
 
 static void call_free(struct call *c)
@@ -42,10 +43,12 @@ void functions_end(struct api *api)
 /* Ends the caller's wait. */
 static void answer(struct call *c, int status, const struct buf *body)
 {
+    static const char *const applied[] = {"Preference-Applied", "respond-async", NULL};
     struct api_request *rq = c->rq != NULL ? api_request_told(c->rq) : NULL;
     c->rq = NULL;
     if (rq != NULL)
-        api_answer_json(rq, status, body);
+        api_answer(rq, status, "application/json", c->preferred && status == 202 ? applied : NULL,
+                   buf_str(body), body->len);
 }
 
 static void answer_error(struct call *c, const char *details)
@@ -208,7 +211,8 @@ void handle_process_script_jobs(struct api_request *rq)
     struct call *c = mem_alloc(sizeof *c);
     c->api = api;
     c->rq = rq;
-    c->async = prefers_async(http_request_header(rq->x, "Prefer")) ||
+    c->preferred = prefers_async(http_request_header(rq->x, "Prefer"));
+    c->async = c->preferred ||
                (caller != NULL && (strcmp(caller, "pg_cron") == 0 || strcmp(caller, "api") == 0));
     DL_APPEND(api->calls, c);
     api_request_set_deadline(rq, ANSWER_US);

@@ -10,7 +10,7 @@
 
 static const struct export_format *wanted(const struct api_request *rq)
 {
-    const char *name = http_query(rq->x, "format");
+    const char *name = api_request_query(rq, "format");
     return name == NULL ? &export_formats[0] : export_find(name, strlen(name));
 }
 

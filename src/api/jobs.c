@@ -78,7 +78,7 @@ static void on_list(void *ctx, const struct store_result *r)
 
 static bool read_status(struct api_request *rq, enum job_status *ret_status)
 {
-    const char *text = http_query(rq->x, "status");
+    const char *text = api_request_query(rq, "status");
     if (text == NULL || job_status_parse(text, ret_status) == OK)
         return true;
     api_answer_error(rq, 400, "Bad request",
@@ -114,9 +114,12 @@ void handle_job_list(struct api_request *rq)
 
 static void answer_status(struct api_request *rq, const char *status)
 {
-    const struct route_param *id = &rq->match.params[0];
+    const struct route_param *p = &rq->match.params[0];
+    char text[UUID_TEXT_SIZE];
+    struct uuid id = {0};
+    (void)!uuid_parse(p->text, p->len, &id); /* the store has found it */
     struct buf out = BUF_INIT(256);
-    buf_putf(&out, "{\"id\":\"%.*s\",\"status\":\"%s\"}", (int)id->len, id->text, status);
+    buf_putf(&out, "{\"id\":\"%s\",\"status\":\"%s\"}", uuid_text(&id, text), status);
     api_answer_json(rq, 200, &out);
     buf_free(&out);
 }

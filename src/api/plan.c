@@ -36,7 +36,7 @@ static void on_jobs(void *ctx, const struct store_result *r)
 /* False: answered with 400. */
 static bool read_tier(struct api_request *rq, struct forecast_input *in)
 {
-    const char *tier = http_query(rq->x, "tier");
+    const char *tier = api_request_query(rq, "tier");
     if (tier == NULL)
         tier = "start";
     if (forecast_tier(tier, &in->limits))
@@ -50,7 +50,7 @@ static bool read_tier(struct api_request *rq, struct forecast_input *in)
 static bool read_number(struct api_request *rq, const char *name, double least, double most,
                         double unit, int64_t *io_value)
 {
-    const char *text = http_query(rq->x, name);
+    const char *text = api_request_query(rq, name);
     char *end = NULL;
     if (text == NULL)
         return true;

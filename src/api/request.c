@@ -81,10 +81,16 @@ bool api_request_id(struct api_request *rq, size_t param, struct uuid *ret_id)
     return false;
 }
 
+const char *api_request_query(const struct api_request *rq, const char *name)
+{
+    const char *text = http_query(rq->x, name);
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 bool api_request_query_int(struct api_request *rq, const char *name, int64_t min, int64_t max,
                            int64_t *io_value)
 {
-    const char *text = http_query(rq->x, name);
+    const char *text = api_request_query(rq, name);
     if (text == NULL)
         return true;
     char *end = NULL;
@@ -101,7 +107,7 @@ bool api_request_query_int(struct api_request *rq, const char *name, int64_t min
 
 bool api_request_query_id(struct api_request *rq, const char *name, struct uuid *io_id)
 {
-    const char *text = http_query(rq->x, name);
+    const char *text = api_request_query(rq, name);
     if (text == NULL || uuid_parse(text, strlen(text), io_id) == OK)
         return true;
     api_answer_error(rq, 400, "Bad request", "%s: '%.60s' is no id", name, text);

@@ -38,6 +38,8 @@ void *api_request_ask(struct api_request *rq);
 struct api_request *api_request_told(void *ctx);
 void api_request_set_deadline(struct api_request *rq, int64_t us);
 
+/* NULL when it is not given, or given as "name=" with nothing behind it. */
+const char *api_request_query(const struct api_request *rq, const char *name);
 /* Those that return false have answered with 400. */
 bool api_request_id(struct api_request *rq, size_t param, struct uuid *ret_id);
 bool api_request_query_int(struct api_request *rq, const char *name, int64_t min, int64_t max,

@@ -453,7 +453,7 @@ static void begin_all(struct client *c, const char *last)
 
 void handle_events(struct api_request *rq)
 {
-    const char *text = http_query(rq->x, "text");
+    const char *text = api_request_query(rq, "text");
     if (text != NULL && strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
         api_answer_error(rq, 400, "Bad request", "text: true or false");
         return;

@@ -174,7 +174,9 @@ test('the limit is per worker id, over all its unfinished calls', async (t) => {
   const dir = folder(t);
   const d = await triggered(t, dir, { speed: '0.5' });
   insert(dir, 8);
-  const accepted = await same(await call(d, { prefer: 'respond-async' }), 202);
+  const asked = await call(d, { prefer: 'respond-async' });
+  assert.equal(asked.headers.get('preference-applied'), 'respond-async');
+  const accepted = await same(asked, 202);
   assert.deepEqual(Object.keys(accepted), ['message', 'processed', 'jobs']);
   assert.equal(accepted.message, 'Batch accepted');
   assert.equal(accepted.processed, 3);

@@ -112,6 +112,7 @@ test('lists page by cursor, newest first, filtered by status and user', async (t
   assert.equal(await count(`user_id=${BOB}`), 3);
   assert.equal(await count('status=pending'), 7);
   assert.equal(await count('status=failed'), 0);
+  assert.equal(await count('status=&user_id=&limit=&cursor='), 7);
   for (const [query, pattern] of [['status=done', /'done' is none/], ['limit=0', /1 to 1000/],
     ['limit=many', /1 to 1000/], ['limit=1001', /1 to 1000/], ['user_id=x', /'x' is no id/],
     [`cursor=${NOBODY}`, /cursor/]]) {
@@ -125,7 +126,7 @@ test('cancel, retry and delete do what writing the row does, and refuse what it 
   const { id } = await created(d, { user_id: ALICE });
   const status = () => sql(dir, `SELECT status FROM script_generation_jobs WHERE id = '${id}'`)[0]?.status;
   await refused(await d.post(`/v1/jobs/${id}/retry`), 409, /is pending/);
-  assert.deepEqual(await (await d.post(`/v1/jobs/${id}/cancel`)).json(), { id, status: 'cancelled' });
+  assert.deepEqual(await (await d.post(`/v1/jobs/${id.toUpperCase()}/cancel`)).json(), { id, status: 'cancelled' });
   assert.equal(status(), 'cancelled');
   await refused(await d.post(`/v1/jobs/${id}/cancel`), 409, /is cancelled/);
   assert.deepEqual(await (await d.post(`/v1/jobs/${id}/retry`)).json(), { id, status: 'pending' });
