@@ -50,7 +50,7 @@ static void states_are_told_apart(void **state)
         {"57P03", ERR_CONNECT, false, true, false, "starting"},
         {"57014", ERR_TIMEOUT, false, false, false, "took too long"},
         {"25006", ERR_CONNECT, true, true, false, "target_session_attrs"},
-        {"42501", ERR_PERMISSION, true, false, false, "grants"},
+        {"42501", ERR_PERMISSION, true, false, false, "SCRIPTORIUM_ENGINE_ROLE"},
         {"42883", ERR_UNSUPPORTED, true, false, false, "scriptorium migrate"},
         {"3F000", ERR_UNSUPPORTED, true, false, false, "scriptorium migrate"},
         {"54000", ERR_TOO_BIG, false, false, false, "too large"},
