@@ -6,6 +6,8 @@
 static const char *const job_events[] = {"claimed",     "completed", "retried", "failed",
                                          "handed_back", "lost",      NULL};
 static const char *const answers[] = {"2xx", "3xx", "4xx", "5xx", NULL};
+/* By enum watch_event. */
+static const char *const stream_events[] = {"progress", "text", "step", "reset", "done", NULL};
 static const char *const verb_kinds[] = {
     [STORE_READS] = "read",     [STORE_WRITES] = "write", [STORE_CLAIMS] = "claim",
     [STORE_REPORTS] = "report", [STORE_ENDS] = "end",     [STORE_KIND_MAX] = NULL};
@@ -112,11 +114,11 @@ const struct metric metric_table[METRIC_ID_MAX] = {
         {"http_connections", METRIC_GAUGE, "Open connections.", {NULL}, NULL},
     [METRIC_STREAM_CLIENTS] =
         {"stream_clients", METRIC_GAUGE, "Clients that listen to events.", {NULL}, NULL},
-    [METRIC_STREAM_WRITES] = {"stream_writes_total",
+    [METRIC_STREAM_EVENTS] = {"stream_events_total",
                               METRIC_COUNTER,
-                              "Writes of events to clients; several events may go in one.",
-                              {NULL},
-                              NULL},
+                              "Events told to clients, by type.",
+                              {"event"},
+                              stream_events},
     [METRIC_STREAM_BYTES] =
         {"stream_bytes_total", METRIC_COUNTER, "Bytes of events written to clients.", {NULL}, NULL},
     [METRIC_WEBHOOKS] = {"webhooks_total",

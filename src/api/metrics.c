@@ -15,6 +15,7 @@
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define LAG_LOOK_US  (250 * USEC_PER_MSEC)
 #define CLASSES_MAX  64
+#define SCRAPE_US    (5 * USEC_PER_SEC) /* scrapers give up after ten */
 
 /* ---- what is timed ---- */
 
@@ -176,7 +177,7 @@ static void put_process(struct buf *out, const struct api *api)
 {
     static const enum metric_id counted[] = {
         METRIC_JOB_EVENTS,   METRIC_TROUBLES,      METRIC_STORE_SECONDS, METRIC_LOOP_LAG,
-        METRIC_HTTP_ANSWERS, METRIC_STREAM_WRITES, METRIC_STREAM_BYTES};
+        METRIC_HTTP_ANSWERS, METRIC_STREAM_EVENTS, METRIC_STREAM_BYTES};
     put_engine(out, api);
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         metrics_put(api->metrics, counted[i], out);
@@ -205,17 +206,15 @@ static void put_webhooks(struct buf *out, const struct webhooks *webhooks)
         put_labelled(METRIC_WEBHOOK_TROUBLED, t.name, t.troubled, out);
 }
 
-static void on_metrics(void *ctx, const struct store_result *r)
+/* stats: NULL when the store tells nothing; what the process counts is told all the same. */
+static void answer(struct api_request *rq, const struct store_stats *stats)
 {
-    struct api_request *rq = api_request_told(ctx);
-    if (rq == NULL)
-        return;
     struct buf out = BUF_INIT(METRICS_MAX);
     put_build(&out, rq->api);
-    put_one(METRIC_STORE_UP, r->err == OK, &out);
-    if (r->err == OK) {
-        put_queue(&out, r->stats, loop_wall(rq->api->loop));
-        put_ledger(&out, r->stats);
+    put_one(METRIC_STORE_UP, stats != NULL, &out);
+    if (stats != NULL) {
+        put_queue(&out, stats, loop_wall(rq->api->loop));
+        put_ledger(&out, stats);
     }
     put_process(&out, rq->api);
     put_webhooks(&out, rq->api->webhooks);
@@ -223,7 +222,21 @@ static void on_metrics(void *ctx, const struct store_result *r)
     buf_free(&out);
 }
 
+static void on_metrics(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq != NULL)
+        answer(rq, r->err == OK ? r->stats : NULL);
+}
+
+static void answer_alone(struct api_request *rq)
+{
+    answer(rq, NULL);
+}
+
 void handle_metrics(struct api_request *rq)
 {
+    rq->late = answer_alone;
+    api_request_set_deadline(rq, SCRAPE_US);
     store_stats(rq->api->store, on_metrics, api_request_ask(rq));
 }

@@ -41,7 +41,10 @@ void api_request_end(struct api_request *rq)
 static void on_deadline(void *ctx)
 {
     struct api_request *rq = ctx;
-    api_answer_error(rq, 503, "Database error", "the database has not answered in time");
+    if (rq->late != NULL)
+        rq->late(rq);
+    else
+        api_answer_error(rq, 503, "Database error", "the database has not answered in time");
 }
 
 void api_request_set_deadline(struct api_request *rq, int64_t us)

@@ -24,6 +24,7 @@ struct api_request {
     struct loop_timer deadline;
     unsigned waiting; /* verbs of the store that have not called back */
     bool answered;
+    void (*late)(struct api_request *rq); /* its deadline has passed; NULL = answer with 503 */
     void (*gone)(struct api_request *rq); /* the exchange is over, `state` may go; may be NULL */
 };
 

@@ -8,8 +8,7 @@
 
 #define LOOK_US   USEC_PER_SEC
 #define SOON_US   (50 * USEC_PER_MSEC)
-#define FRESH_MAX 100 /* looked through in every look for what began and ended since the last one  \
-                       */
+#define FRESH_MAX 100 /* looked through each time for what began and ended since the last look */
 
 enum stage { RUNNING, WAITING, ENDED };
 

@@ -74,7 +74,6 @@ static void write_bytes(struct client *c, const struct buf *bytes)
     struct metrics *metrics = c->streams->api->metrics;
     if (http_stream_write(c->rq->x, bytes->data, bytes->len) != OK)
         c->over = true;
-    metrics_add(metrics, METRIC_STREAM_WRITES, 0, 1);
     metrics_add(metrics, METRIC_STREAM_BYTES, 0, (int64_t)bytes->len);
     c->sent_us = now_of(c);
 }
@@ -127,6 +126,7 @@ static bool pump(struct client *c, struct sub *sub)
         (void)!sse_write(&out, watch_event_name(event), id_of(c, &sub->cursor, id), buf_str(&data),
                          data.len);
         write_bytes(c, &out);
+        metrics_add(c->streams->api->metrics, METRIC_STREAM_EVENTS, event, 1);
     }
     buf_free(&data);
     buf_free(&out);

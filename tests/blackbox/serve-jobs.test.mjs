@@ -318,5 +318,10 @@ test('metrics are Prometheus text that counts what happened', async (t) => {
   const stats = await (await d.get('/v1/stats')).json();
   assert.deepEqual(stats, json(dir, ['stats']));
   assert.equal(run(dir, ['stats']).code, 0);
+  const told = (await (await d.get(`/v1/jobs/${id}/events`)).text()).match(/(?<=^event: )\w+$/gm);
+  const { values: now } = scrape(await (await d.get('/metrics')).text());
+  for (const event of ['progress', 'text', 'step', 'reset', 'done']) {
+    assert.equal(now.get(`scriptorium_stream_events_total{event="${event}"}`), told.filter((e) => e === event).length, event);
+  }
   assert.ok(!(d.process.err.includes(KEY)));
 });

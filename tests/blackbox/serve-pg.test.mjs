@@ -82,6 +82,9 @@ test('the server away at the start is waited for, and its restart is lived throu
   const base = JSON.parse(early.out.split('\n')[0]).url;
   assert.equal((await fetch(`${base}/healthz`)).status, 200);
   assert.equal((await fetch(`${base}/readyz`)).status, 503);
+  const scraped = await fetch(`${base}/metrics`, { headers: { authorization: `Bearer ${KEY}` } });
+  assert.equal(scraped.status, 200);
+  assert.match(await scraped.text(), /^scriptorium_store_up 0$/m);
   await server.up();
   await early.says(/"message":"ready"/);
   await until(async () => (await fetch(`${base}/readyz`)).status === 200);
