@@ -324,6 +324,8 @@ static void announce(const struct server_life *s)
     (void)snprintf(url, sizeof url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
                    api_port(s->api));
     log_info(NULL, "listening on %s", url);
+    if (s->workshop.sim != NULL)
+        log_warn(NULL, "no ANTHROPIC_API_KEY: a simulated provider writes the scripts");
     if (!config->announces)
         return;
     /* The token is for the person at the terminal; logs travel. */

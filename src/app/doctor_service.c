@@ -200,7 +200,8 @@ static bool read_limits(struct doctor *d, struct finding *f)
         json_parse(d->limits.body, strlen(d->limits.body), LIMITS_MAX, &all, &msg) != OK)
         return false;
     struct buf out = BUF_INIT(LIMITS_MAX);
-    enum verdict verdict = VERDICT_WELL;
+    bool simulated = strcmp(json_str(all, "provider"), "simulated") == 0;
+    enum verdict verdict = simulated ? VERDICT_NOTE : VERDICT_WELL;
     const json_t *classes = json_object_get(all, "classes");
     for (size_t i = 0; i < json_array_size(classes) && i < CLASSES_SHOWN; i++)
         put_class(&out, json_array_get(classes, i), &verdict);
@@ -208,6 +209,8 @@ static bool read_limits(struct doctor *d, struct finding *f)
                out.len > 0 ? ": " : ", no call yet", buf_str(&out));
     if (verdict == VERDICT_ILL)
         doctor_remedy(d, f, "mend what the line says; jobs wait meanwhile and burn no retry");
+    else if (simulated)
+        doctor_remedy(d, f, "set ANTHROPIC_API_KEY or ANTHROPIC_API_KEY_FILE for real scripts");
     else if (verdict == VERDICT_NOTE)
         doctor_remedy(d, f,
                       "the limits are used to the full: more workers bring nothing, a higher tier "

@@ -73,6 +73,7 @@ static enum err provider(struct workshop *w, struct context *c, struct errmsg *m
     if (e == OK && set->api_key == NULL) {
         e = simulator(w, c, msg);
         config.api_key = SIMULATED_KEY;
+        config.name = "simulated";
         config.base_url = w->sim != NULL ? sim_url(w->sim) : NULL;
     } else if (config.base_url == NULL) {
         config.base_url = ANTHROPIC_URL;

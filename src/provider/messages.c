@@ -400,6 +400,7 @@ enum err provider_messages_new(struct loop *loop, struct http_client *http,
     while (n > 0 && config->base_url[n - 1] == '/')
         n--;
     p->base.ops = &messages_ops;
+    p->base.name = config->name;
     p->loop = loop;
     p->http = http;
     p->url = mem_printf("%.*s/v1/messages", (int)n, config->base_url);

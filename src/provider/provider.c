@@ -33,7 +33,7 @@ void provider_abort(struct provider_call *call, struct usage *ret_usage)
 
 const char *provider_name(const struct provider *p)
 {
-    return p->ops->name;
+    return p->name != NULL ? p->name : p->ops->name;
 }
 
 void provider_free(struct provider *p)

@@ -85,6 +85,7 @@ struct messages_config {
     const char *api_key;
     int64_t header_timeout_us, idle_timeout_us, progress_timeout_us; /* 0 = 60 s, 60 s, 300 s */
     int64_t read_tick_us;                                            /* 0 = 100 ms */
+    const char *name; /* static: what is written down of who answers; NULL = "messages" */
 };
 enum err provider_messages_new(struct loop *loop, struct http_client *http,
                                const struct messages_config *config, struct provider **ret_provider,

@@ -15,6 +15,7 @@ struct provider_ops {
 /* Each is the first member of the provider's own struct. */
 struct provider {
     const struct provider_ops *ops;
+    const char *name; /* static; NULL: that of its operations */
 };
 struct provider_call {
     struct provider *provider;

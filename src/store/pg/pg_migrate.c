@@ -293,6 +293,7 @@ static void after_known(struct pg_migration *m, const PGresult *res)
 static bool read_plan(struct pg_migration *m, const PGresult *res)
 {
     bool only_notes = true;
+    buf_clear(&m->said);
     for (int i = 0; i < PQntuples(res); i++) {
         const char *kind = PQgetvalue(res, i, 0), *line = PQgetvalue(res, i, 1);
         if (strcmp(kind, "refuse") == 0) {
@@ -304,6 +305,8 @@ static bool read_plan(struct pg_migration *m, const PGresult *res)
                                ? "-- to be run by somebody who may, before the engine starts:\n"
                                : "-- note: ";
         only_notes = only_notes && strcmp(kind, "note") == 0;
+        if (strcmp(kind, "statement") != 0)
+            buf_putf(&m->said, "%s%s\n", strcmp(kind, "note") == 0 ? "Note: " : lead, line);
         enum err e = buf_addf(&m->plan, "%s%s\n", lead, line);
         if (e != OK) {
             refuse(m, e, PLAN_TOO_LONG);
@@ -336,7 +339,6 @@ static enum err read_part(struct pg_migration *m, const PGresult *res, int row)
 
 static void after_surface(struct pg_migration *m, const PGresult *res)
 {
-    buf_clear(&m->said);
     for (int i = 0; i < PQntuples(res); i++) {
         if (strcmp(PQgetvalue(res, i, 1), "refuse") == 0) {
             refuse(m, ERR_INVALID, PQgetvalue(res, i, 2));
