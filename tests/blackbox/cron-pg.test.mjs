@@ -2,7 +2,7 @@
 // commands it runs and how, what it sends where, and what it says when something is in the way.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { createServer as createTcp } from 'node:net';
+import { connect as connectTcp, createServer as createTcp } from 'node:net';
 import { after, before, test as suite } from 'node:test';
 import { folder, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
@@ -239,6 +239,50 @@ test('a request is not lost by a crash before it was sent, and not sent twice af
   assert.deepEqual(rows.map((r) => [r.id, r.status_code]), [[waiting, null], [later, 200]]);
   assert.match(rows[0].error_msg, /whether it arrived is not known, and it is not sent again/);
   assert.deepEqual(to.seen.map((s) => s.url), ['/early', '/later']);
+});
+
+// A way to the server that breaks when the answer with the text `drop` comes along it, once.
+async function lossy(t, port) {
+  const way = { drop: null };
+  const tcp = createTcp((client) => {
+    const upstream = connectTcp(port, '127.0.0.1');
+    const close = () => { client.destroy(); upstream.destroy(); };
+    client.on('data', (d) => upstream.write(d));
+    upstream.on('data', (d) => {
+      if (way.drop && d.includes(way.drop)) { way.drop = null; close(); } else client.write(d);
+    });
+    for (const s of [client, upstream]) s.on('error', close).on('close', close);
+  }).listen(0, '127.0.0.1');
+  await until(() => tcp.listening);
+  t.after(() => tcp.close());
+  way.port = tcp.address().port;
+  return way;
+}
+
+test('an answer that is lost on its way loses no firing and no request, and repeats none', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const to = await peer(t);
+  const way = await lossy(t, server.port);
+  await admin.query('CREATE TABLE fired (at timestamptz DEFAULT clock_timestamp())');
+  await serve(t, dir, url.replace(`:${server.port}`, `:${way.port}`), { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  way.drop = `${to.port}/0`;
+  await admin.query('SELECT net.http_get($1 || i) FROM generate_series(0, 4) i', [`${to.url}/`]);
+  const answers = await until(async () => {
+    const { rows } = await admin.query('SELECT status_code, error_msg FROM net._http_response');
+    return rows.length === 5 && rows;
+  });
+  assert.deepEqual(answers, Array(5).fill({ status_code: 200, error_msg: null }));
+  assert.equal(to.seen.length, 5);
+  assert.equal(way.drop, null);
+  await admin.query("SELECT cron.schedule('once', '59 seconds', 'INSERT INTO fired DEFAULT VALUES')");
+  await until(() => value(admin, 'SELECT next > 0 FROM cron.scriptorium_state'));
+  way.drop = 'INSERT INTO fired';
+  await admin.query('UPDATE cron.scriptorium_state SET next = 1');
+  assert.equal((await ended(admin, 'once')).status, 'succeeded');
+  assert.equal(way.drop, null);
+  assert.equal(await value(admin, 'SELECT count(*) FROM fired'), 1);
+  assert.equal(await value(admin, 'SELECT count(*) FROM cron.job_run_details'), 1);
 });
 
 test('the surface comes and goes under a running daemon', async (t) => {

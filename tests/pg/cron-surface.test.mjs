@@ -184,8 +184,8 @@ test('a job runs as who it is, also under SET ROLE', async (t) => {
     assert.equal(await value(admin, 'SELECT username FROM cron.job'), 'bob');
 });
 
-const take = (client, jobs, next) => rows(client, 'SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5)',
-    jobs.map((j) => j.jobid), jobs.map((j) => j.schedule), jobs.map((j) => j.since), jobs.map((j) => j.next), jobs.map(() => next));
+const take = (client, jobs, next, token = null) => rows(client, 'SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5, $6)',
+    jobs.map((j) => j.jobid), jobs.map((j) => j.schedule), jobs.map((j) => j.since), jobs.map((j) => j.next), jobs.map(() => next), token);
 const due = (client) => rows(client, 'SELECT * FROM scriptorium.cron_due(100)');
 const MINUTE = 60_000_000;
 
@@ -210,6 +210,20 @@ test('a firing is taken by one node, and not again before the run has ended', as
         start_time <= end_time AS timed FROM cron.job_run_details`),
         { job_pid: 42, username: 'ann', command: 'SELECT 1', status: 'succeeded', return_message: '1 row', timed: true });
     assert.equal((await due(two)).length, 1);
+});
+
+test('whoever got no answer asks again, and has the firing that it took', async (t) => {
+    const { as, ann } = await prepared(t);
+    const [one, two] = [await as('worker'), await as('worker')];
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await take(one, await due(one), 1);
+    const token = '00000000-0000-4000-8000-000000000001';
+    const [run] = await take(one, await due(one), 2, token);
+    assert.deepEqual(await take(two, [], 0, token.replace('1', '2')), []);
+    assert.deepEqual(await take(two, [], 0), []);
+    assert.deepEqual(await take(one, [], 0, token), [run]);
+    await one.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [run.runid]);
+    assert.deepEqual(await take(one, [], 0, token), []);
 });
 
 test('a schedule that was changed or switched off meanwhile does not fire as it was', async (t) => {

@@ -28,7 +28,7 @@ async function prepared(t) {
 }
 
 const told = (promise, code, message) => assert.rejects(promise, { code, message });
-const take = (worker, max = 10) => rows(worker, 'SELECT * FROM scriptorium.net_take($1)', max);
+const take = (worker, max = 10, token = null) => rows(worker, 'SELECT * FROM scriptorium.net_take($1, $2)', max, token);
 const done = (worker, id, status = 200) => worker.query(
     "SELECT scriptorium.net_done($1, $2, 'text/plain', '{\"a\": \"b\"}', 'hello', false, NULL)", [id, status]);
 
@@ -118,6 +118,20 @@ test('a request whose sender died is told as unknown, and not sent again; a late
     assert.deepEqual(await take(worker), []);
     await done(worker, id);
     assert.deepEqual(await row(ann, 'SELECT status_code, error_msg FROM net._http_response'), { status_code: 200, error_msg: null });
+});
+
+test('whoever got no answer asks again, and has the requests that it took; what is given back is for all', async (t) => {
+    const { ann, worker } = await prepared(t);
+    const token = '00000000-0000-4000-8000-000000000001';
+    for (let i = 0; i < 3; i++) await ann.query("SELECT net.http_get('http://x')");
+    const first = await take(worker, 2, token);
+    assert.equal(first.length, 2);
+    assert.deepEqual((await take(worker, 2, token)).map((r) => r.id).sort(), first.map((r) => r.id).sort());
+    assert.equal((await take(worker)).length, 1);
+    await done(worker, first[0].id);
+    await worker.query('SELECT scriptorium.net_give_back($1)', [first[1].id]);
+    assert.deepEqual((await take(worker)).map((r) => r.id), [first[1].id]);
+    assert.deepEqual(await take(worker, 2, token), []);
 });
 
 test('old answers go; those that their user holds in a transaction hold up nothing', async (t) => {

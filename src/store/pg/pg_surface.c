@@ -99,8 +99,10 @@ static void on_answer(void *ctx, const PGresult *res, const struct pg_failure *f
     struct surface_ask *ask = ctx;
     struct pg_surface *s = ask->surface;
     ask->busy = false;
+    ask->lost = res == NULL;
     if (res != NULL) {
         s->complained = false;
+        ask->token = (struct uuid){0};
         if (ask->take != NULL)
             ask->take(s, res);
         return;
@@ -117,6 +119,13 @@ static void ask(struct surface_ask *a, const char *sql, const struct pg_params *
     a->busy = true;
     a->request = (struct pg_request){.timeout_us = STATEMENT_US, .done = on_answer, .ctx = a};
     pg_conn_send(a->surface->conn, &a->request, sql, p);
+}
+
+static void put_token(struct pg_params *p, struct surface_ask *a)
+{
+    if (uuid_is_nil(&a->token))
+        a->token = uuid_new(loop_wall(a->surface->loop));
+    pg_put_uuid(p, &a->token);
 }
 
 static void take_check(struct pg_surface *s, const PGresult *res)
@@ -186,6 +195,16 @@ static void put_due(struct pg_params *p, const struct due *due, size_t n)
     put_longs(p, due, n, offsetof(struct due, next));
 }
 
+static void take_firings(struct pg_surface *s, const struct due *due, size_t n)
+{
+    struct pg_params p = {0};
+    pg_params_init(&p);
+    put_due(&p, due, n);
+    put_token(&p, &s->take);
+    ask(&s->take, "SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5, $6)", &p);
+    pg_params_free(&p);
+}
+
 /* As many firings as there is room for; the others stay due, here and for other nodes. */
 static void take_due(struct pg_surface *s, const PGresult *res)
 {
@@ -210,29 +229,24 @@ static void take_due(struct pg_surface *s, const PGresult *res)
         n++;
     }
     s->more = rows == DUE_MAX && n > 0;
-    if (n > 0 && !s->take.busy && !s->stopping) {
-        struct pg_params p = {0};
-        pg_params_init(&p);
-        put_due(&p, list, n);
-        ask(&s->take, "SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5)", &p);
-        pg_params_free(&p);
-    }
+    if (n > 0 && !s->take.busy && !s->stopping)
+        take_firings(s, list, n);
     arena_free(&arena);
-}
-
-static void ask_with_int(struct surface_ask *a, const char *sql, int64_t value)
-{
-    struct pg_params p = {0};
-    pg_params_init(&p);
-    pg_put_int(&p, value);
-    ask(a, sql, &p);
-    pg_params_free(&p);
 }
 
 static void look_for_commands(struct pg_surface *s)
 {
-    if (!s->due.busy && !s->take.busy && s->n_commands < s->max_commands)
-        ask_with_int(&s->due, "SELECT * FROM scriptorium.cron_due($1)", DUE_MAX);
+    struct pg_params p = {0};
+    if (s->due.busy || s->take.busy || s->n_commands >= s->max_commands)
+        return;
+    if (s->take.lost) {
+        take_firings(s, NULL, 0);
+        return;
+    }
+    pg_params_init(&p);
+    pg_put_int(&p, DUE_MAX);
+    ask(&s->due, "SELECT * FROM scriptorium.cron_due($1)", &p);
+    pg_params_free(&p);
 }
 
 /* ---- requests ---- */
@@ -250,9 +264,14 @@ static void take_outgoing(struct pg_surface *s, const PGresult *res)
 
 static void look_for_requests(struct pg_surface *s)
 {
-    if (!s->outgoing.busy && s->n_requests < PG_OUTGOING_MAX)
-        ask_with_int(&s->outgoing, "SELECT * FROM scriptorium.net_take($1)",
-                     (int64_t)(PG_OUTGOING_MAX - s->n_requests));
+    struct pg_params p = {0};
+    if (s->outgoing.busy || s->n_requests >= PG_OUTGOING_MAX)
+        return;
+    pg_params_init(&p);
+    pg_put_int(&p, (int64_t)(PG_OUTGOING_MAX - s->n_requests));
+    put_token(&p, &s->outgoing);
+    ask(&s->outgoing, "SELECT * FROM scriptorium.net_take($1, $2)", &p);
+    pg_params_free(&p);
 }
 
 /* ---- the look ---- */

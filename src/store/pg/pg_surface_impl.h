@@ -27,6 +27,10 @@ struct surface_ask {
     struct pg_surface *surface;
     struct pg_request request;
     bool busy;
+    bool lost; /* the latest was not answered */
+    /* Of one that takes something for us, until it is answered: asked again under the same name, it
+     * brings what it took. */
+    struct uuid token;
     void (*take)(struct pg_surface *s, const PGresult *res);
 };
 

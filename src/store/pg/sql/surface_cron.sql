@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS cron.scriptorium_run (
     jobid bigint NOT NULL,
     held_until timestamptz NOT NULL
 );
+ALTER TABLE cron.scriptorium_run ADD COLUMN IF NOT EXISTS taken uuid; -- by which request of a node's
 CREATE INDEX IF NOT EXISTS scriptorium_run_job ON cron.scriptorium_run (jobid);
 
 -- ---- what may stand in a schedule; src/text/cron.c has the same verdict ----
@@ -382,9 +383,12 @@ BEGIN
     ORDER BY s.next, s.jobid LIMIT max;
 END $$;
 
--- Moves jobs on to their next firing. Those that are due get a run, each from one node alone.
+-- Moves jobs on to their next firing. Those that are due get a run, each from one node alone. A node
+-- that got no answer asks again under the same token and is given what it was given then.
+DROP FUNCTION IF EXISTS scriptorium.cron_take(bigint[], text[], bigint[], bigint[], bigint[]);
 CREATE OR REPLACE FUNCTION scriptorium.cron_take(jobs bigint[], schedules text[], sinces bigint[],
-                                                 olds bigint[], nexts bigint[])
+                                                 olds bigint[], nexts bigint[],
+                                                 token uuid DEFAULT NULL)
 RETURNS TABLE (runid bigint, jobid bigint, jobname text, command text, database text, username text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -395,6 +399,12 @@ DECLARE
     j record;
     run bigint;
 BEGIN
+    UPDATE cron.scriptorium_run r SET held_until = clock_timestamp() + interval '30 seconds'
+    WHERE r.taken = token;
+    RETURN QUERY SELECT d.runid, d.jobid, (SELECT c.jobname::text FROM cron.job c WHERE c.jobid = d.jobid),
+                        d.command, d.database, d.username
+                 FROM cron.scriptorium_run r JOIN cron.job_run_details d ON d.runid = r.runid
+                 WHERE r.taken = token;
     FOR t IN SELECT * FROM unnest(jobs, schedules, sinces, olds, nexts)
              AS u (job, schedule, since, old, next) ORDER BY u.job LOOP
         SELECT * INTO j FROM cron.job WHERE jobid = t.job AND schedule = t.schedule AND active
@@ -409,8 +419,8 @@ BEGIN
             OR EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = t.job);
         INSERT INTO cron.job_run_details AS d (jobid, database, username, command, status)
         VALUES (j.jobid, j.database, j.username, j.command, 'starting') RETURNING d.runid INTO run;
-        INSERT INTO cron.scriptorium_run (runid, jobid, held_until)
-        VALUES (run, j.jobid, clock_timestamp() + interval '30 seconds');
+        INSERT INTO cron.scriptorium_run (runid, jobid, held_until, taken)
+        VALUES (run, j.jobid, clock_timestamp() + interval '30 seconds', token);
         RETURN QUERY SELECT run, j.jobid, j.jobname::text, j.command, j.database, j.username;
     END LOOP;
 END $$;

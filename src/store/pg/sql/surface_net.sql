@@ -14,8 +14,11 @@ CREATE TABLE IF NOT EXISTS net.http_request_queue (
     username name NOT NULL DEFAULT current_user,
     held_until timestamptz -- a daemon has taken it to send it
 );
+ALTER TABLE net.http_request_queue ADD COLUMN IF NOT EXISTS taken uuid; -- by which request of a daemon's
 CREATE INDEX IF NOT EXISTS http_request_queue_waits ON net.http_request_queue (id)
     WHERE held_until IS NULL;
+CREATE INDEX IF NOT EXISTS http_request_queue_taken ON net.http_request_queue (taken)
+    WHERE taken IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS net._http_response (
     id bigint PRIMARY KEY,
@@ -163,20 +166,27 @@ GRANT SELECT, DELETE ON net._http_response TO PUBLIC;
 
 -- ---- the daemon's side; as in surface_cron.sql it waits for no client ----
 
--- Requests to be sent now, once each: from here on nobody else sends them. unsent: headers that have
--- no value.
-CREATE OR REPLACE FUNCTION scriptorium.net_take(max integer)
+-- Requests to be sent now, once each: from here on nobody else sends them. A daemon that got no answer
+-- asks again under the same token and is given what it was given then. unsent: headers that have no
+-- value.
+DROP FUNCTION IF EXISTS scriptorium.net_take(integer);
+CREATE OR REPLACE FUNCTION scriptorium.net_take(max integer, token uuid DEFAULT NULL)
 RETURNS TABLE (id bigint, method text, url text, headers text, unsent text, body bytea, timeout integer)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    ids bigint[] := ARRAY(SELECT t.id FROM net.http_request_queue t WHERE t.taken = token);
 BEGIN
+    IF ids = '{}' THEN
+        ids := ARRAY(SELECT w.id FROM net.http_request_queue w WHERE w.held_until IS NULL
+                     ORDER BY w.id LIMIT max FOR UPDATE SKIP LOCKED);
+    END IF;
     RETURN QUERY
-    UPDATE net.http_request_queue q SET held_until = clock_timestamp() + interval '30 seconds'
-    FROM (SELECT w.id FROM net.http_request_queue w WHERE w.held_until IS NULL
-          ORDER BY w.id LIMIT max FOR UPDATE SKIP LOCKED) t
-    WHERE q.id = t.id
+    UPDATE net.http_request_queue q SET held_until = clock_timestamp() + interval '30 seconds',
+        taken = token
+    WHERE q.id = ANY (ids)
     RETURNING q.id, q.method, q.url,
         (SELECT string_agg(e.key || ': ' || e.value, E'\n') FROM jsonb_each_text(q.headers) e
          WHERE e.value IS NOT NULL),
@@ -188,7 +198,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
 RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-AS 'UPDATE net.http_request_queue q SET held_until = NULL WHERE q.id = request';
+AS 'UPDATE net.http_request_queue q SET held_until = NULL, taken = NULL WHERE q.id = request';
 
 CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
     headers text, content text, timed_out boolean, error_msg text)
