@@ -34,8 +34,9 @@ void report_forget(struct run *r)
 static void update_progress(struct run *r)
 {
     double f = 0;
-    if (r->stage == RUN_CALLING && r->want.expected_words > 0)
-        f = (double)r->call.words / (double)r->want.expected_words;
+    int wanted = r->want.written_words + r->want.expected_words;
+    if (r->stage == RUN_CALLING && wanted > 0)
+        f = (double)(r->want.written_words + r->call.words) / (double)wanted;
     int p = plan_progress(r->phase, r->chunk, r->chunks, f < 1 ? f : 1);
     if (p > r->shown_progress) { /* never backwards within an attempt */
         r->shown_progress = p;

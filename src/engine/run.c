@@ -109,6 +109,12 @@ void run_lost(struct run *r, enum store_lost how)
     run_end(r);
 }
 
+/* The smaller of two bounds, 0 being none. */
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 void run_fail(struct run *r, bool permanent, const char *error)
 {
     struct engine *e = r->engine;
@@ -125,7 +131,7 @@ void run_fail(struct run *r, bool permanent, const char *error)
         job_apply(&job, permanent ? EVENT_FAIL_FOR_GOOD : EVENT_FAIL, &args, &after, &effects);
     free(r->error);
     r->error = mem_strdup(error);
-    r->run_at_us = args.run_at_us;
+    r->run_at_us = lesser(args.run_at_us, r->deadline_us);
     finish_run(r, err == OK && after.state == STATE_WAITING ? STORE_RETRY : STORE_FAIL);
 }
 
@@ -135,7 +141,7 @@ void run_release(struct run *r, int64_t run_at_us, const char *why)
     report_flush(r); /* before the row lets go of the fence */
     free(r->error);
     r->error = mem_strdup(why);
-    r->run_at_us = run_at_us;
+    r->run_at_us = lesser(run_at_us, r->deadline_us); /* then it is over, and has failed */
     finish_run(r, STORE_RELEASE);
 }
 
@@ -171,9 +177,18 @@ bool run_spent(struct run *r)
     return true;
 }
 
+/* The script was checked on the way here; that takes no time, but those who follow are told. */
+static void report_check(struct run *r, enum script_do what)
+{
+    bool written = r->phase == PHASE_CHUNK && (what != SCRIPT_CALL || r->want.phase != PHASE_CHUNK);
+    if (written)
+        report_phase(r, PHASE_VALIDATING, r->chunks, r->chunks);
+}
+
 void run_continue(struct run *r)
 {
     enum script_do what = script_next(r->script, &r->want);
+    report_check(r, what);
     if (what == SCRIPT_DONE) {
         complete(r);
         return;
@@ -185,7 +200,9 @@ void run_continue(struct run *r)
         return;
     }
     r->stage = RUN_CALLING;
-    report_phase(r, r->want.phase, r->want.chunk, script_plan(r->script)->chunks);
+    int chunks = script_plan(r->script)->chunks;
+    report_phase(r, r->want.phase, r->want.phase == PHASE_EXPANDING ? chunks : r->want.chunk,
+                 chunks);
     call_start(r);
 }
 
@@ -198,12 +215,6 @@ static void on_deadline(void *ctx)
         return; /* call_start() looks too */
     call_abort(r);
     run_fail(r, true, deadline_passed);
-}
-
-/* The smaller of two bounds, 0 being none. */
-static int64_t lesser(int64_t a, int64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
 /* What the request asks for, but not past what the configuration allows to anybody. */

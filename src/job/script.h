@@ -35,7 +35,8 @@ struct script_call { /* one model call; everything borrowed until script_accept(
     const char *system, *user;
     int64_t max_tokens;
     const char *schema; /* JSON schema for the answer, or NULL */
-    int expected_words; /* for progress */
+    int expected_words; /* of its answer */
+    int written_words;  /* of the same chunk, by the calls that it continues */
     bool resumable;     /* prose: the text of a cut call can be continued */
     char input_hash[HASH_HEX_SIZE];
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/check.h"
 #include "job/join.h"
 #include "job/outline.h"
 #include "job/script_impl.h"
@@ -274,6 +275,7 @@ static void set_call(struct script *s, const struct request *r)
         .max_tokens = max_tokens(s),
         .schema = json && model->schema ? outline_schema() : NULL,
         .expected_words = json ? OUTLINE_WORDS_EACH * s->plan.chunks : r->words,
+        .written_words = words_count(buf_str(&s->text_of_step), s->text_of_step.len),
         .resumable = !json,
     };
     hash_call(&s->call);

@@ -117,10 +117,26 @@ int bench_teardown(void **state)
     return 0;
 }
 
+static void note_shown(struct worker *w, const struct engine_event *ev)
+{
+    if (ev->kind == ENGINE_JOB_CLAIMED)
+        w->progress = 0;
+    w->falls += ev->progress < w->progress;
+    w->progress = ev->progress;
+    if (strcmp(w->step, ev->step) == 0)
+        return;
+    size_t n = strlen(w->shown);
+    (void)snprintf(w->step, sizeof w->step, "%s", ev->step);
+    (void)snprintf(w->shown + n, sizeof w->shown - n, "%s%s %d", n > 0 ? ", " : "", ev->step,
+                   ev->progress);
+}
+
 static void on_event(void *ctx, const struct engine_event *ev)
 {
     struct worker *w = ctx;
     w->told[ev->kind]++;
+    if (ev->step != NULL)
+        note_shown(w, ev);
     int running = (int)engine_running(w->engine);
     if (running > w->max_running)
         w->max_running = running;
@@ -164,6 +180,7 @@ struct worker *bench_start(struct bench *b, size_t i, const struct bench_options
     w->bench = b;
     memset(w->told, 0, sizeof w->told);
     memset(w->message, 0, sizeof w->message);
+    w->shown[0] = w->step[0] = '\0';
     w->stop_at = ENGINE_EVENT_MAX;
     w->engine = engine_new(b->loop, b->store, w->provider, w->pacer, b->pipeline, b->catalog,
                            &config, on_event, w);

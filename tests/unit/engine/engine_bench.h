@@ -25,6 +25,10 @@ struct worker { /* an engine with its way to the provider */
     int told[ENGINE_EVENT_MAX];
     char message[ENGINE_EVENT_MAX][512]; /* the last of each kind */
     int max_running;
+    char shown[1024]; /* what the jobs' rows were to show: a step whenever it changes, its progress
+                       */
+    char step[64];    /* the last of them */
+    int progress, falls;            /* how often it went back within an attempt */
     enum engine_event_kind stop_at; /* engine_stop() from inside this event; MAX = never */
 };
 

@@ -33,6 +33,39 @@ static void a_job_becomes_a_script(void **state)
     bench_check_ledger(b);
 }
 
+static void a_long_script_shows_each_step_with_its_progress(void **state)
+{
+    struct bench *b = *state;
+    /* The first chunk's call breaks off: its continuation goes on from where it was. */
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":1200}");
+    bench_faults(b, "[{\"nth\":2,\"fault\":\"error\",\"after_tokens\":1000}]");
+    bench_start(b, 0, &(struct bench_options){0});
+    bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
+    assert_string_equal(
+        b->w->shown, "initializing 5, preparing_data 10, outline 15, generating_chunk_1_of_2 20, "
+                     "generating_chunk_2_of_2 50, validating_quality 85, saving_script 90, "
+                     "completed 100");
+    assert_int_equal(b->w->falls, 0);
+    bench_check_ledger(b);
+}
+
+static void a_continued_chunk_shows_what_was_written_before(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, LONG_REQUEST); /* one chunk of 1,573 words, about 2,100 tokens */
+    bench_faults(b, "[{\"nth\":1,\"fault\":\"error\",\"after_tokens\":1500},"
+                    "{\"nth\":2,\"fault\":\"spend\"}]");
+    bench_start(b, 0, &(struct bench_options){0});
+    bench_until_told(b->w, ENGINE_JOB_RELEASED, 1);
+    bench_stop(b->w);
+    bench_sql(b, "UPDATE scriptorium_queue SET state = 0, run_at = 0");
+    struct worker *w = bench_start(b, 0, &(struct bench_options){0});
+    bench_until_told(w, ENGINE_JOB_COMPLETED, 1);
+    /* The attempt began at 5; the first word of the continuation is not the chunk's first. */
+    assert_non_null(strstr(w->shown, "preparing_data 10, generating_chunk_1_of_1 "));
+    assert_true(atoi(strstr(w->shown, "generating_chunk_1_of_1 ") + 24) > 40);
+}
+
 static void ten_jobs_share_three_slots(void **state)
 {
     struct bench *b = *state;
@@ -414,6 +447,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_job_becomes_a_script),
+        TEST(a_long_script_shows_each_step_with_its_progress),
+        TEST(a_continued_chunk_shows_what_was_written_before),
         TEST(ten_jobs_share_three_slots),
         TEST(estimates_of_prompts_settle_however_many_calls_teach_them),
         TEST(a_job_that_comes_while_idle_is_taken_without_a_poll),
