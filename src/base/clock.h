@@ -9,6 +9,7 @@
 #define USEC_PER_MSEC ((int64_t)1000)
 
 int64_t clock_mono(void); /* microseconds, never goes back; for deadlines */
+int64_t clock_boot(void); /* the same, and goes on while the machine sleeps */
 int64_t clock_wall(void); /* microseconds since 1970 UTC; for what people and rows see */
 
 #define CLOCK_ISO_SIZE 28 /* "2026-11-23T16:40:00.123456Z" and NUL */

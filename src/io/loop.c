@@ -194,7 +194,7 @@ static void read_clock(struct loop *loop)
     if (!loop->stale)
         return;
     loop->stale = false;
-    loop->now = clock_mono();
+    loop->now = clock_boot();
     loop->wall = clock_wall();
 }
 
@@ -218,7 +218,7 @@ static void poll_once(struct loop *loop, int64_t max_wait_us)
     if (tasks_wait(loop)) {
         wait_us = 0;
     } else if (next != NULL) {
-        int64_t left_us = next->key - clock_mono();
+        int64_t left_us = next->key - clock_boot();
         if (wait_us < 0 || left_us < wait_us)
             wait_us = left_us < 0 ? 0 : left_us;
     }
@@ -413,7 +413,7 @@ struct loop *loop_new_manual(int64_t start_mono_us, int64_t start_wall_us)
 
 enum err loop_new(struct loop **ret_loop)
 {
-    struct loop *loop = loop_alloc(false, clock_mono(), clock_wall());
+    struct loop *loop = loop_alloc(false, clock_boot(), clock_wall());
     if (uv_loop_init(&loop->uv) < 0) {
         free(loop);
         return ERR_IO;

@@ -29,7 +29,9 @@ void loop_advance(struct loop *loop, int64_t us);
 /* Manual loops: somebody sets the wall clock; the other one goes on. */
 void loop_shift_wall(struct loop *loop, int64_t us);
 
-int64_t loop_now(const struct loop *loop);  /* monotonic microseconds, fixed during a turn */
+/* Monotonic microseconds, fixed during a turn. They go on while the machine sleeps: a lease that
+ * ran out meanwhile has run out, and a stream that has been silent for so long is dead. */
+int64_t loop_now(const struct loop *loop);
 int64_t loop_wall(const struct loop *loop); /* wall clock microseconds */
 
 /* A timer lives in its owner (zero-initialised); it fires once. Setting a set timer moves it.
