@@ -141,20 +141,6 @@ static void on_invoke(void *ctx, const struct invoke_result *r)
 
 /* ---- the request ---- */
 
-/* A label that is stored and shown: bounded and well-formed. */
-static bool is_text(const char *text, size_t max)
-{
-    size_t n = strnlen(text, max + 1), step;
-    if (n > max)
-        return false;
-    for (size_t i = 0; i < n; i += step) {
-        step = utf8_length(text + i, n - i);
-        if (step == 0 || (unsigned char)text[i] < ' ')
-            return false;
-    }
-    return true;
-}
-
 /* RFC 7240: preferences are separated by commas; each is a token, perhaps with a value. */
 static bool prefers_async(const char *prefer)
 {
@@ -188,7 +174,7 @@ static bool check_body(struct api_request *rq)
 static bool is_sensible(struct api_request *rq)
 {
     const char *label = http_request_header(rq->x, "x-worker-id");
-    if (label != NULL && !is_text(label, STORE_LABEL_MAX)) {
+    if (label != NULL && !utf8_is_label(label, STORE_LABEL_MAX)) {
         api_answer_error(rq, 400, "Bad request", "x-worker-id may have %d bytes of text",
                          STORE_LABEL_MAX);
         return false;
@@ -206,7 +192,7 @@ void handle_process_script_jobs(struct api_request *rq)
     if (!is_sensible(rq))
         return;
     const char *caller = http_request_header(rq->x, "x-supabase-caller");
-    if (caller != NULL && !is_text(caller, CALLER_MAX))
+    if (caller != NULL && !utf8_is_label(caller, CALLER_MAX))
         caller = NULL;
     struct call *c = mem_alloc(sizeof *c);
     c->api = api;

@@ -48,18 +48,9 @@ char *schedule_missed(const struct store_schedule *s, char *out)
     return out;
 }
 
-/* Bounded, well-formed, without control characters. */
 static bool is_text(const char *text)
 {
-    size_t n = strnlen(text, STORE_LABEL_MAX + 1), step;
-    if (n == 0 || n > STORE_LABEL_MAX)
-        return false;
-    for (size_t i = 0; i < n; i += step) {
-        step = utf8_length(text + i, n - i);
-        if (step == 0 || (unsigned char)text[i] < ' ')
-            return false;
-    }
-    return true;
+    return text[0] != '\0' && utf8_is_label(text, STORE_LABEL_MAX);
 }
 
 enum err schedule_check(const struct store_schedule *s, struct errmsg *msg)
@@ -80,19 +71,10 @@ enum err schedule_check(const struct store_schedule *s, struct errmsg *msg)
 
 /* ---- JSON ---- */
 
-static void put_text(struct buf *out, const char *name, const char *value)
-{
-    buf_putf(out, ",\"%s\":", name);
-    if (value != NULL)
-        json_put_string(out, value, strlen(value));
-    else
-        buf_puts(out, "null");
-}
-
 static void put_time(struct buf *out, const char *name, int64_t us)
 {
     char text[CLOCK_ISO_SIZE];
-    put_text(out, name, us > 0 ? clock_iso(us, text) : NULL);
+    json_put_member(out, name, us > 0 ? clock_iso(us, text) : NULL);
 }
 
 void schedule_put_json(struct buf *out, const struct store_schedule *s)
@@ -100,12 +82,12 @@ void schedule_put_json(struct buf *out, const struct store_schedule *s)
     char missed[SCHEDULE_MISSED_SIZE];
     buf_puts(out, "{\"name\":");
     json_put_string(out, s->name, strlen(s->name));
-    put_text(out, "schedule", s->expr);
-    put_text(out, "worker_id", s->label);
-    put_text(out, "missed", schedule_missed(s, missed));
+    json_put_member(out, "schedule", s->expr);
+    json_put_member(out, "worker_id", s->label);
+    json_put_member(out, "missed", schedule_missed(s, missed));
     buf_putf(out, ",\"active\":%s", s->active ? "true" : "false");
     put_time(out, "next", s->active ? s->due_us : 0);
-    put_text(out, "error", s->error);
+    json_put_member(out, "error", s->error);
     put_time(out, "created_at", s->created_us);
     buf_puts(out, "}");
 }
@@ -121,16 +103,16 @@ void schedule_put_run(struct buf *out, const struct store_run *run)
 {
     char id[UUID_TEXT_SIZE];
     buf_putf(out, "{\"id\":%" PRId64, run->id);
-    put_text(out, "schedule", run->name);
+    json_put_member(out, "schedule", run->name);
     put_time(out, "time", run->fire_us);
-    put_text(out, "worker_id", run->label);
-    put_text(out, "state", schedule_run_state(run->state));
+    json_put_member(out, "worker_id", run->label);
+    json_put_member(out, "state", schedule_run_state(run->state));
     buf_putf(out, ",\"attempt\":%d", run->attempt);
     put_time(out, "started_at", run->claimed_us);
     put_time(out, "ended_at", run->ended_us);
-    put_text(out, "invocation",
-             uuid_is_nil(&run->invocation) ? NULL : uuid_text(&run->invocation, id));
-    put_text(out, "node", run->node);
-    put_text(out, "message", run->message);
+    json_put_member(out, "invocation",
+                    uuid_is_nil(&run->invocation) ? NULL : uuid_text(&run->invocation, id));
+    json_put_member(out, "node", run->node);
+    json_put_member(out, "message", run->message);
     buf_puts(out, "}");
 }

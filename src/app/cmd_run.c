@@ -263,19 +263,9 @@ static void work(struct session *s)
     const struct settings *set = &invocation(s)->set;
     char name[64];
     (void)snprintf(name, sizeof name, "run:%d", (int)getpid());
-    struct engine_config config = {
-        .ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
-                    .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
-                    .age_us = set->job_age_max_us},
-        .slots = slots(invocation(s)),
-        .cap_per_user = (int)set->cap_per_user,
-        .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
-        .user_day_cap_udollar = (int64_t)(set->budget_user_day_usd * 1e6),
-        .lease_us = set->lease_us,
-        .grace_us = set->grace_us,
-        .sole = !s->context.shared,
-        .worker_name = name,
-        .built_in = s->workshop.built_in};
+    struct engine_config config = workshop_engine(&s->workshop, &s->context);
+    config.slots = slots(invocation(s));
+    config.worker_name = name;
     struct context *c = &s->context;
     s->engine = engine_new(c->loop, c->store, s->workshop.provider, s->workshop.pacer,
                            s->workshop.pipeline, s->workshop.catalog, &config, on_event, s);

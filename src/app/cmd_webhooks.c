@@ -21,19 +21,10 @@ struct listing {
 
 /* ---- JSON ---- */
 
-static void put_text(struct buf *b, const char *name, const char *text)
-{
-    buf_putf(b, ",\"%s\":", name);
-    if (text != NULL)
-        json_put_string(b, text, strlen(text));
-    else
-        buf_puts(b, "null");
-}
-
 static void put_time(struct buf *b, const char *name, int64_t us)
 {
     char text[CLOCK_ISO_SIZE];
-    put_text(b, name, us > 0 ? clock_iso(us, text) : NULL);
+    json_put_member(b, name, us > 0 ? clock_iso(us, text) : NULL);
 }
 
 static void put_endpoint(struct buf *b, const struct store_endpoint_seen *e)
@@ -60,7 +51,7 @@ static void put_delivery(struct buf *b, const struct store_delivery *d)
 {
     char id[UUID_TEXT_SIZE];
     buf_putf(b, "{\"id\":\"%s\"", uuid_text(&d->id, id));
-    put_text(b, "endpoint", d->endpoint);
+    json_put_member(b, "endpoint", d->endpoint);
     buf_putf(b, ",\"type\":\"job.%s\",\"job_id\":\"%s\",\"run\":%d,\"state\":\"%s\"",
              store_end_name(d->end), uuid_text(&d->job, id), d->run, states[d->state]);
     buf_putf(b, ",\"attempts\":%d,\"http_status\":", d->attempts);
@@ -68,7 +59,7 @@ static void put_delivery(struct buf *b, const struct store_delivery *d)
         buf_putf(b, "%d", d->http_status);
     else
         buf_puts(b, "null");
-    put_text(b, "error", d->error);
+    json_put_member(b, "error", d->error);
     put_time(b, "ended_at", d->ended_us);
     put_time(b, "next_at", d->state == STORE_DELIVERY_WAITING ? d->due_us : 0);
     put_time(b, "done_at", d->done_us);

@@ -381,20 +381,10 @@ static int open_outbound(struct server_life *s)
 static void open_engine(struct server_life *s)
 {
     const struct settings *set = settings_of(s);
-    struct engine_config config = {
-        .ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
-                    .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
-                    .age_us = set->job_age_max_us},
-        .slots = slots_of(set),
-        .cap_per_user = (int)set->cap_per_user,
-        .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
-        .user_day_cap_udollar = (int64_t)(set->budget_user_day_usd * 1e6),
-        .lease_us = set->lease_us,
-        .grace_us = set->grace_us,
-        .sole = !s->context.shared,
-        .scaled = true,
-        .worker_name = s->worker,
-        .built_in = s->workshop.built_in};
+    struct engine_config config = workshop_engine(&s->workshop, &s->context);
+    config.slots = slots_of(set);
+    config.scaled = true;
+    config.worker_name = s->worker;
     s->journal = journal_new(s->context.loop, s->context.store, s->worker, set->keep_log);
     s->engine =
         engine_new(s->context.loop, s->context.store, s->workshop.provider, s->workshop.pacer,

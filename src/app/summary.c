@@ -68,15 +68,6 @@ void summary_put_table(struct buf *out, const struct summary *s)
     buf_puts(out, ".\n");
 }
 
-static void put_text(struct buf *out, const char *name, const char *value)
-{
-    buf_putf(out, ",\"%s\":", name);
-    if (value == NULL)
-        buf_puts(out, "null");
-    else
-        json_put_string(out, value, strlen(value));
-}
-
 static void put_json_figures(struct buf *out, int64_t words, int64_t waited, int64_t worked,
                              int64_t input, int64_t output, int64_t cost)
 {
@@ -93,10 +84,10 @@ static void put_json_job(struct buf *out, const struct board_job *job)
     char id[UUID_TEXT_SIZE];
     buf_putf(out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
     buf_putf(out, ",\"user_id\":\"%s\"", uuid_text(&job->user_id, id));
-    put_text(out, "topic", job->topic);
-    put_text(out, "state", board_state_name(job->state));
-    put_text(out, "file", job->file);
-    put_text(out, "error", job->state == BOARD_DONE ? NULL : job->message);
+    json_put_member(out, "topic", job->topic);
+    json_put_member(out, "state", board_state_name(job->state));
+    json_put_member(out, "file", job->file);
+    json_put_member(out, "error", job->state == BOARD_DONE ? NULL : job->message);
     buf_puts(out, ",");
     put_json_figures(out, job->words, job->waited_us, job->worked_us, job->input_tokens,
                      job->output_tokens, job->cost_udollar);
@@ -114,7 +105,7 @@ void summary_put_json(struct buf *out, const struct summary *s)
     }
     buf_putf(out, "],\"completed\":%zu,\"stopped\":%s,\"elapsed_s\":%.3f", t.done,
              s->stopped ? "true" : "false", (double)s->elapsed_us / 1e6);
-    put_text(out, "provider", s->provider);
+    json_put_member(out, "provider", s->provider);
     buf_puts(out, ",\"totals\":{");
     put_json_figures(out, t.words, t.waited_us, t.worked_us, t.input, t.output, t.cost);
     buf_puts(out, "}}\n");

@@ -117,6 +117,21 @@ int workshop_open(struct workshop *w, struct context *c)
     return EXIT_DONE;
 }
 
+struct engine_config workshop_engine(const struct workshop *w, const struct context *c)
+{
+    const struct settings *set = &c->inv->set;
+    return (struct engine_config){.ceiling = {.duration_s = set->job_duration_max_us / USEC_PER_SEC,
+                                              .cost_udollar = (int64_t)(set->job_cost_max * 1e6),
+                                              .age_us = set->job_age_max_us},
+                                  .cap_per_user = (int)set->cap_per_user,
+                                  .day_cap_udollar = (int64_t)(set->budget_day_usd * 1e6),
+                                  .user_day_cap_udollar = (int64_t)(set->budget_user_day_usd * 1e6),
+                                  .lease_us = set->lease_us,
+                                  .grace_us = set->grace_us,
+                                  .sole = !c->shared,
+                                  .built_in = w->built_in};
+}
+
 void workshop_close(struct workshop *w)
 {
     pacer_free(w->pacer);

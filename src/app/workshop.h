@@ -3,6 +3,7 @@
 #define APP_WORKSHOP_H
 
 #include "app/context.h"
+#include "engine/engine.h"
 #include "job/pipeline.h"
 #include "job/price.h"
 #include "provider/pacer.h"
@@ -18,6 +19,9 @@ struct workshop {
     struct provider *provider;
     struct pacer *pacer;
 };
+
+/* What run and serve tell their engines alike; slots, name and scaling are their own. */
+struct engine_config workshop_engine(const struct workshop *w, const struct context *c);
 
 /* EXIT_DONE, or another exit code after one line on standard error. */
 int workshop_open(struct workshop *w, struct context *c);

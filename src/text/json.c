@@ -150,3 +150,12 @@ void json_put_string(struct buf *b, const char *s, size_t n)
         buf_put(b, s + plain, n - plain);
     buf_puts(b, "\"");
 }
+
+void json_put_member(struct buf *b, const char *name, const char *text)
+{
+    buf_putf(b, ",\"%s\":", name);
+    if (text != NULL)
+        json_put_string(b, text, strlen(text));
+    else
+        buf_puts(b, "null");
+}

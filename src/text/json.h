@@ -30,6 +30,8 @@ json_t *json_obj(const json_t *object, const char *key); /* an object or NULL */
 
 /* Appends `s` as a quoted JSON string; invalid UTF-8 becomes U+FFFD. */
 void json_put_string(struct buf *b, const char *s, size_t n);
+/* ,"name":"text", or null for NULL. The name is the program's own: not escaped. */
+void json_put_member(struct buf *b, const char *name, const char *text);
 
 /* Finds the first balanced object or array in text that may be fenced, have words around it, or
  * be cut off; closes what a cut left open (a cut string or a half member is dropped). Pure

@@ -1,6 +1,8 @@
 /* In: bytes. Out: well-formed sequences (RFC 3629, section 4). */
 #include "text/utf8.h"
 
+#include <string.h>
+
 /* The range of the second byte carries all the special cases; later ones are 80..BF. */
 static size_t lead(unsigned char c, unsigned char *ret_low, unsigned char *ret_high)
 {
@@ -41,6 +43,17 @@ size_t utf8_length(const char *s, size_t n)
             return 0;
     }
     return length;
+}
+
+bool utf8_is_label(const char *s, size_t max)
+{
+    size_t n = strnlen(s, max + 1), step;
+    for (size_t i = 0; i < n; i += step) {
+        step = utf8_length(s + i, n - i);
+        if (step == 0 || (unsigned char)s[i] < ' ')
+            return false;
+    }
+    return n <= max;
 }
 
 size_t utf8_encode(uint32_t code_point, char out[4])

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "text/json.h"
+#include "text/utf8.h"
 
 static enum err parse(const char *text, json_t **ret, struct errmsg *msg)
 {
@@ -142,9 +143,34 @@ static void put_string_escapes_and_mends(void **state)
     }
 }
 
+static void a_member_is_text_or_null(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT(100);
+    json_put_member(&b, "a", "say \"x\"");
+    json_put_member(&b, "b", NULL);
+    json_put_member(&b, "c", "");
+    assert_string_equal(buf_str(&b), ",\"a\":\"say \\\"x\\\"\",\"b\":null,\"c\":\"\"");
+    buf_free(&b);
+}
+
+static void a_label_is_short_well_formed_and_of_one_line(void **state)
+{
+    (void)state;
+    assert_true(utf8_is_label("", 3));
+    assert_true(utf8_is_label("abc", 3));
+    assert_false(utf8_is_label("abcd", 3));
+    assert_true(utf8_is_label("\xc3\xa9t", 3));
+    assert_false(utf8_is_label("\xc3", 3));
+    assert_false(utf8_is_label("a\nb", 3));
+    assert_false(utf8_is_label("\xf0\x9f\x98\x80", 3)); /* four bytes */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_member_is_text_or_null),
+        cmocka_unit_test(a_label_is_short_well_formed_and_of_one_line),
         cmocka_unit_test(keeps_key_order_and_text),
         cmocka_unit_test(refuses_bad_texts_and_says_where),
         cmocka_unit_test(refuses_depth_past_the_limit),
