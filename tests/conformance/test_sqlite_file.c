@@ -119,6 +119,33 @@ static void a_missing_file_is_not_found_unless_it_may_be_made(void **state)
     assert_int_equal(try_open(p, false, false), OK);
 }
 
+static mode_t mode_of(const struct place *p, const char *suffix)
+{
+    char *name = mem_printf("%s%s", p->path, suffix);
+    struct stat st;
+    assert_int_equal(stat(name, &st), 0);
+    free(name);
+    return st.st_mode & 07777;
+}
+
+static void a_new_file_is_its_owners_alone_and_others_keep_their_rights(void **state)
+{
+    struct place *p = *state;
+    struct store_sqlite_config config = {.path = p->path, .engine = true, .create = true};
+    mode_t mask = umask(022);
+    for (int pass = 0; pass < 2; pass++) {
+        mode_t want = pass == 0 ? 0600 : 0640;
+        struct store *store = NULL;
+        assert_int_equal(store_sqlite_open(p->loop, &config, &store, &p->msg), OK);
+        assert_int_equal(mode_of(p, ""), want);
+        assert_int_equal(mode_of(p, "-wal"), want);
+        assert_int_equal(mode_of(p, "-shm"), want);
+        store_free(store);
+        assert_int_equal(chmod(p->path, 0640), 0); /* somebody wants it so: it stays */
+    }
+    (void)umask(mask);
+}
+
 static void a_missing_directory_is_named(void **state)
 {
     struct place *p = *state;
@@ -686,6 +713,7 @@ int main(void)
 #define AT_PLACE(fn) cmocka_unit_test_setup_teardown(fn, place_setup, place_teardown)
     const struct CMUnitTest tests[] = {
         AT_PLACE(a_missing_file_is_not_found_unless_it_may_be_made),
+        AT_PLACE(a_new_file_is_its_owners_alone_and_others_keep_their_rights),
         AT_PLACE(a_missing_directory_is_named),
         AT_PLACE(what_is_no_database_is_refused_and_left_alone),
         AT_PLACE(a_cut_off_database_is_refused_and_left_alone),

@@ -1,4 +1,4 @@
-/* In: a database's path. Out: the locks beside it. */
+/* In: a database's path. Out: the file, and the locks beside it. */
 #include "store/sqlite/sqlite_files.h"
 
 #include <errno.h>
@@ -64,6 +64,15 @@ enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists, 
     *ret_path =
         mem_printf("%s/%s", strcmp(full, "/") == 0 ? "" : full, slash == NULL ? path : slash + 1);
     *ret_exists = false;
+    return OK;
+}
+
+enum err sqlite_files_make(const char *path, struct errmsg *msg)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? OK : fail(path, errno, msg);
+    (void)close(fd);
     return OK;
 }
 

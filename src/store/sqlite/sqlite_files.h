@@ -1,4 +1,4 @@
-/* In: a database's path. Out: the locks beside it. */
+/* In: a database's path. Out: the file, and the locks beside it. */
 #ifndef STORE_SQLITE_SQLITE_FILES_H
 #define STORE_SQLITE_SQLITE_FILES_H
 
@@ -10,6 +10,10 @@
  * exist. */
 enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists,
                            struct errmsg *msg) MUST_CHECK;
+
+/* Makes an empty file that only its owner may read, for it will hold what users wrote; SQLite gives
+ * its log the same rights. One that is there meanwhile stays as it is. */
+enum err sqlite_files_make(const char *path, struct errmsg *msg) MUST_CHECK;
 
 /* <path>.lock, for the one engine; it holds its process id. ERR_BUSY names the holder. */
 enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *msg) MUST_CHECK;

@@ -52,6 +52,8 @@ static enum err open_files(struct sqlite_store *s, const struct store_sqlite_con
         e = sqlite_files_lock_engine(s->path, &s->lock_fd, msg);
     if (e == OK)
         e = sqlite_files_open_writers(s->path, &s->writers_fd, msg);
+    if (e == OK && !exists)
+        e = sqlite_files_make(s->path, msg);
     if (e != OK)
         return e;
     return db_open(s->path, may_create, &s->db, msg);
