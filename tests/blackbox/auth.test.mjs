@@ -102,6 +102,21 @@ const refused = {
   'three parts of dots and noughts': bearer('0.0.0'),
 };
 
+// Written by hand, unlike `routes`, which the daemon makes of the table that it works by: a new route is
+// the operator's, or somebody decides here that it is not.
+const OPEN = ['GET /', 'GET /healthz', 'GET /readyz'];
+const ANYBODY = ['DELETE /v1/jobs/{id}', 'GET /openapi.json', 'GET /v1/events', 'GET /v1/jobs', 'GET /v1/jobs/{id}',
+  'GET /v1/jobs/{id}/events', 'GET /v1/jobs/{id}/script', 'GET /v1/jobs/{id}/why', 'POST /v1/jobs',
+  'POST /v1/jobs/{id}/cancel', 'POST /v1/jobs/{id}/retry'];
+
+test('every route is the operator\'s but those that are meant for others', () => {
+  const named = (list) => list.map((r) => `${r.method} ${r.pattern}`).sort();
+  const isFunction = (r) => r.pattern.startsWith('/functions/');
+  assert.deepEqual(named(routes.filter((r) => r.open)), OPEN);
+  assert.deepEqual(named(routes.filter((r) => !r.open && !r.operatorOnly && !isFunction(r))), ANYBODY);
+  assert.deepEqual(named(routes.filter(isFunction)), ['POST /functions/v1/process-script-jobs']);
+});
+
 test('whatever is not a good credential gets 401 from every route but the open ones', async () => {
   for (const route of routes) {
     for (const [name, headers] of Object.entries(refused)) {
