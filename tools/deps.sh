@@ -8,7 +8,7 @@ build="build-essential pkg-config meson ninja-build libuv1-dev libcurl4-openssl-
        libglib2.0-dev
        uthash-dev python3"
 check="libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck sqlite3 postgresql pgbouncer ccache
-       git util-linux procps libfaketime"
+       git util-linux procps libfaketime openssl"
 
 action=$1
 shift

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/doctor.h"
+#include "app/outbound.h"
 #include "base/clock.h"
 #include "io/http_client.h"
 
@@ -71,7 +72,7 @@ void doctor_ask_daemon(struct doctor *d)
 {
     struct http_client *client = NULL;
     struct errmsg msg = {""};
-    if (http_client_new(d->context.loop, &(struct http_client_config){0}, &client, &msg) != OK) {
+    if (outbound_client(&d->context, 0, &client, &msg) != OK) {
         d->health.error = arena_strdup(&d->arena, msg.text);
         return;
     }

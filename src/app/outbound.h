@@ -1,10 +1,15 @@
-/* In: settings. Out: what webhooks need, and the requests of SQL users share: a client that never
- * takes the provider's connections, and the guard that says where webhooks may go. */
+/* In: settings. Out: clients for requests that leave this machine; and what webhooks need, and the
+ * requests of SQL users share: one that never takes the provider's connections, and the guard that
+ * says where webhooks may go. */
 #ifndef APP_OUTBOUND_H
 #define APP_OUTBOUND_H
 
 #include "app/context.h"
 #include "io/http_client.h"
+
+/* Knows the authorities that are configured. max_connections: 0 = the client's own maximum. */
+enum err outbound_client(const struct context *c, size_t max_connections,
+                         struct http_client **ret_client, struct errmsg *msg) MUST_CHECK;
 
 struct outbound {
     struct http_client *http;

@@ -119,8 +119,9 @@ const struct setting setting_table[SET_MAX] = {
                        .from = FROM_ENV | FROM_FILE,
                        .env = {"SCRIPTORIUM_NET_ALLOW"},
                        .value = "LIST",
-                       .help = "private networks, addresses and names that net.http_post() may "
-                               "reach besides the public internet, separated by spaces",
+                       .help =
+                           "the same as webhook-allow for net.http_post() and its like: whoever "
+                           "may call them in SQL reaches these, too",
                        FIELD(YAML_F_STRING, net_allow)},
     [SET_CONFIG] = {.name = "config",
                     .from = FROM_OPTION | FROM_ENV,
@@ -527,8 +528,17 @@ const struct setting setting_table[SET_MAX] = {
          .env = {"SCRIPTORIUM_WEBHOOK_ALLOW"},
          .value = "LIST",
          .help = "where webhooks may go besides public addresses: networks (10.2.0.0/16), "
-                 "addresses (127.0.0.1:9000) and names (hooks.internal), separated by commas",
+                 "addresses (127.0.0.1:9000) and names (hooks.internal), separated by spaces or "
+                 "commas",
          FIELD(YAML_F_STRING, webhook_allow)},
+    [SET_CA_FILE] = {.name = "ca-file",
+                     .from = FROM_ENV | FROM_FILE,
+                     .env = {"SCRIPTORIUM_CA_FILE", "SSL_CERT_FILE"},
+                     .value = "FILE",
+                     .help = "certificates (PEM) of the authorities by which https servers are "
+                             "known, instead of the system's; for one of your own, a copy of those "
+                             "with yours added",
+                     FIELD(YAML_F_STRING, ca_file)},
     [SET_WEBHOOK_GIVE_UP] = {.name = "webhook-give-up",
                              .from = FROM_ENV | FROM_FILE,
                              .env = {"SCRIPTORIUM_WEBHOOK_GIVE_UP"},

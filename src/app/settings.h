@@ -88,6 +88,7 @@ enum setting_id {
     SET_AUDIENCE,
     SET_USER_PRIORITY_MAX,
     SET_WEBHOOK_ALLOW,
+    SET_CA_FILE,
     SET_WEBHOOK_GIVE_UP,
     SET_MAX_STREAMS,
     SET_JOB_DURATION_MAX,
@@ -166,7 +167,7 @@ struct settings {
     int64_t keep_completed_us, keep_failed_us, keep_cancelled_us; /* 0 = for ever */
     bool keep_rows;                                               /* of those that are older */
     int mode;                                                     /* MODE_CONTINUOUS ... */
-    char *webhook_allow, *state, *endpoint;
+    char *webhook_allow, *ca_file, *state, *endpoint;
     int64_t webhook_give_up_us;
     struct webhook_settings *webhooks; /* owned; never NULL once loaded */
     const struct yaml *group_node;     /* while the file is read */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/models_files.h"
+#include "app/outbound.h"
 #include "app/pipeline_files.h"
 #include "app/pipeline_folder.h"
 #include "base/clock.h"
@@ -63,13 +64,12 @@ static enum err simulator(struct workshop *w, struct context *c, struct errmsg *
 static enum err provider(struct workshop *w, struct context *c, struct errmsg *msg)
 {
     const struct settings *set = &c->inv->set;
-    struct http_client_config http = {.user_agent = "scriptorium/" SCRIPTORIUM_VERSION};
     struct messages_config config = {.base_url = set->base_url,
                                      .api_key = set->api_key,
                                      .header_timeout_us = set->header_timeout_us,
                                      .idle_timeout_us = set->idle_timeout_us,
                                      .progress_timeout_us = set->progress_timeout_us};
-    enum err e = http_client_new(c->loop, &http, &w->http, msg);
+    enum err e = outbound_client(c, 0, &w->http, msg);
     if (e == OK && set->api_key == NULL) {
         e = simulator(w, c, msg);
         config.api_key = SIMULATED_KEY;

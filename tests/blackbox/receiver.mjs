@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { join } from 'node:path';
 import { root } from './harness.mjs';
 
@@ -12,13 +13,14 @@ const recipe = fs.readFileSync(join(root, 'docs/webhooks.md'), 'utf8').match(/``
 export const { verify } = await import(`data:text/javascript,${encodeURIComponent(recipe)}`);
 
 // `answer(seen, response)`: may be replaced at any time. Default: 204.
-export async function receiver(t, { port = 0, answer } = {}) {
+// `tls`: {key, cert}, for https.
+export async function receiver(t, { port = 0, answer, tls } = {}) {
   const it = {
     seen: [], running: 0, most: 0, answer: answer ?? ((_, r) => r.writeHead(204).end()),
     ids: () => new Set(it.seen.map((s) => s.id)),
     close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }),
   };
-  const server = http.createServer((request, response) => {
+  const server = (tls ? https : http).createServer(tls ?? {}, (request, response) => {
     const parts = [];
     it.running++;
     it.most = Math.max(it.most, it.running);
@@ -35,7 +37,7 @@ export async function receiver(t, { port = 0, answer } = {}) {
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));
   it.port = server.address().port;
-  it.url = `http://127.0.0.1:${it.port}/hook`;
+  it.url = `${tls ? 'https' : 'http'}://127.0.0.1:${it.port}/hook`;
   t.after(() => it.close());
   return it;
 }

@@ -1,6 +1,7 @@
 // Webhooks with a real receiver: signed, told at least once whatever dies or refuses, kept away from
 // addresses that nobody permitted, and never in the way of jobs.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -260,4 +261,37 @@ test('a configuration that cannot work is refused at once, and no secret is show
   const done = run(dir, ['serve', '--listen', '127.0.0.1:0'], { env: { SCRIPTORIUM_WEBHOOK_ALLOW: '10.0.0.0/33' } });
   assert.equal(done.code, 2);
   assert.match(done.err, /webhook_allow: '10\.0\.0\.0\/33' is no network/);
+});
+
+test('a receiver behind an authority of one\'s own is known by its certificate, and by no other name', async (t) => {
+  const dir = folder(t), file = join(dir, 'ca.pem');
+  const tls = (name, host) => {
+    const [key, cert] = [join(dir, `${name}.key`), join(dir, `${name}.pem`)];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+      '-subj', `/CN=${name}`, '-addext', `subjectAltName=${host}`, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    return { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
+  };
+  const known = tls('known', 'IP:127.0.0.1'), elsewhere = tls('elsewhere', 'DNS:elsewhere.example');
+  fs.writeFileSync(file, Buffer.concat([known.cert, elsewhere.cert]));
+  const good = await receiver(t, { tls: known }), other = await receiver(t, { tls: elsewhere });
+  const webhooks = { good: { url: good.url, secret: secret() }, other: { url: other.url, secret: secret() } };
+  const failed = (d, name, why) => until(() => warnings(d).find((l) => l.message.startsWith(`webhook ${name}: attempt`)
+    && why.test(l.details)));
+  let d = await daemon(t, dir, { env: allow, args: [...configured(dir, webhooks), ...still] });
+  await cancel(d, await ask(d));
+  await failed(d, 'good', /certificate/);
+  assert.equal(good.seen.length + other.seen.length, 0);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  d = await daemon(t, dir, { env: { ...allow, SCRIPTORIUM_CA_FILE: file }, args: [...configured(dir, webhooks), ...still] });
+  hurry(dir);
+  await until(() => good.seen.length === 1);
+  await failed(d, 'other', /subject name/);
+  assert.equal(other.seen.length, 0);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  fs.writeFileSync(file, 'no certificate');
+  const done = run(dir, ['serve', '--listen', '127.0.0.1:0'], { env: { SCRIPTORIUM_CA_FILE: file } });
+  assert.notEqual(done.code, 0);
+  assert.match(done.err, /ca_file: .*ca\.pem: there is no certificate in PEM in it/);
 });
