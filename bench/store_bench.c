@@ -1,5 +1,7 @@
 /* In: a directory (default: the working one). Out: what the SQLite store does there: jobs/s in
  * batches, inserts/s, pickup latency, and the time of a claim before small and large tables. */
+#include "bench.h"
+
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #define PICKUP 300
 
 struct bench {
+    struct bench_out *out;
     char *dir, *path;
     struct loop *loop;
     struct store *store;
@@ -153,10 +156,12 @@ static double cpu_seconds(void)
 
 /* ---- figures ---- */
 
-static void print_rate(const char *what, size_t jobs, double seconds, double cpu)
+static void print_rate(struct bench *b, const char *what, size_t jobs, double seconds, double cpu)
 {
-    printf("%-37s %8.0f jobs/s   %5.1f us of CPU a job\n", what, (double)jobs / seconds,
-           cpu * 1e6 / (double)jobs);
+    bench_figure(b->out, what, (double)jobs / seconds, "jobs/s");
+    char *cpu_what = mem_printf("%s, CPU", what);
+    bench_figure(b->out, cpu_what, cpu * 1e6 / (double)jobs, "us a job");
+    free(cpu_what);
 }
 
 /* A lane completes what it has claimed and claims the next; the lanes share commits. */
@@ -234,9 +239,10 @@ static void pickup(struct bench *b, int rounds, bool by_other)
     sqlite3_close(other);
     int middle = rounds / 2, late = rounds * 99 / 100;
     qsort(took, (size_t)rounds, sizeof took[0], compare);
-    printf("pickup, insert by %-18s p50 %7.2f ms   p99 %7.2f ms\n",
-           by_other ? "another process:" : "the own process:", (double)took[middle] / 1e3,
-           (double)took[late] / 1e3);
+    bench_figure(b->out, by_other ? "pickup, insert by another process, p50" : "pickup, p50",
+                 (double)took[middle] / 1e3, "ms");
+    bench_figure(b->out, by_other ? "pickup, insert by another process, p99" : "pickup, p99",
+                 (double)took[late] / 1e3, "ms");
 }
 
 static double claim_ms(struct bench *b)
@@ -269,39 +275,51 @@ static void claims_by_size(struct bench *b, size_t large)
     work_off(b);
     insert_all(b, 10000);
     double large_history = claim_ms(b);
-    printf("claim of 100, backlog 10,000: %.2f ms, %zu: %.2f ms (x%.2f)\n", small_backlog, large,
-           large_backlog, large_backlog / small_backlog);
-    printf("claim of 100, history 10,000: %.2f ms, %zu: %.2f ms (x%.2f)\n", small_history, large,
-           large_history, large_history / small_history);
+    char *backlog = mem_printf("claim of 100, backlog %zu", large);
+    char *history = mem_printf("claim of 100, history %zu", large);
+    bench_figure(b->out, "claim of 100, backlog 10000", small_backlog, "ms");
+    bench_figure(b->out, backlog, large_backlog, "ms");
+    bench_figure(b->out, "claim of 100, history 10000", small_history, "ms");
+    bench_figure(b->out, history, large_history, "ms");
+    free(backlog);
+    free(history);
     end(b);
 }
 
-int main(int argc, char **argv)
+int bench_store(struct bench_out *out, int argc, char **argv)
 {
-    struct bench b = {0};
+    struct bench b = {.out = out};
     size_t jobs = 50000, large = 1000000;
-    b.dir = mem_strdup(argc > 1 ? argv[1] : ".");
-    if (argc > 2)
-        large = strtoul(argv[2], NULL, 10);
+    if (argc > 2) {
+        (void)fprintf(stderr, "store takes: [DIR] [ROWS of backlog and history, 0 = without]\n");
+        return 2;
+    }
+    b.dir = mem_strdup(argc > 0 ? argv[0] : ".");
+    if (argc > 1)
+        large = strtoul(argv[1], NULL, 10);
     b.path = mem_printf("%s/store_bench.%d.db", b.dir, (int)getpid());
-    printf("SQLite %s, WAL, synchronous=FULL, %ld CPUs, database in %s, 100 users, history kept\n",
-           sqlite3_libversion(), sysconf(_SC_NPROCESSORS_ONLN), b.dir);
+    char *conditions =
+        mem_printf("SQLite %s, WAL, synchronous=FULL, %ld CPUs, 100 users, history kept",
+                   sqlite3_libversion(), sysconf(_SC_NPROCESSORS_ONLN));
+    bench_begin(out, "store", conditions);
+    free(conditions);
 
     begin(&b);
     int64_t start = clock_mono();
     double cpu = cpu_seconds();
     insert_all(&b, jobs);
-    print_rate("enqueue, batches of 1000:", jobs, seconds_since(start), cpu_seconds() - cpu);
+    print_rate(&b, "enqueue, batches of 1000", jobs, seconds_since(start), cpu_seconds() - cpu);
     start = clock_mono();
     cpu = cpu_seconds();
     work_off(&b);
-    print_rate("claim and complete, 2 batches of 500:", jobs, seconds_since(start),
+    print_rate(&b, "claim and complete, 2 batches of 500", jobs, seconds_since(start),
                cpu_seconds() - cpu);
     pickup(&b, PICKUP, false);
     pickup(&b, 30, true);
     end(&b);
     if (large > 0)
         claims_by_size(&b, large);
+    bench_end(out);
     free(b.dir);
     free(b.path);
     return 0;

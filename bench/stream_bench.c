@@ -1,7 +1,8 @@
 /* In: how many streams, how often an event comes. Out: what one paced model stream costs this
  * process: microseconds of CPU per event, kilobytes of memory per stream. The source of the events
  * is a child process; only the reading side is measured. */
-#include <inttypes.h>
+#include "bench.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,7 @@ static void run_source(int64_t interval_us, int port_fd)
 struct bench {
     struct loop *loop;
     struct provider *provider;
+    struct bench_out *out;
     struct model model;
     int streams, started, ended;
     int64_t seconds;
@@ -158,11 +160,11 @@ static void measured(void *ctx)
     double cpu = cpu_seconds() - b->cpu0;
     double wall = (double)(clock_mono() - b->start_us) / 1e6;
     uint64_t events = b->events - b->events0;
-    printf("  streams %d, open %d, ended %d\n", b->streams, b->started, b->ended);
-    printf("  %" PRIu64 " events in %.1f s: %.0f events/s\n", events, wall, (double)events / wall);
-    printf("  CPU %.2f us per event, %.1f %% of one core\n", cpu * 1e6 / (double)events,
-           cpu * 100 / wall);
-    printf("  memory %.1f KiB per stream\n", (double)(rss_kib() - b->rss0) / b->streams);
+    bench_figure(b->out, "streams that ended early", b->ended, "");
+    bench_figure(b->out, "events", (double)events / wall, "a second");
+    bench_figure(b->out, "CPU", cpu * 1e6 / (double)events, "us an event");
+    bench_figure(b->out, "CPU of one core", cpu * 100 / wall, "%");
+    bench_figure(b->out, "memory", (double)(rss_kib() - b->rss0) / b->streams, "KiB a stream");
     loop_stop(b->loop);
 }
 
@@ -219,18 +221,20 @@ static void raise_file_limit(void)
     }
 }
 
-int main(int argc, char **argv)
+int bench_streams(struct bench_out *out, int argc, char **argv)
 {
-    int streams = argc > 1 ? atoi(argv[1]) : 1000;
-    int interval_ms = argc > 2 ? atoi(argv[2]) : 50;
-    int tick_ms = argc > 3 ? atoi(argv[3]) : 0;
-    int seconds = argc > 4 ? atoi(argv[4]) : 10;
+    int streams = argc > 0 ? atoi(argv[0]) : 1000;
+    int interval_ms = argc > 1 ? atoi(argv[1]) : 50;
+    int tick_ms = argc > 2 ? atoi(argv[2]) : 0;
+    int seconds = argc > 3 ? atoi(argv[3]) : 10;
     int fds[2];
-    if (streams < 1 || interval_ms < 1 || seconds < 1 || pipe(fds) != 0) {
-        (void)fprintf(stderr, "usage: stream_bench [STREAMS] [INTERVAL_MS] [TICK_MS, 0 = the "
-                              "default] [SECONDS]\n");
+    if (streams < 1 || interval_ms < 1 || tick_ms < 0 || seconds < 1 || argc > 4) {
+        (void)fprintf(stderr, "streams takes: [STREAMS] [INTERVAL_MS] [TICK_MS, 0 = the default] "
+                              "[SECONDS]\n");
         return 2;
     }
+    if (pipe(fds) != 0)
+        return 1;
     raise_file_limit();
     pid_t child = fork();
     if (child == 0)
@@ -238,11 +242,17 @@ int main(int argc, char **argv)
     uint16_t port = 0;
     if (child < 0 || read(fds[0], &port, sizeof port) != sizeof port)
         return 1;
-    printf("%d streams, one event per %d ms each, read tick %d ms%s\n", streams, interval_ms,
-           tick_ms, tick_ms == 0 ? " (the default)" : "");
-    struct bench b = {.streams = streams, .seconds = seconds};
+    char *conditions =
+        mem_printf("%d streams, one event per %d ms each, read tick %d ms%s", streams, interval_ms,
+                   tick_ms, tick_ms == 0 ? " (the default)" : "");
+    bench_begin(out, "streams", conditions);
+    free(conditions);
+    struct bench b = {.out = out, .streams = streams, .seconds = seconds};
     int status = run_reader(&b, port, tick_ms * USEC_PER_MSEC);
     (void)kill(child, SIGKILL);
     (void)waitpid(child, NULL, 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    bench_end(out);
     return status;
 }

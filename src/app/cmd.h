@@ -32,6 +32,7 @@ int cmd_cron_runs(struct invocation *inv);
 int cmd_cron_next(struct invocation *inv);
 int cmd_migrate(struct invocation *inv);
 int cmd_backup(struct invocation *inv);
+int cmd_bench(struct invocation *inv);
 int cmd_pause(struct invocation *inv);
 int cmd_resume(struct invocation *inv);
 int cmd_scale(struct invocation *inv);

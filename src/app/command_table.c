@@ -286,6 +286,20 @@ const struct command command_table[] = {
      .options = {SET_LISTEN, SET_SEED, SET_SPEED, SET_SCRIPT, SET_ACCEPT_KEY, SET_MODELS, SET_JSON,
                  SET_MAX},
      .run = cmd_simulate},
+    {.name = "bench",
+     .args = "NAME [ARG...]",
+     .min_args = 1,
+     .max_args = MANY,
+     .summary = "measure this machine: streams, or the embedded store",
+     .about = "streams [STREAMS] [INTERVAL_MS] [TICK_MS] [SECONDS]: processor time and memory that "
+              "paced model streams take (1000, 50, the default tick, 10).\n\n"
+              "store [DIR] [ROWS]: what the embedded store does in DIR (the working directory), in "
+              "a file that it removes: jobs a second, pickup, a claim beside ROWS (1000000) of "
+              "backlog and of history.\n\n"
+              "The other benchmarks need a PostgreSQL server or Node.js: make bench.",
+     .example = "scriptorium bench streams 500",
+     .options = {SET_JSON, SET_MAX},
+     .run = cmd_bench},
     {.name = "help",
      .args = "[COMMAND]",
      .max_args = 2,

@@ -18,7 +18,7 @@ function commands(dir) {
 test('help lists every command that interfaces promise today', (t) => {
   const names = commands(folder(t));
   for (const name of ['run', 'enqueue', 'jobs list', 'jobs show', 'jobs watch', 'jobs cancel',
-    'jobs retry', 'jobs rescue', 'stats', 'migrate', 'backup', 'simulate', 'version']) {
+    'jobs retry', 'jobs rescue', 'stats', 'migrate', 'backup', 'simulate', 'bench', 'version']) {
     assert.ok(names.includes(name), `${name} is missing from: ${names.join(', ')}`);
   }
 });
@@ -70,6 +70,7 @@ test('values that cannot be are refused with exit 2, naming the option', (t) => 
     [['simulate', '--listen', 'here'], /'here' is no ADDRESS:PORT/],
     [['simulate', '--listen', '127.0.0.1:0', '--script', 'none.json'], /--script: none.json: No such file/],
     [['enqueue', '--topic', 'x', '--workflow', 'mine'], /--workflow: 'mine' is no id/],
+    [['bench', 'speed'], /no benchmark 'speed'; there are: store, streams/],
     [['jobs'], /'jobs' needs one of its commands/],
     [['stats', '--database', 'mysql://localhost/x'], /sqlite:PATH or postgres:/],
   ]) {
@@ -159,6 +160,18 @@ test('jobs watch names the job, says once that nobody works on it, and ends with
   assert.equal(code, 1, said);
   assert.equal(said.split('no worker is alive').length, 2, said);
   assert.match(said, /Slow tea: cancelled/);
+});
+
+test('a benchmark prints its figures, for people and as JSON', (t) => {
+  const dir = folder(t), args = ['bench', 'streams', '5', '20', '0', '1'];
+  const text = run(dir, args);
+  assert.equal(text.code, 0, text.err);
+  assert.match(text.out, /^streams: 5 streams, one event per 20 ms each/);
+  const { bench, figures } = json(dir, args);
+  assert.equal(bench, 'streams');
+  const value = (what) => figures.find((f) => f.what === what).value;
+  assert.equal(value('streams that ended early'), 0);
+  assert.ok(value('events') > 100 && value('events') < 400, 'five streams, 50 events a second each');
 });
 
 test('a job that is not there is exit 1 with one line', (t) => {
