@@ -13,6 +13,7 @@
 #include "app/notify.h"
 #include "app/outbound.h"
 #include "app/processes.h"
+#include "app/reload.h"
 #include "app/surface.h"
 #include "app/webhook_settings.h"
 #include "app/workshop.h"
@@ -273,14 +274,42 @@ static size_t slots_of(const struct settings *set)
     return set->concurrency > 0 ? (size_t)set->concurrency : SLOTS_DEFAULT;
 }
 
-static void reload_webhooks(struct server_life *s, const struct settings *fresh)
+static bool reload_keys(struct server_life *s, const struct settings *fresh)
+{
+    struct errmsg msg = {""};
+    struct auth_config auth = auth_of(s, fresh);
+    if (api_reload(s->api, &auth, &msg) == OK)
+        return true;
+    log_error(NULL, "the keys stay as they were: %s", msg.text);
+    return false;
+}
+
+static bool reload_webhooks(struct server_life *s, const struct settings *fresh)
 {
     struct webhook_endpoint endpoints[STORE_ENDPOINT_MAX];
     struct errmsg msg = {""};
-    if (webhook_settings_endpoints(fresh->webhooks, endpoints, &msg) != OK)
+    if (webhook_settings_endpoints(fresh->webhooks, endpoints, &msg) != OK) {
         log_error(NULL, "the webhooks stay as they were: %s", msg.text);
-    else if (s->webhooks != NULL)
+        return false;
+    }
+    if (s->webhooks != NULL)
         webhooks_set(s->webhooks, endpoints, fresh->webhooks->n);
+    return true;
+}
+
+/* What was asked for and was not done is said. */
+static void tell_reloaded(const struct server_life *s, const struct settings *fresh, bool keys,
+                          bool webhooks)
+{
+    struct buf kept = BUF_INIT((size_t)16 * 1024);
+    log_info(NULL,
+             "reloaded: log level, %s%smode, concurrency, concurrent limit, cap per user, spend "
+             "caps, retention",
+             keys ? "keys, " : "", webhooks ? "webhooks, " : "");
+    reload_put_kept(&kept, settings_of(s), fresh);
+    if (kept.len > 0)
+        log_warn(NULL, "changed, but as it was until a restart: %s", buf_str(&kept));
+    buf_free(&kept);
 }
 
 static void on_reload(void *ctx, int signo)
@@ -297,10 +326,7 @@ static void on_reload(void *ctx, int signo)
         return;
     }
     daemon_set_log(&fresh.set);
-    struct auth_config auth = auth_of(s, &fresh.set);
-    if (api_reload(s->api, &auth, &msg) != OK)
-        log_error(NULL, "the keys stay as they were: %s", msg.text);
-    reload_webhooks(s, &fresh.set);
+    bool keys = reload_keys(s, &fresh.set), webhooks = reload_webhooks(s, &fresh.set);
     engine_limit(s->engine, slots_of(&fresh.set), (int)fresh.set.cap_per_user);
     engine_spend_caps(s->engine, (int64_t)(fresh.set.budget_day_usd * 1e6),
                       (int64_t)(fresh.set.budget_user_day_usd * 1e6));
@@ -308,8 +334,7 @@ static void on_reload(void *ctx, int signo)
     struct store_sweep sweep = sweep_of(&fresh.set);
     if (s->retention != NULL)
         retention_set(s->retention, &sweep);
-    log_info(NULL, "reloaded: log level, keys, webhooks, concurrency, concurrent limit, cap per "
-                   "user, spend caps, retention");
+    tell_reloaded(s, &fresh.set, keys, webhooks);
     command_done(&fresh);
 }
 

@@ -144,13 +144,29 @@ test('SIGHUP brings new keys and log level; a typo changes nothing', async (t) =
   assert.deepEqual([await status('first'), await status('second')], [200, 401]);
   writeFileSync(key, 'second\n');
   d.process.kill('SIGHUP');
-  await d.process.says(/"message":"reloaded/);
+  await d.process.says(/"message":"reloaded: log level, keys, /);
   assert.deepEqual([await status('first'), await status('second')], [401, 200]);
+  assert.doesNotMatch(d.process.err, /until a restart/);
   writeFileSync(key, 'third\n');
   writeFileSync(config, 'log_level: info\nconcurency: 3\n');
   d.process.kill('SIGHUP');
   await d.process.says(/not reloaded, everything stays as it was: .*c\.yaml:2/);
   assert.deepEqual([await status('second'), await status('third')], [200, 401]);
+  // What cannot be meant stays as it was; what needs a restart is named; the rest counts.
+  writeFileSync(key, 'sb_publishable_third\n');
+  writeFileSync(config, 'log_level: debug\nmode: triggered\nmax_streams: 7\nauth:\n  issuer: me\n');
+  d.process.kill('SIGHUP');
+  await d.process.says(/the keys stay as they were: the service key is a publishable one/);
+  await d.process.says(/"message":"reloaded: log level, webhooks, mode, /);
+  await d.process.says(/changed, but as it was until a restart: max-streams"/);
+  assert.equal(await status('second'), 200);
+  const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim();
+  const why = async () => (await (await d.get(`/v1/jobs/${id}/why`, { key: 'second' })).json()).code;
+  await until(async () => await why() === 'triggered');
+  writeFileSync(key, 'second\n');
+  writeFileSync(config, 'log_level: info\n');
+  d.process.kill('SIGHUP');
+  await until(async () => await why() === 'ended');
 });
 
 test('a second engine on the same file is refused with a clear line', async (t) => {
