@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, copyFileSync, cpSync, ftruncateSync, mkdirSync, openSync, readFileSync,
-  writeFileSync } from 'node:fs';
+  writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { folder, json, program, root, run, simulator, sql, start } from './harness.mjs';
@@ -81,6 +81,17 @@ test('a folder or file that may not be written is named', (t) => {
   chmodSync(writable, 0o777);
   oneLine(run(writable, ['run', '--topic', 'x', '--out', join(locked, 'out')], who), 1,
     /locked\/out: .*--out/);
+});
+
+test('root looks at somebody\'s database, and the owner works on it after that', { skip: process.getuid() !== 0 && 'needs root' }, (t) => {
+  const dir = folder(t), file = join(dir, 'scriptorium'), owner = { uid: NOBODY, file };
+  copyFileSync(program, file);
+  chmodSync(dir, 0o777);
+  assert.equal(run(dir, ['enqueue', '--topic', 'x', '--minutes', '0.25'], owner).code, 0);
+  rmSync(join(dir, 'scriptorium.db.writers'));
+  assert.equal(run(dir, ['stats']).code, 0);
+  const worked = run(dir, ['run', '--speed', '1000'], owner);
+  assert.equal(worked.code, 0, worked.err);
 });
 
 test('a mistake in the configuration is named with file and line', (t) => {

@@ -76,6 +76,17 @@ enum err sqlite_files_make(const char *path, struct errmsg *msg)
     return OK;
 }
 
+/* What root makes beside somebody's database is theirs, as SQLite's own files are: an operator who
+ * looks must not lock the daemon out. */
+static void give_to_owner(const char *path, int fd)
+{
+    struct stat st, own;
+    if (geteuid() == 0 && stat(path, &st) == 0 && fstat(fd, &own) == 0 &&
+        (st.st_uid != own.st_uid || st.st_gid != own.st_gid) &&
+        fchown(fd, st.st_uid, st.st_gid) != 0)
+        errno = 0; /* then it stays root's */
+}
+
 static enum err open_beside(const char *path, const char *suffix, int *ret_fd, struct errmsg *msg)
 {
     char *name = mem_printf("%s%s", path, suffix);
@@ -84,6 +95,7 @@ static enum err open_beside(const char *path, const char *suffix, int *ret_fd, s
     free(name);
     if (fd < 0)
         return fail(path, sys, msg);
+    give_to_owner(path, fd);
     *ret_fd = fd;
     return OK;
 }
