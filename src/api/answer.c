@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/metric_table.h"
+#include "base/log.h"
 
 static const char cors_headers[] =
     "authorization, x-client-info, apikey, content-type, x-retry-count, traceparent, tracestate, "
@@ -133,6 +134,22 @@ void api_answer_options(struct api_request *rq)
     api_answer(rq, 200, "text/plain", headers, "ok", 2);
 }
 
+const char *api_reason(const struct api_request *rq, const struct store_result *r)
+{
+    if (rq->who.role == ROLE_OPERATOR)
+        return r->message;
+    switch (r->err) {
+    case ERR_CONNECT:
+    case ERR_CLOSED:
+        return "the database cannot be reached; try again";
+    case ERR_TIMEOUT:
+    case ERR_BUSY:
+        return "the database has not answered in time; try again";
+    default:
+        return "the database has refused; the operator can see why";
+    }
+}
+
 bool api_answer_failure(struct api_request *rq, const struct store_result *r)
 {
     switch (r->err) {
@@ -147,14 +164,11 @@ bool api_answer_failure(struct api_request *rq, const struct store_result *r)
     case ERR_TOO_BIG:
         api_answer_error(rq, 413, "Too large", "%s", r->message);
         return true;
-    case ERR_CONNECT:
-    case ERR_TIMEOUT:
-    case ERR_CLOSED:
-    case ERR_BUSY:
-        api_answer_error(rq, 503, "Database error", "%s", r->message);
-        return true;
     default:
-        api_answer_error(rq, 500, "Database error", "%s", r->message);
+        if (!err_passes(r->err))
+            log_error(NULL, "a request was refused by the store: %s", r->message);
+        api_answer_error(rq, err_passes(r->err) ? 503 : 500, "Database error", "%s",
+                         api_reason(rq, r));
         return true;
     }
 }

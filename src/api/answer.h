@@ -24,6 +24,9 @@ void api_answer_not_allowed(struct api_request *rq); /* 405, by its match */
 void api_answer_options(struct api_request *rq);     /* CORS preflight */
 /* True when the store has failed: answered. ERR_INVALID is 409, the state does not allow it. */
 bool api_answer_failure(struct api_request *rq, const struct store_result *r);
+/* Why the store has failed, for who asks: in its own words for the operator; to others its address,
+ * its file and its role are not told. Borrowed of r, or constant. */
+const char *api_reason(const struct api_request *rq, const struct store_result *r);
 
 /* The headers of a refusal that the server makes by itself, and its body, owned. */
 http_headers api_refusal_headers(void);

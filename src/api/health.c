@@ -28,12 +28,14 @@ static void on_store(void *ctx, const struct store_result *r)
     struct api_request *rq = api_request_told(ctx);
     if (rq == NULL)
         return;
-    if (r->err != OK)
-        api_answer_error(rq, 503, "Not ready", "%s", r->message);
-    else if (rq->api->draining)
+    if (r->err != OK) {
+        rq->who = auth_check(rq->api->auth, rq->x, loop_wall(rq->api->loop));
+        api_answer_error(rq, 503, "Not ready", "%s", api_reason(rq, r));
+    } else if (rq->api->draining) {
         api_answer_error(rq, 503, "Not ready", "the server is about to end");
-    else
+    } else {
         api_answer(rq, 200, "application/json", NULL, body, sizeof body - 1);
+    }
 }
 
 void handle_readyz(struct api_request *rq)

@@ -77,7 +77,7 @@ void doctor_ask_daemon(struct doctor *d)
         return;
     }
     const char *key = d->inv->set.service_key;
-    ask(d, client, "GET", "/readyz", NULL, &d->health);
+    ask(d, client, "GET", "/readyz", key, &d->health); /* with a key it says more */
     if (d->health.status != 0) {
         ask(d, client, "OPTIONS", FUNCTION, NULL, &d->preflight);
         ask(d, client, "POST", FUNCTION, NULL, &d->stranger);
