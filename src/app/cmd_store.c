@@ -86,7 +86,7 @@ static void take_plan(void *ctx, const struct store_result *r)
     } else if (!inv->set.dry_run) {
         (void)printf("%sThe store is up to date.\n", said);
     } else if (plan[0] == '\0') {
-        (void)printf("Nothing to do: the store is up to date.\n");
+        (void)printf("%sNothing to do: the store is up to date.\n", said);
     } else {
         (void)printf("%s%s", plan, plan[strlen(plan) - 1] == '\n' ? "" : "\n");
     }

@@ -133,6 +133,7 @@ test('an afternoon with docs/supabase.md: role, plan, migration, forwarding, cha
   assert.equal(migrated.code, 0, migrated.err);
   assert.match(migrated.out, /Note: 1 row is 'processing' for somebody else.*rescue/);
   assert.match(migrated.out, /The store is up to date\.\n$/);
+  assert.match(run(dir, ['migrate', '--dry-run'], owner).out, /^Note: 1 row is 'processing' [^]*^Nothing to do/m);
 
   // 5, 6: the daemon as that role, and the old URL
   const engine = { env: { DATABASE_URL: p.url('scriptorium') } };

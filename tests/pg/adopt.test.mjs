@@ -142,6 +142,23 @@ test('a table that somebody holds: gives up after the lock timeout, changes noth
     await admin.end();
 });
 
+test('a row that a client holds does not keep the others from being queued; it is waited for in the end', async () => {
+    const { name, admin } = await database(theirs);
+    await migrate(admin, { schema: 'app' });
+    await admin.query("ALTER TABLE app.script_generation_jobs DISABLE TRIGGER USER; UPDATE app.script_generation_jobs SET status = 'pending'");
+    await admin.query('ALTER TABLE app.script_generation_jobs ENABLE TRIGGER USER');
+    const client = await server.connect({ database: name });
+    await client.query('BEGIN');
+    const id = await value(client, 'SELECT id FROM app.script_generation_jobs ORDER BY created_at LIMIT 1 FOR UPDATE');
+    await assert.rejects(migrate(admin, { schema: 'app', batch: 1 }), { code: '55P03' });
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue'), 4);
+    await client.query('COMMIT');
+    assert.equal(await migrate(admin, { schema: 'app' }), 1);
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue WHERE job_id = $1', id), 1);
+    await client.end();
+    await admin.end();
+});
+
 test('clients write while a large table is adopted: every pending row is queued once', async () => {
     const { name, admin } = await database(theirs);
     await admin.query(`INSERT INTO app.script_generation_jobs (workflow_id, user_id, status)
@@ -236,7 +253,7 @@ test('missing rights are named, with the statement that gives them', async () =>
     assert.equal(found.length, 3);
     assert.match(found[0], new RegExp(`GRANT CREATE ON DATABASE ${name} TO engine_a`));
     assert.match(found[1], /only the owner of app\.script_generation_jobs, postgres, may add the missing columns/);
-    assert.match(found[2], /GRANT TRIGGER ON app\.script_generation_jobs TO engine_a/);
+    assert.match(found[2], /GRANT SELECT, UPDATE, TRIGGER ON app\.script_generation_jobs TO engine_a/);
     assert.match((await plan(engine, { schema: 'nope' })).at(-1).line, /there is no schema nope/);
     await engine.end();
     await admin.end();
@@ -266,6 +283,38 @@ test('migrated by the owner for another role: it gets what it needs, under row s
     await assert.rejects(engine.query('DELETE FROM scriptorium.migration'), { code: '42501' });
     await engine.end();
     await admin.end();
+});
+
+test('row security that binds the owner who migrates: the engine queues what it alone may see', async () => {
+    const { name, admin } = await database(`CREATE ROLE owner_d LOGIN; CREATE ROLE engine_d LOGIN; CREATE ROLE app_d LOGIN`);
+    await admin.query(`ALTER SCHEMA public OWNER TO owner_d; GRANT CREATE ON DATABASE ${name} TO owner_d`);
+    const owner = await server.connect({ database: name, user: 'owner_d' });
+    await owner.query(`CREATE TABLE script_generation_jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL,
+            status text NOT NULL DEFAULT 'pending', generation_params jsonb);
+        GRANT ALL ON script_generation_jobs TO app_d;
+        INSERT INTO script_generation_jobs (user_id) SELECT gen_random_uuid() FROM generate_series(1, 3);
+        ALTER TABLE script_generation_jobs ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE script_generation_jobs FORCE ROW LEVEL SECURITY;
+        CREATE POLICY own ON script_generation_jobs USING (user_id::text = current_setting('x.sub', true))`);
+    assert.ok(lines(await plan(owner, { engine: 'engine_d' }), 'note').some((l) => /hides rows .* from owner_d, .* when the engine has started/.test(l)));
+    assert.ok(lines(await plan(owner), 'note').some((l) => /shows all rows .* to owner_d: .*a role of its own/.test(l)));
+    assert.equal(await migrate(owner, { engine: 'engine_d' }), 0);
+    const engine = await server.connect({ database: name, user: 'engine_d' });
+    const by = await worker(engine);
+    await admin.query("UPDATE scriptorium.worker SET held_since = '2000-01-01'"); // who has held it for long may rescue
+    await engine.query('SELECT * FROM scriptorium.rescue($1)', [by]);
+    assert.equal((await claim(engine, by, 10)).length, 3);
+    await engine.query('SELECT * FROM scriptorium.rescue($1)', [by]);
+    assert.equal(await value(admin, "SELECT count(*) FROM scriptorium.setting WHERE key = 'adopt.hidden'"), 0);
+    // Their clients' writes reach the queue, and nobody sees through our triggers what is not his.
+    const client = await server.connect({ database: name, user: 'app_d' });
+    const user = randomUUID();
+    await client.query(`SET x.sub = '${user}'`);
+    const id = await insert(client, { user_id: user });
+    assert.equal(await state(admin, id), 'waiting');
+    await client.query("UPDATE script_generation_jobs SET status = 'cancelled'");
+    assert.equal(await state(admin, id), 'cancelled');
+    for (const c of [client, engine, owner, admin]) await c.end();
 });
 
 test('rows that row security hides from the engine are not thrown out of the queue', async () => {

@@ -20,6 +20,8 @@ static const struct {
     {"SCN01", ERR_NOT_FOUND, NAMELESS, NULL, NULL},
     {"SCI01", ERR_INVALID, NAMELESS, NULL, NULL},
     {"23505", ERR_EXISTS, NAMELESS, "it exists already", NULL},
+    {"23502", ERR_INVALID, NAMELESS, "the database refuses it",
+     "give that column a value, or a default"},
     {"22", ERR_INVALID, NAMELESS, "the database refuses it", NULL},
     {"23", ERR_INVALID, NAMELESS, "the database refuses it", NULL},
     {"P0", ERR_INVALID, NAMELESS, "the database refuses it", NULL},

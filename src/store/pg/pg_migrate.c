@@ -172,6 +172,8 @@ static void try_again(void *ctx)
     pg_conn_open(m->conn);
 }
 
+static void after_adopt(struct pg_migration *m, const PGresult *res);
+
 static void on_step(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_migration *m = ctx;
@@ -183,6 +185,11 @@ static void on_step(void *ctx, const PGresult *res, const struct pg_failure *f)
         pg_conn_fail(m->conn, f);
         return;
     }
+    if (m->next == after_adopt)
+        store_op_fail(m->op, f->err,
+                      "the table is adopted, but not all of its pending rows are queued: %s; then "
+                      "run `scriptorium migrate` again",
+                      f->msg.text);
     refuse(m, f->err, f->msg.text);
 }
 
@@ -289,25 +296,33 @@ static void after_known(struct pg_migration *m, const PGresult *res)
     run_step(m, after_version);
 }
 
-/* Statements as they are, everything else as comments. Notes alone are no plan. False: refused. */
+/* A plan has statements as they are and the rest as comments; what is left for people to do or to
+ * know is said after a migration too. */
+static enum err add_line(struct pg_migration *m, const char *kind, const char *line)
+{
+    if (strcmp(kind, "statement") == 0)
+        return buf_addf(&m->plan, "%s\n", line);
+    if (strcmp(kind, "grant") == 0) {
+        static const char who[] = "to be run by somebody who may, before the engine starts:";
+        buf_putf(&m->said, "%s\n    %s;\n", who, line);
+        return buf_addf(&m->plan, "-- %s\n%s\n", who, line);
+    }
+    buf_putf(&m->said, "Note: %s\n", line);
+    return buf_addf(&m->plan, "-- note: %s\n", line);
+}
+
+/* Notes alone are no plan. False: refused. */
 static bool read_plan(struct pg_migration *m, const PGresult *res)
 {
     bool only_notes = true;
-    buf_clear(&m->said);
     for (int i = 0; i < PQntuples(res); i++) {
         const char *kind = PQgetvalue(res, i, 0), *line = PQgetvalue(res, i, 1);
         if (strcmp(kind, "refuse") == 0) {
             refuse(m, ERR_INVALID, line);
             return false;
         }
-        const char *lead = strcmp(kind, "statement") == 0 ? ""
-                           : strcmp(kind, "grant") == 0
-                               ? "-- to be run by somebody who may, before the engine starts:\n"
-                               : "-- note: ";
         only_notes = only_notes && strcmp(kind, "note") == 0;
-        if (strcmp(kind, "statement") != 0)
-            buf_putf(&m->said, "%s%s\n", strcmp(kind, "note") == 0 ? "Note: " : lead, line);
-        enum err e = buf_addf(&m->plan, "%s%s\n", lead, line);
+        enum err e = add_line(m, kind, line);
         if (e != OK) {
             refuse(m, e, PLAN_TOO_LONG);
             return false;
@@ -364,6 +379,7 @@ static void after_surface(struct pg_migration *m, const PGresult *res)
 static void after_inspect(struct pg_migration *m, const PGresult *res)
 {
     buf_clear(&m->plan);
+    buf_clear(&m->said);
     if (!read_plan(m, res))
         return;
     buf_putf(&m->sql, "SELECT part, kind, line FROM pg_temp.scriptorium_surface(%s)",

@@ -33,6 +33,7 @@ DECLARE
     t record;
     c record;
     missing text[];
+    lacking text[];
     n bigint;
     -- Grants on the users' table are ours to give only if we own it.
     grants text := 'grant';
@@ -123,8 +124,7 @@ BEGIN
                 missing := missing || c.name;
                 RETURN QUERY SELECT 'statement', format('ALTER TABLE %s ADD COLUMN %I %s%s', name,
                     c.name, c.type, CASE WHEN c.value IS NULL THEN ''
-                    ELSE format(', then ALTER COLUMN %I SET DEFAULT %s (new rows only)', c.name,
-                                c.value) END);
+                    ELSE format(', ALTER COLUMN %I SET DEFAULT %s', c.name, c.value) END);
             END IF;
         ELSIF c.attgenerated <> '' THEN
             RETURN QUERY SELECT 'refuse', format('%s.%I is a generated column: the engine must be '
@@ -178,9 +178,14 @@ BEGIN
             'a member of it', name, pg_get_userbyid(t.relowner),
             CASE WHEN cardinality(missing) > 1 THEN 's' ELSE '' END, array_to_string(missing, ', '));
     END IF;
-    IF NOT has_table_privilege(t.oid, 'TRIGGER') THEN
-        RETURN QUERY SELECT 'refuse', format('no right to put triggers on %s: '
-            'GRANT TRIGGER ON %s TO %I', name, name, current_user);
+    lacking := ARRAY(SELECT p FROM unnest('{SELECT,UPDATE,TRIGGER}'::text[]) p
+                     WHERE NOT has_table_privilege(t.oid, p));
+    IF NOT has_schema_privilege(in_schema, 'USAGE') THEN
+        RETURN QUERY SELECT 'refuse', format('no right to use the schema %I: GRANT USAGE ON SCHEMA %I '
+            'TO %I', in_schema, in_schema, current_user);
+    ELSIF lacking <> '{}' THEN
+        RETURN QUERY SELECT 'refuse', format('no right to put triggers on %s and to queue its rows: '
+            'GRANT %s ON %s TO %I', name, array_to_string(lacking, ', '), name, current_user);
     ELSIF NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid
                       AND g.tgname = 'scriptorium_insert') THEN
         RETURN QUERY SELECT 'statement', format('CREATE TRIGGER scriptorium_insert, '
@@ -209,6 +214,11 @@ BEGIN
         THEN
             RETURN QUERY SELECT grants, format('CREATE POLICY scriptorium_engine ON %s TO %I '
                 'USING (true) WITH CHECK (true)', name, engine);
+            IF pg_has_role(engine, t.relowner, 'USAGE') THEN
+                RETURN QUERY SELECT 'note', format('that policy shows all rows of %s to %I: if your '
+                    'application logs in as %I too, give the engine a role of its own '
+                    '(SCRIPTORIUM_ENGINE_ROLE)', name, engine, engine);
+            END IF;
         END IF;
         RETURN QUERY SELECT 'note', format('the restrictive policy %I of %s applies to %I too: rows '
             'it hides are never worked on', p.polname, name, engine)
@@ -218,6 +228,10 @@ BEGIN
     END IF;
 
     -- Its rows, as far as we may see them.
+    IF engine <> current_user AND row_security_active(t.oid) THEN
+        RETURN QUERY SELECT 'note', format('row security hides rows of %s from %I, who migrates: '
+            'pending ones are queued when the engine has started', name, current_user);
+    END IF;
     IF 'status' = ANY (missing) THEN
         RETURN QUERY SELECT 'note', format('the rows of %s get no status: set it to ''pending'' to '
             'run one', name);

@@ -220,6 +220,7 @@ BEGIN
         SELECT b.* INTO requeued, failed FROM scriptorium.take_all_back(ids, fences, true) b;
     END IF;
     PERFORM scriptorium.end_lost_calls();
+    PERFORM scriptorium.adopt_hidden();
     -- The oldest row says whether there is anything to do: this runs each second in each process.
     IF (SELECT f.finished_at FROM scriptorium.finished f ORDER BY f.fence LIMIT 1)
        < now - '1 hour'::interval THEN
