@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folder, json, program, root, run, sql, until } from './harness.mjs';
+import { folder, json, program, root, run, sql, start as launch, until } from './harness.mjs';
 import { daemon, KEY, raw } from './serve.mjs';
 
 async function error(answer, status, pattern) {
@@ -124,7 +124,7 @@ test('while it drains: alive, not ready, no new work; a second signal exits at o
   run(dir, ['enqueue', '--topic', 'Salt']);
   await until(() => sql(dir, 'SELECT 1 FROM scriptorium_text').length > 0);
   d.process.kill('SIGTERM');
-  await d.process.says(/stopping: 1 job/);
+  await d.process.says(/stopping: jobs in work .*: 1"/);
   assert.equal((await d.get('/healthz')).status, 200);
   assert.match((await error(await d.get('/readyz'), 503, /Not ready/)).details, /about to end/);
   assert.equal((await d.get('/v1/stats')).status, 200);
@@ -184,12 +184,13 @@ test('a port that is taken is named', async (t) => {
   assert.match(done.err, new RegExp(`cannot listen on 127.0.0.1 port ${d.port}`));
 });
 
-test('ps shows no option: a database URL may hold a password', async (t) => {
-  const dir = folder(t);
-  const d = await daemon(t, dir, { args: ['--database', `sqlite:${join(dir, 'hidden.db')}`] });
-  const shown = readFileSync(`/proc/${d.process.child.pid}/cmdline`, 'latin1');
-  assert.match(shown, /^scriptorium serve/);
-  assert.doesNotMatch(shown, /hidden/);
+test('ps shows no password of a database', async (t) => {
+  const d = launch(t, folder(t), ['serve', '--listen', '127.0.0.1:0', '--json',
+    '--database', 'postgres://engine:hush@127.0.0.1:1/app']);
+  await d.says(/the database is away/);
+  const shown = readFileSync(`/proc/${d.child.pid}/cmdline`, 'latin1');
+  assert.match(shown, /serve\0.*--database\0postgres:/);
+  assert.doesNotMatch(shown + d.err + d.out, /hush/);
 });
 
 // ---- limits ----
