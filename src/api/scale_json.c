@@ -103,6 +103,8 @@ enum err scale_read_body(const char *text, size_t n, struct store_scale_change *
         if (e == OK)
             e = read_member(name, value, &change, msg);
     }
+    if (e == OK && json_object_get(body, "preset") != NULL && json_object_size(body) > 1)
+        e = err_set(msg, ERR_INVALID, "preset says both numbers: give it alone");
     bool sets = change.workers > 0 || change.concurrency > 0;
     if (e == OK && sets == change.undo)
         e = err_set(msg, ERR_INVALID, "give workers, concurrency or preset, or else undo: true");

@@ -59,8 +59,8 @@ static void print_scale(void *ctx, const struct store_result *r)
     if (s->workers == 0 || s->concurrency == 0)
         (void)printf("Not scaled: every daemon has the slots and the limit it was started with.\n");
     else
-        (void)printf("%d x %d: up to %" PRId64 " scripts at once.\n", s->workers, s->concurrency,
-                     f.slots);
+        (void)printf("%d x %d: up to %" PRId64 " script%s at once.\n", s->workers, s->concurrency,
+                     f.slots, f.slots == 1 ? "" : "s");
     if (s->schedules > 0)
         (void)printf("%d schedule%s the workers.\n", s->schedules,
                      s->schedules == 1 ? " drives" : "s drive");

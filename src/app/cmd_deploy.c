@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/bundle.h"
-#include "job/prompt_names.h"
 #include "text/json.h"
 #include "store/store_deployments.h"
 
@@ -85,51 +84,27 @@ static int store_it(struct deploy *d)
 
 /* ---- what it says ---- */
 
-#define NOTES_MAX ((size_t)64 << 10)
-
-struct notes {
-    struct buf out;
-    bool json;
-};
-
-static void put_note(void *ctx, const char *file, int line, const char *name)
-{
-    struct notes *n = ctx;
-    char *text = mem_printf("%s:%d: nothing is called '%.60s': it is empty, unless requests have "
-                            "such a member of their own",
-                            file, line, name);
-    if (n->out.len + 2 * strlen(text) > NOTES_MAX / 2) {
-        /* so many say enough */
-    } else if (n->json) {
-        buf_puts(&n->out, n->out.len > 0 ? "," : "");
-        json_put_string(&n->out, text, strlen(text));
-    } else {
-        buf_putf(&n->out, "note: %s\n", text);
-    }
-    free(text);
-}
-
 static void print_deployed(const struct deploy *d)
 {
     const struct pipeline *p = d->pipeline;
-    struct notes notes = {.out = BUF_INIT(NOTES_MAX), .json = d->inv->set.json};
-    prompt_names_unknown(p, put_note, &notes);
+    struct buf notes = BUF_INIT(PIPELINE_NOTES_MAX);
+    pipeline_put_notes(&notes, p, d->inv->set.json);
     if (d->inv->set.json) {
         struct buf out = BUF_INIT((size_t)1 << 20);
         buf_putf(&out, "{\"version\":%d,\"new\":%s,\"hash\":\"%s\",\"name\":", d->version,
                  d->is_new ? "true" : "false", p->hash);
         json_put_string(&out, p->name, strlen(p->name));
-        (void)printf("%s,\"notes\":[%s]}\n", buf_str(&out), buf_str(&notes.out));
+        (void)printf("%s,\"notes\":[%s]}\n", buf_str(&out), buf_str(&notes));
         buf_free(&out);
     } else {
-        (void)fputs(buf_str(&notes.out), stderr);
+        (void)fputs(buf_str(&notes), stderr);
         (void)printf(d->is_new ? "Version %d (%s %s) is active: jobs that begin now are made by "
                                  "it.\n"
                                : "These files are version %d already (%s %s); nothing was added, "
                                  "and that version is active.\n",
                      d->version, p->name, p->version);
     }
-    buf_free(&notes.out);
+    buf_free(&notes);
 }
 
 int cmd_deploy(struct invocation *inv)

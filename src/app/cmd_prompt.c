@@ -149,7 +149,10 @@ static void print_json(const struct rehearsal *r, const struct pipeline *p,
              ",\"max_output_tokens\":%" PRId64 ",\"estimated_cost_usd\":%s,\"max_cost_usd\":%s",
              version, r->earlier, e->input, e->output, e->output_max,
              fmt_dollars_json(e->cost_udollar, cost), fmt_dollars_json(e->cost_max_udollar, most));
-    (void)printf("%s,\"body\":%s}\n", buf_str(&head), body);
+    struct buf notes = BUF_INIT(PIPELINE_NOTES_MAX);
+    pipeline_put_notes(&notes, p, true);
+    (void)printf("%s,\"notes\":[%s],\"body\":%s}\n", buf_str(&head), buf_str(&notes), body);
+    buf_free(&notes);
     buf_free(&head);
 }
 
@@ -178,6 +181,10 @@ static void print_text(const struct rehearsal *r, const struct pipeline *p,
             "The answers of the calls before it (%d) are simulated; what quotes them differs "
             "in a real run.\n",
             r->earlier);
+    struct buf notes = BUF_INIT(PIPELINE_NOTES_MAX);
+    pipeline_put_notes(&notes, p, false);
+    (void)fputs(buf_str(&notes), stderr);
+    buf_free(&notes);
 }
 
 static int show(const struct invocation *inv, const struct pipeline *p,

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "job/bundle.h"
 #include "job/prompt_names.h"
+#include "text/json.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 
@@ -133,4 +134,34 @@ enum err pipeline_folder_load(const char *dir, const struct catalog *catalog,
         e = pipeline_folder_parse(f, catalog, ret_pipeline, msg);
     pipeline_folder_free(f);
     return e;
+}
+
+/* ---- notes ---- */
+
+struct notes {
+    struct buf *out;
+    bool json;
+};
+
+static void put_note(void *ctx, const char *file, int line, const char *name)
+{
+    const struct notes *n = ctx;
+    char *text = mem_printf("%s:%d: nothing is called '%.60s': it is empty, unless requests have "
+                            "such a member of their own",
+                            file, line, name);
+    if (n->out->len + 2 * strlen(text) > PIPELINE_NOTES_MAX / 2) {
+        /* so many say enough */
+    } else if (n->json) {
+        buf_puts(n->out, n->out->len > 0 ? "," : "");
+        json_put_string(n->out, text, strlen(text));
+    } else {
+        buf_putf(n->out, "note: %s\n", text);
+    }
+    free(text);
+}
+
+void pipeline_put_notes(struct buf *out, const struct pipeline *p, bool json)
+{
+    struct notes n = {out, json};
+    prompt_names_unknown(p, put_note, &n);
 }

@@ -2,8 +2,10 @@
 #ifndef APP_PIPELINE_FOLDER_H
 #define APP_PIPELINE_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "job/pipeline.h"
 
@@ -25,5 +27,10 @@ enum err pipeline_folder_parse(const struct pipeline_folder *f, const struct cat
 /* Both at once. */
 enum err pipeline_folder_load(const char *dir, const struct catalog *catalog,
                               struct pipeline **ret_pipeline, struct errmsg *msg) MUST_CHECK;
+
+#define PIPELINE_NOTES_MAX ((size_t)64 << 10)
+/* What is no fault but worth a look, with file and line: lines for people, or JSON texts with
+ * commas between them; nothing where there is nothing. */
+void pipeline_put_notes(struct buf *out, const struct pipeline *p, bool json);
 
 #endif

@@ -103,6 +103,10 @@ test('the deployed pipeline is shown, or that of a folder', (t) => {
   const show = (...args) => json(dir, ['prompt', '--topic', 'Salt', '--step', 'write', ...args]);
   assert.equal(show('--pipeline', 'p').deployment, null);
   assert.match(show('--pipeline', 'p').body.system[0].text, /says the folder/);
+  assert.deepEqual(show('--pipeline', 'p').notes, []);
+  cpSync(join(dir, 'p'), join(dir, 'slip'), { recursive: true });
+  appendFileSync(join(dir, 'slip/chunk.md'), '{{topik}}');
+  assert.match(show('--pipeline', 'slip').notes[0], /^chunk\.md:\d+: nothing is called 'topik'/);
   json(dir, ['deploy', 'p']);
   assert.equal(show().deployment, 1);
   assert.match(show().body.system[0].text, /says the folder/);

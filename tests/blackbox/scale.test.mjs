@@ -75,7 +75,7 @@ test('on SQLite a change reaches the running daemon, survives a restart, and is 
     assert.equal(run(dir, ['scale', ...wrong]).code, 2, wrong.join(' '));
   }
   for (const body of ['', '[]', '{}', '{"workers":0}', '{"workers":"3"}', '{"preset":"3"}', '{"undo":true,"workers":2}',
-    '{"what":1}']) {
+    '{"what":1}', '{"preset":"3x3","workers":5}']) {
     assert.equal((await d.post('/v1/scale', { body })).status, 400, body);
   }
   assert.equal((await d.get('/scale', { key: 'wrong' })).status, 401);
