@@ -114,6 +114,13 @@ static void on_request(void *ctx, struct http_exchange *x)
         dispatch(rq);
 }
 
+/* A stranger is refused whatever the body says: it would only take memory, on each connection. */
+static bool keeps_body(void *ctx, const struct http_exchange *x)
+{
+    const struct api *api = ctx;
+    return auth_check(api->auth, x, loop_wall(api->loop)).role != ROLE_NONE;
+}
+
 /* ---- life ---- */
 
 static bool has_key(const struct auth_config *config)
@@ -166,6 +173,7 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                                       .port = config->port,
                                       .listener = config->listener,
                                       .max_connections = config->max_connections,
+                                      .keeps_body = keeps_body,
                                       .refusal_body = api_refusal_body,
                                       .refusal_headers = api_refusal_headers()};
     enum err e = check_reach(config, msg);

@@ -25,7 +25,7 @@ struct http_exchange {
     const char *method, *path; /* libmicrohttpd's */
     struct buf body;
     size_t swallowed; /* bytes of a body that is refused */
-    bool too_big, handled;
+    bool judged, unwanted, too_big, handled;
 
     struct MHD_Response *response; /* ours until it is queued */
     int status;

@@ -144,12 +144,21 @@ static enum MHD_Result begin(struct http_exchange *x)
     return exchange_queue(x);
 }
 
+static bool keeps_body(struct http_exchange *x)
+{
+    const struct http_server *server = x->server;
+    if (!x->judged && server->config.keeps_body != NULL)
+        x->unwanted = !server->config.keeps_body(server->ctx, x);
+    x->judged = true;
+    return !x->unwanted;
+}
+
 static enum MHD_Result take_body(struct http_exchange *x, const char *bytes, size_t n)
 {
-    if (!x->too_big && buf_add(&x->body, bytes, n) == OK)
+    if (keeps_body(x) && !x->too_big && buf_add(&x->body, bytes, n) == OK)
         return MHD_YES;
-    x->too_big = true;
     x->swallowed += n;
+    x->too_big = !x->unwanted || x->swallowed > x->server->config.max_body;
     buf_free(&x->body);
     if (x->swallowed <= SWALLOW_MAX)
         return MHD_YES;

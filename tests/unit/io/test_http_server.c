@@ -72,6 +72,12 @@ static void on_exchange(void *ctx, struct http_exchange *x)
     }
 }
 
+static bool keeps_body(void *ctx, const struct http_exchange *x)
+{
+    (void)ctx;
+    return http_request_header(x, "x-Stranger") == NULL;
+}
+
 static char *refusal(void *ctx, int status)
 {
     assert_non_null(ctx);
@@ -86,6 +92,7 @@ static int set_up_with(void **state, int64_t header_timeout_us)
                                         .max_connections = 8,
                                         .header_timeout_us = header_timeout_us,
                                         .max_unsent = MAX_UNSENT,
+                                        .keeps_body = keeps_body,
                                         .refusal_body = refusal};
     assert_int_equal(http_server_new(w.loop, &config, on_exchange, &w, &w.server, NULL), OK);
     w.port = http_server_port(w.server);
@@ -257,16 +264,29 @@ static void half_a_body_and_half_a_second_request_are_cut_too(void **state)
     close(fd);
 }
 
+static void a_body_that_is_not_wanted_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    int fd =
+        ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\nX-Stranger: 1\r\nContent-Length: 5\r\n\r\nhello");
+    expect(w, fd, "POST /echo name=(none) x-test=(none) len=0 body=");
+    peer_says(w->loop, fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello");
+    expect(w, fd, "len=5 body=hello"); /* on the same connection */
+    close(fd);
+}
+
 static void big_bodies_are_refused_and_the_refusal_can_be_read(void **state)
 {
     struct world *w = *state;
     static char block[1 << 16];
     memset(block, 'b', sizeof(block));
-    for (int chunked = 0; chunked < 2; chunked++) {
-        int fd = ask(w, chunked ? "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
-                                  "\r\nA00000\r\n"
-                                : "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10485760\r\n"
-                                  "\r\n");
+    static const char *const heads[] = {
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10485760\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nA00000\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nX-Stranger: 1\r\nContent-Length: 10485760\r\n\r\n"};
+    for (size_t head = 0; head < sizeof heads / sizeof *heads; head++) {
+        bool chunked = head == 1;
+        int fd = ask(w, heads[head]);
         for (int i = 0; i < 160; i++)
             peer_send(w->loop, fd, block, sizeof(block));
         if (chunked)
@@ -453,6 +473,7 @@ int main(void)
         TEST(a_vanished_client_is_noticed_within_a_second),
         TEST_IMPATIENT(half_a_header_is_cut_at_the_deadline_however_it_drips),
         TEST_IMPATIENT(half_a_body_and_half_a_second_request_are_cut_too),
+        TEST(a_body_that_is_not_wanted_is_not_kept),
         TEST(big_bodies_are_refused_and_the_refusal_can_be_read),
         TEST(a_body_at_the_limit_is_taken),
         TEST(big_headers_are_refused),
