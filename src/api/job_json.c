@@ -75,11 +75,14 @@ void job_json_open(struct buf *out, const struct store_job *job, bool everything
         buf_putf(out, ",\"processing_time_seconds\":%" PRId64, job->processing_seconds);
     else
         buf_puts(out, ",\"processing_time_seconds\":null");
-    buf_putf(out,
-             ",\"queued\":%s,\"run\":%d,\"position\":%d,\"input_tokens\":%" PRId64
-             ",\"output_tokens\":%" PRId64 ",\"cost_usd\":%s",
-             job->queued ? "true" : "false", job->run, job->position, job->input_tokens,
-             job->output_tokens, dollars_text(job->cost_udollar, dollars));
+    buf_putf(out, ",\"queued\":%s,\"run\":%d,\"position\":", job->queued ? "true" : "false",
+             job->run);
+    if (everything) /* a list does not look them up */
+        buf_putf(out, "%d", job->position);
+    else
+        buf_puts(out, "null");
+    buf_putf(out, ",\"input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64 ",\"cost_usd\":%s",
+             job->input_tokens, job->output_tokens, dollars_text(job->cost_udollar, dollars));
     if (everything) {
         put_raw(out, "generation_params", job->params);
         put_raw(out, "script_metadata", job->metadata);

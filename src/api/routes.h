@@ -15,7 +15,7 @@ enum route_access {
     ROUTE_ACCESS_MAX
 };
 
-struct route_field { /* a member of the query or of the body, for the document */
+struct route_field { /* of the query, the headers, the body or an answer, for the document */
     const char *name, *type, *about;
 };
 
@@ -27,7 +27,9 @@ struct route {
     const char *summary;
     const struct route_field *query, *body; /* end with a NULL name; NULL = none */
     const char *answers;                    /* "200 404 409": the statuses beside 401, 405 ... */
-    const char *content_type;               /* NULL = application/json */
+    const char *content_type; /* of what is not JSON: "text/markdown text/plain"; NULL = JSON */
+    const char *result;       /* the JSON's schema (schemas.h); NULL = any */
+    const struct route_field *headers; /* as query */
 };
 extern const struct route route_table[];
 extern const size_t route_count;

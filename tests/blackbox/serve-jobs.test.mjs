@@ -185,7 +185,26 @@ test('a place in the queue and times are told to those who wait', async (t) => {
   await wait(last.id);
 });
 
-test('OpenAPI lists exactly the routes that answer, with their methods', async (t) => {
+// Throws where a body is not what a schema of the OpenAPI document says.
+function conforms(doc, schema, value, where) {
+  if (schema.$ref) return conforms(doc, doc.components.schemas[schema.$ref.split('/').at(-1)], value, where);
+  const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+  const types = [schema.type ?? kind].flat();
+  assert.ok(types.includes(kind) || (kind === 'number' && types.includes('integer') && Number.isInteger(value)),
+    `${where}: ${JSON.stringify(value)} is no ${types}`);
+  if (schema.format === 'date-time' && value !== null) assert.match(value, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/, where);
+  if (schema.format === 'uuid' && value !== null) assert.match(value, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, where);
+  if (schema.items) value.forEach((v, i) => conforms(doc, schema.items, v, `${where}[${i}]`));
+  if (!schema.properties || value === null) return undefined;
+  for (const name of schema.required) assert.ok(name in value, `${where}: ${name} is missing`);
+  for (const [name, v] of Object.entries(value)) {
+    assert.ok(schema.properties[name], `${where}: ${name} is not documented`);
+    conforms(doc, schema.properties[name], v, `${where}.${name}`);
+  }
+  return undefined;
+}
+
+test('OpenAPI lists exactly the routes that answer, with their methods, and what they answer', async (t) => {
   const d = await daemon(t, folder(t), still);
   const doc = await (await d.get('/openapi.json')).json();
   assert.equal(doc.openapi, '3.1.0');
@@ -200,12 +219,46 @@ test('OpenAPI lists exactly the routes that answer, with their methods', async (
       const open = operation.security?.length === 0;
       const answer = await d.ask(method.toUpperCase())(path, { key: null });
       assert.equal(answer.status === 401, !open, `${method} ${pattern}`);
-      const served = await d.ask(method.toUpperCase())(path, {});
-      assert.ok(operation.responses[served.status], `${method} ${pattern} answered ${served.status}, which is not documented`);
+      for (const asked of [path, pattern.replace('{id}', 'abc'), `${path}?limit=x&status=x&text=x&format=x&users=x&version=x`]) {
+        const served = await d.ask(method.toUpperCase())(asked, {});
+        assert.ok(operation.responses[served.status], `${method} ${asked} answered ${served.status}, which is not documented`);
+        await served.body?.cancel();
+      }
       assert.ok(operation.summary.length > 0);
     }
   }
   assert.ok(doc.paths['/v1/jobs/{id}'].get && doc.paths['/v1/jobs'].post);
+
+  // Every answer has the members that the document says, no other, each of its type.
+  const says = async (method, pattern, { path = pattern, ...options } = {}) => {
+    const answer = await d.ask(method.toUpperCase())(path, options);
+    const body = await answer.json();
+    conforms(doc, doc.paths[pattern][method].responses[answer.status].content['application/json'].schema, body, `${method} ${path}`);
+    return body;
+  };
+  await d.post('/v1/resume');
+  await says('post', '/v1/jobs', { body: { topic: 'Salt', user_id: ALICE, targetDuration: 60 }, headers: { 'idempotency-key': 'a' } });
+  await says('post', '/v1/jobs', { body: { topic: 'Salt', user_id: ALICE, targetDuration: 60 }, headers: { 'idempotency-key': 'a' } });
+  await says('get', '/v1/jobs/{id}/why', { path: `/v1/jobs/${id}/why` });
+  await says('post', '/v1/jobs/{id}/cancel', { path: `/v1/jobs/${id}/cancel` });
+  await says('post', '/v1/jobs/{id}/retry', { path: `/v1/jobs/${id}/retry` });
+  const endpoint = '/functions/v1/process-script-jobs';
+  assert.equal((await says('post', endpoint)).succeeded, 2);
+  await created(d, { user_id: ALICE, targetDuration: 60 });
+  assert.equal((await says('post', endpoint, { headers: { prefer: 'respond-async' } })).jobs.length, 1);
+  await says('post', endpoint, { body: 'no json' });
+  await says('post', endpoint, { key: 'no' });
+  assert.equal((await says('get', '/v1/jobs/{id}', { path: `/v1/jobs/${id}` })).steps.length, 1);
+  await says('post', '/v1/schedules', { body: { name: 'nightly', schedule: '0 3 * * *' } });
+  await says('get', '/v1/schedules/{name}', { path: '/v1/schedules/nightly' });
+  await says('get', '/v1/schedules/{name}/runs', { path: '/v1/schedules/nightly/runs' });
+  await says('post', '/v1/scale', { body: { preset: '3x3' } });
+  await says('delete', '/v1/users/{id}', { path: `/v1/users/${NOBODY}` });
+  await says('post', '/v1/pause');
+  for (const path of ['/', '/healthz', '/readyz', '/v1/jobs', '/v1/invocations', '/v1/logs', '/v1/schedules',
+    '/v1/deployments', '/scale', '/v1/stats', '/v1/limits', '/v1/workers']) {
+    await says('get', path);
+  }
   assert.equal((await d.get(`/v1/jobs/${id}`)).status, 200);
 });
 
