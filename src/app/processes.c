@@ -20,6 +20,8 @@
 #define BACKOFF_MAX_US     (30 * USEC_PER_SEC)
 #define HEALTHY_US         (60 * USEC_PER_SEC) /* lived so long: its next death is a new story */
 #define SILENCE_DEFAULT_US (30 * USEC_PER_SEC)
+#define TURN_MS            50
+#define STANDSTILL_US      (USEC_PER_SEC / 4) /* a turn that takes so long was none of ours */
 #define FAILED             1
 
 struct child {
@@ -36,10 +38,11 @@ struct family {
     sigset_t old_mask;
     pid_t parent;
     bool stopping, announced;
-    int signo;      /* the first signal to end */
-    int code;       /* what to exit with */
-    bool at_once;   /* do not wait for anybody */
-    int64_t fed_us; /* the watchdog */
+    int signo;       /* the first signal to end */
+    int code;        /* what to exit with */
+    bool at_once;    /* do not wait for anybody */
+    int64_t fed_us;  /* the watchdog */
+    int64_t turn_us; /* when the last one began */
 };
 
 void process_report(int report_fd, size_t number)
@@ -208,6 +211,16 @@ static void end_silent(struct family *f, int64_t now)
     }
 }
 
+/* This process stood still, and perhaps all of them did: a stopped terminal, container or machine.
+ * What the children had no chance to say in that time is no silence of theirs. */
+static void forgive_standstill(struct family *f, int64_t now)
+{
+    int64_t gap = f->turn_us > 0 ? now - f->turn_us : 0;
+    f->turn_us = now;
+    for (size_t i = 0; gap > STANDSTILL_US && i < f->config->n; i++)
+        f->children[i].seen_us += gap;
+}
+
 static void feed_watchdog(struct family *f, int64_t now)
 {
     int64_t each = notify_watchdog_us() / 2;
@@ -243,11 +256,12 @@ static bool look_after(struct family *f)
         int64_t now = clock_mono();
         if (start_due(f, now))
             return true;
+        forgive_standstill(f, now);
         end_silent(f, now);
         feed_watchdog(f, now);
         struct pollfd fds[] = {{.fd = f->signals, .events = POLLIN},
                                {.fd = f->reports[0], .events = POLLIN}};
-        (void)poll(fds, 2, 50);
+        (void)poll(fds, 2, TURN_MS);
         read_signals(f);
         read_reports(f);
         announce(f);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,6 +140,53 @@ static void a_child_that_hangs_is_started_again(void **state)
     assert_int_equal(end_of(pid), 0);
 }
 
+/* Reports every 20 ms until it is told to end. */
+static int lively(void *ctx, int report_fd, size_t number)
+{
+    (void)ctx;
+    struct sigaction on_end = {.sa_handler = on_term};
+    (void)sigaction(SIGTERM, &on_end, NULL);
+    say((char)('0' + number));
+    while (!ended) {
+        process_report(report_fd, number);
+        (void)usleep(20000);
+    }
+    say('e');
+    return 0;
+}
+
+static pid_t only_child_of(pid_t parent)
+{
+    char path[64];
+    int child = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &child), 1);
+    (void)fclose(file);
+    return child;
+}
+
+/* A stopped terminal or container: the parent comes back a little before its child. */
+static void a_standstill_of_all_is_no_silence_of_a_child(void **state)
+{
+    (void)state;
+    pid_t pid = family(1, lively, 400000);
+    assert_int_equal(hear(), '0');
+    pid_t child = only_child_of(pid);
+    (void)usleep(100000); /* until it has reported */
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    (void)usleep(800000);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    (void)usleep(100000);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    (void)usleep(100000);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(hear(), 'e'); /* and not '0', of another one */
+    assert_int_equal(end_of(pid), 0);
+}
+
 static void a_child_that_fails_before_it_is_ready_ends_all_with_its_code(void **state)
 {
     (void)state;
@@ -161,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_reach_all_children_and_all_end),
         cmocka_unit_test(a_child_that_hangs_is_started_again),
+        cmocka_unit_test(a_standstill_of_all_is_no_silence_of_a_child),
         cmocka_unit_test(a_child_that_fails_before_it_is_ready_ends_all_with_its_code),
         cmocka_unit_test(a_second_signal_ends_at_once),
     };
