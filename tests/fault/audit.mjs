@@ -13,8 +13,10 @@ CREATE TABLE chaos.event (
     fence bigint,         -- of the queue row now; of a queue event: the new one
     holder text,          -- who claimed that fence
     old_fence bigint,
-    step text, run integer, call_id uuid
+    step text, run integer, call_id uuid,
+    mark text             -- of a request that came with a key
 );
+CREATE TABLE chaos.orders (mark text PRIMARY KEY); -- the product's own rows
 CREATE TABLE chaos.claim (fence bigint PRIMARY KEY, who text NOT NULL);
 
 CREATE FUNCTION chaos.on_queue() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -50,6 +52,13 @@ BEGIN
                        CASE TG_OP WHEN 'DELETE' THEN 'deleted' ELSE NEW.status END, NULL, NULL, NULL);
     RETURN NULL;
 END $$;
+CREATE FUNCTION chaos.on_mark() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos.event (kind, job_id, mark) VALUES ('mark', NEW.id, NEW.generation_params ->> 'mark');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_mark AFTER INSERT ON public.script_generation_jobs
+    FOR EACH ROW WHEN (NEW.generation_params ? 'mark') EXECUTE FUNCTION chaos.on_mark();
 CREATE TRIGGER chaos_job AFTER INSERT OR UPDATE OR DELETE ON public.script_generation_jobs
     FOR EACH ROW EXECUTE FUNCTION chaos.on_job();
 
@@ -67,16 +76,27 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos_call AFTER INSERT ON scriptorium.call FOR EACH ROW EXECUTE FUNCTION chaos.on_call();
 
--- The product's own effects, by hooks: a script is saved and paid for, a reservation given back.
+-- The product's own effects, by hooks: something is reserved, a script is saved and paid for, the
+-- reservation given back. Each hook raises now and then, after it has done its work.
 CREATE TABLE chaos.effect (n bigserial PRIMARY KEY, kind text NOT NULL, job_id uuid NOT NULL,
     tx bigint NOT NULL DEFAULT txid_current());
+CREATE FUNCTION chaos.effect(kind text, job_id uuid, moody integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos.effect (kind, job_id) VALUES (effect.kind, effect.job_id);
+    IF abs(hashtext(effect.job_id::text || clock_timestamp())) % 100 < moody THEN
+        RAISE EXCEPTION 'a deadlock, say' USING ERRCODE = '40P01';
+    END IF;
+END $$;
+CREATE FUNCTION chaos.on_input(job_id uuid) RETURNS jsonb LANGUAGE plpgsql AS
+    $$BEGIN PERFORM chaos.effect('input', $1, 0); RETURN '{"tone": "warm"}'; END$$;
 CREATE FUNCTION chaos.on_completed(job_id uuid) RETURNS void LANGUAGE sql AS
-    $$INSERT INTO chaos.effect (kind, job_id) VALUES ('completed', $1)$$;
+    $$SELECT chaos.effect('completed', $1, 10)$$;
 CREATE FUNCTION chaos.on_ended(job_id uuid, outcome text) RETURNS void LANGUAGE sql AS
-    $$INSERT INTO chaos.effect (kind, job_id) VALUES ('ended', $1)$$;
+    $$SELECT chaos.effect('ended', $1, 10)$$;
 `;
 
-export const hooks = { SCRIPTORIUM_HOOK_ON_COMPLETED: 'chaos.on_completed', SCRIPTORIUM_HOOK_ON_ENDED: 'chaos.on_ended' };
+export const hooks = { SCRIPTORIUM_HOOK_INPUT: 'chaos.on_input', SCRIPTORIUM_HOOK_ON_COMPLETED: 'chaos.on_completed',
+  SCRIPTORIUM_HOOK_ON_ENDED: 'chaos.on_ended' };
 
 export async function install(client) {
   await client.query(schema);

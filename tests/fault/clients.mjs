@@ -1,7 +1,9 @@
-// In: a world. Out: clients that write the users' table directly, as a product would: they insert,
-// cancel, delete, run again and hurry jobs, in any state, and remember what the server confirmed.
+// In: a world. Out: clients that do as a product would: they insert, cancel, delete, run again and hurry
+// jobs in any state, by writing the users' table; they order jobs in transactions of their own and by
+// HTTP, with keys; and they remember what was confirmed.
 import { randomUUID } from 'node:crypto';
-import { isAway, sleep } from './world.mjs';
+import { pg } from '../lib/pg.mjs';
+import { isAway, KEY, sleep } from './world.mjs';
 
 const USERS = 7;
 
@@ -17,10 +19,12 @@ export class Clients {
     this.jobs = []; // ids that were asked for, known to exist or not
     this.broken = new Set(); // whose request is wrong
     this.acknowledged = []; // [what, id], confirmed by the server
-    this.count = { insert: 0, cancel: 0, delete: 0, rerun: 0, priority: 0, touch: 0 };
+    this.marks = []; // {mark, id}: a job that was ordered with a key, confirmed
+    this.undone = []; // marks of orders that were rolled back
+    this.count = { insert: 0, order: 0, undone: 0, post: 0, again: 0, cancel: 0, delete: 0, rerun: 0, priority: 0, touch: 0 };
     this.users = Array.from({ length: USERS }, () => randomUUID());
-    this.pool = world.server.pool({}, 4);
-    this.pool.options.application_name = 'client';
+    this.pool = new pg.Pool({ connectionString: world.urlBehind(world.clientProxy), max: 4, application_name: 'client' });
+    this.pool.on('error', () => {});
   }
 
   pick(list) {
@@ -59,6 +63,66 @@ export class Clients {
     }
   }
 
+  // What the product asked for, with a mark to find it by.
+  marked() {
+    const mark = randomUUID();
+    const request = { ...params(() => 0.02 + this.next() * 0.98, this.jobs.length), mark };
+    return { mark, request, user: this.pick(this.users), priority: 1 + Math.floor(this.next() * 10) };
+  }
+
+  confirmed(mark, id) {
+    this.jobs.push(id);
+    this.marks.push({ mark, id });
+    this.acknowledged.push(['ordered', id]);
+  }
+
+  /** A row of the product's own and the job in one transaction; sometimes the product thinks better of it. */
+  async order() {
+    const { mark, request, user, priority } = this.marked();
+    const undo = this.next() < 0.15;
+    for (;;) {
+      let client;
+      try {
+        client = await this.pool.connect();
+        await client.query('BEGIN');
+        await client.query('INSERT INTO chaos.orders VALUES ($1) ON CONFLICT DO NOTHING', [mark]);
+        const { rows: [{ id }] } = await client.query(
+          'SELECT scriptorium.create_job($1, $2, $3, idempotency_key => $4) AS id', [user, request, priority, mark]);
+        await client.query(undo ? 'ROLLBACK' : 'COMMIT');
+        client.release();
+        if (undo) this.undone.push(mark);
+        else this.confirmed(mark, id);
+        this.count[undo ? 'undone' : 'order']++;
+        return;
+      } catch (error) {
+        client?.release(error);
+        if (!isAway(error)) throw error;
+        this.count.again++;
+        await sleep(50);
+      }
+    }
+  }
+
+  /** By HTTP, at any node, and at another one with the same key until one confirms it. */
+  async post() {
+    const { mark, request, user, priority } = this.marked();
+    for (;;) {
+      const url = this.pick(this.world.nodes).url();
+      const answer = url && await fetch(`${url}/v1/jobs`, { method: 'POST', signal: AbortSignal.timeout(3000),
+        headers: { authorization: `Bearer ${KEY}`, 'idempotency-key': mark },
+        body: JSON.stringify({ ...request, user_id: user, priority }) }).catch(() => null);
+      const text = await answer?.text().catch(() => null);
+      if (text && [200, 201].includes(answer.status)) {
+        this.confirmed(mark, JSON.parse(text).id);
+        this.count.post++;
+        return;
+      }
+      if (answer && answer.status < 500) throw new Error(`POST /v1/jobs: ${answer.status} ${text}`);
+      this.count.again++;
+      await sleep(50);
+    }
+  }
+
   async change(what, sql, id) {
     const rows = await this.try(sql, [id]);
     if (rows?.length) {
@@ -92,7 +156,10 @@ export class Clients {
     let meddled = 0;
     while (this.jobs.length < this.total) {
       const due = this.total * Math.min(1, (Date.now() - start) / ms) + 1;
-      if (this.jobs.length < due)
+      const dice = this.next();
+      if (this.jobs.length < due && dice < 0.3) await this.order();
+      else if (this.jobs.length < due && dice < 0.6) await this.post();
+      else if (this.jobs.length < due)
         await this.insert(Math.min(this.total - this.jobs.length, 1 + Math.floor(this.next() * 8)));
       while (meddled < this.jobs.length * meddling) {
         meddled++;

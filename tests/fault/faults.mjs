@@ -4,10 +4,34 @@ import { sleep, until } from './world.mjs';
 
 const ms = (next, least, most) => Math.floor(least + next() * (most - least));
 
+// Of a family: all of it, as when the machine dies; a child, which its parent has to replace; or the
+// parent alone, whose children have to end.
 async function killed(world, next, node) {
-  await node.end('SIGKILL');
+  const dice = node.processes > 1 ? next() : 0;
+  if (dice > 0.7) {
+    await node.orphan();
+  } else if (dice > 0.4) {
+    await childKilled(world, next, node);
+    return;
+  } else {
+    await node.end('SIGKILL');
+  }
   await sleep(ms(next, 0, 1500));
   await node.start();
+}
+
+async function childKilled(world, next, node) {
+  const before = node.workers();
+  const victim = before[Math.floor(next() * before.length)];
+  if (victim === undefined) return; // it is being started
+  world.deaths.push({ who: node.name, at: new Date() });
+  node.signal('SIGKILL', [victim]);
+  try { // its parent waits longer each time, up to 30 s
+    await until(() => node.workers().length === node.processes && !node.workers().includes(victim),
+      { timeout: 35000, every: 50, what: () => 'another one' });
+  } catch {
+    node.problems.push(`${node.name}: child ${victim} was killed and never replaced; there are ${node.workers()}`);
+  }
 }
 
 async function asked(world, next, node) {
@@ -32,6 +56,11 @@ async function winked(world, next, node) {
 
 async function cut(world, next, node) {
   node.proxy.cut();
+  await sleep(1500); // until it may be expected to be back
+}
+
+async function clientsCut(world) {
+  world.clientProxy.cut();
 }
 
 async function swallowed(world, next, node) {
@@ -71,28 +100,28 @@ async function troubled(world, next) {
     body: JSON.stringify([{ nth: 1, times: ms(next, 1, 4), fault, after_tokens: 20 }]) });
 }
 
-// [name, weight, needs a node, what it does]
+// [name, weight, whom it strikes: one such fault at a time for each, what it does]
 const table = [
-  ['kill', 30, true, killed],
-  ['stop', 6, true, asked],
-  ['freeze past the lease', 10, true, frozen],
-  ['freeze', 4, true, winked],
-  ['cut', 14, true, cut],
-  ['swallow', 8, true, swallowed],
-  ['delay', 8, true, delayed],
-  ['terminate backends', 8, false, terminated],
-  ['restart fast', 4, false, restarts('fast', 0, 500)],
-  ['restart immediate', 5, false, restarts('immediate', 0, 500)],
-  ['outage', 2, false, outage],
-  ['provider', 6, false, troubled],
+  ['kill', 30, 'node', killed],
+  ['stop', 6, 'node', asked],
+  ['freeze past the lease', 10, 'node', frozen],
+  ['freeze', 4, 'node', winked],
+  ['cut', 14, 'node', cut],
+  ['swallow', 8, 'node', swallowed],
+  ['delay', 8, 'node', delayed],
+  ['terminate backends', 8, 'server', terminated],
+  ['restart fast', 4, 'server', restarts('fast', 0, 500)],
+  ['restart immediate', 5, 'server', restarts('immediate', 0, 500)],
+  ['outage', 2, 'server', outage],
+  ['provider', 6, 'provider', troubled],
+  ['cut clients', 8, 'clients', clientsCut],
 ];
 
 export class Faults {
   constructor(world, next, log) {
     Object.assign(this, { world, next, log });
     this.count = Object.fromEntries(table.map(([name]) => [name, 0]));
-    this.busy = new Set(); // nodes that a fault has now
-    this.server = false; // the server's restarts come one at a time
+    this.busy = new Set(); // who has a fault now
     this.under = new Set();
   }
 
@@ -104,15 +133,18 @@ export class Faults {
 
   /** Starts one fault, beside those that are going on. `name`: this one. */
   strike(name) {
-    const [kind, , onNode, what] = name ? table.find((t) => t[0] === name) : this.choose();
+    const [kind, , whom, what] = name ? table.find((t) => t[0] === name) : this.choose();
     const node = this.world.nodes[Math.floor(this.next() * this.world.nodes.length)];
-    const key = onNode ? node : 'server';
+    const key = whom === 'node' ? node : whom;
     const dice = [this.next(), this.next(), this.next(), this.next()];
     if (this.busy.has(key)) return false;
     this.busy.add(key);
     this.count[kind]++;
-    this.log(`${kind}${onNode ? ` node ${node.number}` : ''}`);
-    const going = what(this.world, () => dice.pop() ?? 0.5, node).finally(() => {
+    this.log(`${kind}${whom === 'node' ? ` node ${node.number}` : ''}`);
+    const struck = { node: [node], server: this.world.nodes }[whom] ?? [];
+    const fault = what(this.world, () => dice.pop() ?? 0.5, node);
+    for (const one of struck) one.troubled(fault).catch(() => {});
+    const going = fault.finally(() => {
       this.busy.delete(key);
       this.under.delete(going);
     });
@@ -123,7 +155,7 @@ export class Faults {
   /** Until there were `kills` kills and `ms` are over. */
   async play(length, kills) {
     const start = Date.now();
-    const gap = length / (kills * 3.4); // kills are 30 of 105
+    const gap = length / (kills * 3.4); // kills are about 30 of 113
     while (Date.now() - start < length || this.count.kill < kills) {
       const share = (Date.now() - start) / length;
       if (this.count.kill < kills * share) this.strike('kill');
@@ -137,7 +169,7 @@ export class Faults {
     await Promise.all([...this.under]);
     for (const node of this.world.nodes) {
       node.proxy.mend();
-      if (node.stopped) node.wake();
+      if (node.stopped.length > 0) node.wake();
       await until(() => !node.process.closed, { timeout: 1000, what: () => `node ${node.number}` });
     }
   }

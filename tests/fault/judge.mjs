@@ -1,5 +1,7 @@
 // In: the record of a chaos that is over, the tables, and what the provider says. Out: everything that
 // should not be so, as lines, and the figures.
+import { judgeTold } from './told.mjs';
+
 const EXACT = 1, ESTIMATED = 2, UNBILLED = 3;
 const MOVES = { // what a node may do to a status
   pending: ['processing'], processing: ['processing', 'completed', 'failed', 'pending'],
@@ -32,7 +34,7 @@ function followJobs(c, events, fences) {
     if (e.was !== job.status && !(e.was === null && job.status === 'deleted'))
       c.blame(`job ${e.job_id}: the record jumps from ${job.status} to ${e.was} at ${e.n}`);
     job.status = e.now;
-    if (!isNode(e.who)) { // a client: whatever it wants, goes
+    if (!isNode(e.who) || e.was === null) { // a client, perhaps by HTTP: whatever it wants, goes
       if (e.was !== e.now) {
         job.wanted = e.now;
         job.crossed = e.was;
@@ -113,7 +115,41 @@ function judgeEffects(c, events, effects, jobs) {
   for (const [id, job] of jobs)
     if (['failed', 'cancelled'].includes(job.status) && !completions.has(id) && !ended.has(id))
       c.blame(`job ${id} is ${job.status} without an effect of its end`);
-  c.figures.effects = { completed: effects.length - [...ended.values()].reduce((a, b) => a + b, 0), ended: ended.size };
+  c.figures.effects = Object.fromEntries(['input', 'completed', 'ended'].map((kind) =>
+    [kind, effects.filter((e) => e.kind === kind).length]));
+}
+
+/** What the input hook reserves: once for each run, in the transaction of the run's first checkpoint. */
+function judgeInputs(c, events, effects) {
+  const made = new Map(), runs = new Set();
+  for (const e of events) {
+    if (e.kind === 'job' && e.now === 'deleted')
+      for (const run of [...runs]) if (run.startsWith(e.job_id)) runs.delete(run);
+    if (e.kind !== 'step' || e.step !== 'input') continue;
+    made.set(`${e.tx} ${e.job_id}`, e);
+    if (runs.has(`${e.job_id} ${e.run}`)) c.blame(`job ${e.job_id} got its input twice in run ${e.run}, event ${e.n}`);
+    runs.add(`${e.job_id} ${e.run}`);
+  }
+  for (const e of effects.filter((e) => e.kind === 'input'))
+    if (!made.delete(`${e.tx} ${e.job_id}`)) c.blame(`an effect of the input hook that was not kept, of job ${e.job_id}`);
+  for (const e of made.values()) c.blame(`an input without its effect: job ${e.job_id}, run ${e.run}`);
+}
+
+/** One key is one job, whatever was cut; an order and its job are both there, or neither. */
+function judgeOrders(c, events, clients, orders) {
+  const made = new Map();
+  for (const e of events) {
+    if (e.kind !== 'mark') continue;
+    if (made.has(e.mark)) c.blame(`one key, two jobs: ${made.get(e.mark)} and ${e.job_id}`);
+    made.set(e.mark, e.job_id);
+  }
+  const ordered = new Set(orders.map((o) => o.mark));
+  for (const { mark, id } of clients.marks)
+    if (made.get(mark) !== id) c.blame(`job ${id} was confirmed for a key whose job is ${made.get(mark)}`);
+  for (const mark of clients.undone)
+    if (made.has(mark) || ordered.has(mark)) c.blame(`an order was rolled back, and there is a job ${made.get(mark)}`);
+  for (const mark of ordered) if (!made.has(mark)) c.blame(`an order without its job: ${mark}`);
+  c.figures.keys = made.size;
 }
 
 /** A checkpoint's step is not paid for again by whoever holds the job. */
@@ -139,17 +175,20 @@ function judgeSteps(c, events) {
   return again;
 }
 
-/** Whether the call's life could not write for a part of the call's time. */
-function wasBlind(call, blind) {
-  return blind.some((b) => (b.who === null || b.who === call.who) && b.from < call.closed_at && b.to > call.opened_at);
+const BACK_MS = 2000; // after such a time a life has its connections again, and has written what it saw
+
+/** Whether the call's life died without having been able to tell what it had seen. */
+function diedBlind(call, { blind, deaths }) {
+  return deaths.some((d) => d.who === call.who && d.at > call.opened_at && d.at < call.closed_at &&
+    blind.some((b) => (b.who === null || b.who === call.who) && b.from < d.at && +b.to + BACK_MS > +d.at));
 }
 
 /** What nobody saw, nobody can estimate: calls in the dark are counted apart. */
-function compareEstimates(c, cut, blind) {
+function compareEstimates(c, cut, world) {
   const seen = { calls: 0, ours: 0, truth: 0 }, dark = { calls: 0, ours: 0, truth: 0 };
   const offs = [];
   for (const [call, entry, where] of cut) {
-    const sum = wasBlind(call, blind) ? dark : seen;
+    const sum = diedBlind(call, world) ? dark : seen;
     sum.calls++;
     sum.ours += call.output;
     sum.truth += entry?.billed_output_tokens ?? 0;
@@ -163,7 +202,7 @@ function compareEstimates(c, cut, blind) {
       .sort((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, 15).map((o) => o.join(' ')).join('\n  '));
 }
 
-function compareLedger(c, calls, truth, blind) {
+function compareLedger(c, calls, truth, world) {
   const real = new Map(truth.filter((e) => e.call).map((e) => [e.call, e]));
   const count = { exact: 0, cut: 0, endNotHeard: 0, notSent: 0, unbilled: 0 };
   const estimated = [];
@@ -189,7 +228,7 @@ function compareLedger(c, calls, truth, blind) {
   }
   for (const entry of real.values()) c.blame(`a call that the ledger does not know: ${JSON.stringify(entry)}`);
   c.figures.calls = count;
-  compareEstimates(c, estimated, blind);
+  compareEstimates(c, estimated, world);
 }
 
 async function judgeRests(c, world) {
@@ -221,9 +260,13 @@ export async function judge(world, clients) {
     c.closed_at, e.who FROM scriptorium.call c LEFT JOIN chaos.event e ON e.call_id = c.id`);
   const jobs = followJobs(c, events, fences);
   judgeEnd(c, jobs, rows, clients);
-  judgeEffects(c, events, await world.ask('SELECT * FROM chaos.effect'), jobs);
+  const effects = await world.ask('SELECT * FROM chaos.effect');
+  judgeEffects(c, events, effects, jobs);
+  judgeInputs(c, events, effects);
+  judgeOrders(c, events, clients, await world.ask('SELECT mark FROM chaos.orders'));
+  judgeTold(c, events, world.receiver.seen);
   judgeSteps(c, events);
-  compareLedger(c, calls, await world.truth(), world.blind);
+  compareLedger(c, calls, await world.truth(), world);
   await judgeRests(c, world);
   c.figures.events = events.length;
   return c;

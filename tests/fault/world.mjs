@@ -1,5 +1,6 @@
 // In: a form of chaos. Out: the world it is played in: a real PostgreSQL, the simulated provider, a
-// proxy in front of each node's database, and the nodes; all of it gone at the end.
+// proxy in front of each node's database, and the nodes, of one process or several; all of it gone at
+// the end.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,30 +8,41 @@ import { Running, run, until } from '../blackbox/harness.mjs';
 import * as pg from '../lib/pg.mjs';
 import { Proxy } from './proxy.mjs';
 
+export const KEY = 'sb_secret_for_chaos'; // the nodes' service key
 export const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
-/** One node: a process that may die, be replaced, stand still. Each life has a name of its own, which
- *  is its application_name too: so that every write tells who made it. */
+const alive = (pid) => {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+/** One node: a process that may die, be replaced, stand still; or a family, `serve --processes N`. Each
+ *  life has a name of its own, which is its application_name too: so that every write tells who made it. */
 export class Node {
-  constructor(world, number) {
-    this.world = world;
-    this.number = number;
-    this.lives = 0;
-    this.problems = [];
+  constructor(world, number, processes = 1) {
+    Object.assign(this, { world, number, processes, lives: 0, problems: [] });
+    Object.assign(this, { isUp: false, troubles: 0, calmSince: 0 });
   }
 
   async start() {
     this.proxy ??= await new Proxy(this.world.server.port).up();
     const { world } = this;
     this.name = `node${this.number}.${++this.lives}`;
-    const url = `postgres://postgres@127.0.0.1:${this.proxy.port}/${world.database}`;
     this.process = new Running(world.dir, ['serve', '--listen', '127.0.0.1:0', '--json',
-      '--concurrency', String(world.slots)], { env: {
-      DATABASE_URL: `${url}?application_name=${this.name}`, ...world.sim.env,
+      '--concurrency', String(world.slots),
+      ...(this.processes > 1 ? ['--processes', String(this.processes)] : [])], { env: {
+      DATABASE_URL: `${world.urlBehind(this.proxy)}?application_name=${this.name}`, ...world.sim.env, SCRIPTORIUM_SERVICE_KEY: KEY,
       SCRIPTORIUM_LEASE: `${world.leaseMs}ms`, SCRIPTORIUM_GRACE: '200ms', ...world.env } });
     this.process.name = this.name;
-    this.stopped = false;
+    this.stopped = [];
     const life = this.process;
+    this.ready().then(() => {
+      if (this.process !== life || life.wanted) return;
+      Object.assign(this, { isUp: true, calmSince: Date.now() });
+    }, () => {});
     life.ended.then(() => {
       fs.writeFileSync(path.join(world.dir, `${life.name}.log`), life.err);
       if (!life.wanted || /AddressSanitizer|runtime error:|LeakSanitizer/.test(life.err))
@@ -40,51 +52,118 @@ export class Node {
     });
   }
 
+  /** Resolves when all its processes work. */
   ready() {
-    return this.process.says(/"message":"ready"/);
+    return this.process.says(new RegExp(`(?:"message":"ready"[\\s\\S]*){${this.processes}}`));
   }
 
-  /** Ends this life; resolves when it is over. */
+  /** Where it answers; undefined before that. */
+  url() {
+    return /\{"url":"([^"]+)"/.exec(this.process.out)?.[1];
+  }
+
+  /** While `going` it cannot be expected to do its work. */
+  async troubled(going) {
+    this.troubles++;
+    try {
+      return await going;
+    } finally {
+      this.troubles--;
+      this.calmSince = Date.now();
+    }
+  }
+
+  /** For how many milliseconds it has had nothing to complain of. */
+  calmFor() {
+    return this.isUp && this.troubles === 0 ? Date.now() - this.calmSince : 0;
+  }
+
+  /** The processes that do the work: those of a family, or its one. */
+  workers() {
+    const { pid } = this.process.child;
+    if (this.processes === 1) return [pid];
+    try {
+      return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
+    } catch {
+      return []; // it has ended
+    }
+  }
+
+  signal(signal, pids) {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // it has ended
+      }
+    }
+  }
+
+  /** Ends this life, with SIGKILL all its processes; resolves when it is over. */
   async end(signal = 'SIGKILL') {
     const life = this.process;
     life.wanted = true;
-    if (this.stopped) this.wake();
+    this.isUp = false;
+    if (this.stopped.length > 0) this.wake();
+    const workers = signal === 'SIGKILL' ? this.workers() : [];
+    if (signal === 'SIGKILL') this.world.deaths.push({ who: this.name, at: new Date() });
     life.kill(signal);
+    this.signal(signal, workers);
     await life.ended;
     return life;
   }
 
+  /** Kills the parent of a family alone: its children have to end by themselves, and in good order. */
+  async orphan() {
+    const life = this.process, workers = this.workers();
+    life.wanted = true;
+    this.isUp = false;
+    life.kill('SIGKILL');
+    const left = () => workers.filter(alive);
+    try {
+      await until(() => left().length === 0, { timeout: 25000, every: 50, what: () => 'the children' });
+    } catch {
+      this.problems.push(`${life.name}: 25 s after its parent was killed ${left().length} processes of it go on`);
+      this.signal('SIGKILL', left());
+    }
+    await life.ended;
+  }
+
   freeze() {
-    this.stopped = true;
-    this.process.kill('SIGSTOP');
+    this.stopped = [this.process.child.pid, ...this.workers()];
+    this.signal('SIGSTOP', this.stopped);
   }
 
   wake() {
-    this.stopped = false;
-    this.process.kill('SIGCONT');
+    this.signal('SIGCONT', this.stopped);
+    this.stopped = [];
   }
 }
 
 export class World {
-  constructor({ nodes = 4, slots = 16, leaseMs = 2000, speed = 4, seed = 1, env = {}, pgSettings = {} }) {
-    Object.assign(this, { slots, leaseMs, speed, seed, env, pgSettings, count: nodes, database: 'test' });
+  /** nodes: how many; families: so many of them, the last ones, are of two processes each. */
+  constructor({ nodes = 4, families = 0, slots = 16, leaseMs = 2000, speed = 4, seed = 1, env = {}, pgSettings = {} }) {
+    Object.assign(this, { slots, leaseMs, speed, seed, env, pgSettings, count: nodes, families, database: 'test' });
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-chaos-'));
     this.nodes = [];
     this.blind = []; // {who, from, to}: a life, or null for all, could not write to the database
+    this.deaths = []; // {who, at}: a life ended with nothing but what it had written
   }
 
   /** A time in which a life, or every life, cannot say what it has seen of its calls. */
   async blinded(who, going) {
-    const from = new Date();
+    const one = { who, from: new Date(), to: new Date(8.64e15) };
+    this.blind.push(one);
     try {
       return await going;
     } finally {
-      this.blind.push({ who, from, to: new Date() });
+      one.to = new Date();
     }
   }
 
   async up() {
     this.server = await pg.start({ settings: { max_connections: 100, ...this.pgSettings } });
+    this.clientProxy = await new Proxy(this.server.port).up();
     const made = run(this.dir, ['migrate'], { env: { DATABASE_URL: this.server.url() } });
     if (made.code !== 0) throw new Error(`migrate: ${made.err}`);
     this.simulator = new Running(this.dir, ['simulate', '--listen', '127.0.0.1:0', '--json',
@@ -95,9 +174,13 @@ export class World {
     return this;
   }
 
+  urlBehind(proxy) {
+    return `postgres://postgres@127.0.0.1:${proxy.port}/${this.database}`;
+  }
+
   async startNodes() {
     for (let i = 1; i <= this.count; i++) {
-      const node = new Node(this, i);
+      const node = new Node(this, i, i > this.count - this.families ? 2 : 1);
       this.nodes.push(node);
       await node.start();
     }
@@ -140,6 +223,7 @@ export class World {
       await this.simulator.ended;
     }
     await this.asker?.end().catch(() => {});
+    await this.clientProxy?.down();
     if (keep && this.server) fs.copyFileSync(this.server.logFile, path.join(this.dir, 'postgresql.log'));
     await this.server?.remove();
     if (!keep) fs.rmSync(this.dir, { recursive: true, force: true });
