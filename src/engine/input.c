@@ -42,7 +42,7 @@ static void on_input(void *ctx, const struct store_result *result)
 static void ask(void *ctx)
 {
     struct run *r = ctx;
-    r->ops++;
+    run_op_begin(r);
     store_input(r->engine->store, &r->held, r->run, on_input, r);
 }
 
