@@ -168,7 +168,7 @@ static void fill(struct run *r, struct store_finish *item)
                                   .run_at_us = r->run_at_us};
     if (r->outcome == STORE_COMPLETE) {
         item->script = script_text(r->script);
-        item->metadata = script_metadata(r->script, r->attempts + 1);
+        item->metadata = script_metadata(r->script, r->attempts + 1, r->cost_udollar);
     }
 }
 

@@ -83,9 +83,10 @@ bool script_keeps(const struct script *s, const struct script_answer *answer);
  * STOP_CUT and STOP_MAX_TOKENS of a resumable call are continued (at most 8 times). */
 void script_accept(struct script *s, const struct script_answer *answer);
 
-/* After SCRIPT_DONE; borrowed. metadata is JSON text. */
+/* After SCRIPT_DONE; borrowed. metadata is JSON text. spent_udollar: by all calls of the run, those
+ * that were cut, refused or of no use too; the machine itself saw only what it was given. */
 const char *script_text(const struct script *s);
-const char *script_metadata(struct script *s, int attempts);
+const char *script_metadata(struct script *s, int attempts, int64_t spent_udollar);
 /* After SCRIPT_FAILED: for people. Permanent ones are not worth another attempt. */
 const char *script_error(const struct script *s, bool *ret_permanent);
 /* What was logged on the way (an outline that could not be used ...), "" when nothing. */

@@ -175,12 +175,10 @@ static json_t *quality_json(const struct report *r)
 static void put_calls(const struct script *s, json_t *m)
 {
     struct usage sum = {0};
-    int64_t cost = 0;
     json_t *models = json_array(), *steps = json_array();
     for (size_t i = 0; i < s->n_journal; i++) {
         const struct journal_entry *e = &s->journal[i];
         usage_add(&sum, &e->usage);
-        cost += e->cost_udollar;
         append_distinct(models, json_string(e->model));
         json_array_append_new(steps, step_json(e));
     }
@@ -188,7 +186,6 @@ static void put_calls(const struct script *s, json_t *m)
     json_object_set_new(m, "model", json_string(first != NULL ? first : script_model(s)->id));
     json_object_set_new(m, "models", models);
     json_object_set_new(m, "usage", usage_json(&sum));
-    json_object_set_new(m, "costUsd", dollars(cost));
     json_object_set_new(m, "steps", steps);
 }
 
@@ -218,11 +215,12 @@ static void put_text(const struct script *s, json_t *m)
     sections_free(&sections);
 }
 
-const char *script_metadata(struct script *s, int attempts)
+const char *script_metadata(struct script *s, int attempts, int64_t spent_udollar)
 {
     json_t *m = json_object();
     put_text(s, m);
     put_calls(s, m);
+    json_object_set_new(m, "costUsd", dollars(spent_udollar));
     if (!s->params.outline_only)
         json_object_set_new(m, "quality", quality_json(&s->report));
     if (s->params.outline_only && s->outline != NULL)

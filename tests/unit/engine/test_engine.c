@@ -47,6 +47,9 @@ static void a_long_script_shows_each_step_with_its_progress(void **state)
                      "completed 100");
     assert_int_equal(b->w->falls, 0);
     bench_check_ledger(b);
+    /* The call that broke off is in it. */
+    bench_until(b, "SELECT abs(1e6 * (script_metadata ->> 'costUsd') -"
+                   " (SELECT sum(cost) FROM scriptorium_call)) < 0.5 FROM script_generation_jobs");
 }
 
 static void a_continued_chunk_shows_what_was_written_before(void **state)
