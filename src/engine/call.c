@@ -121,10 +121,10 @@ static void on_backoff_over(void *ctx)
     pace_enter(ctx);
 }
 
-static void back_off(struct run *r, int64_t retry_after_us)
+static void back_off(struct run *r, int failures, int64_t retry_after_us)
 {
     struct engine *e = r->engine;
-    int64_t delay = retry_call_delay_us(r->call.tries, retry_after_us, &e->rng);
+    int64_t delay = retry_call_delay_us(failures, retry_after_us, &e->rng);
     if (engine_is_stopping(e)) {
         run_release(r, loop_wall(e->loop) + delay, "the model provider asked to wait");
         return;
@@ -162,7 +162,7 @@ static bool is_outage(const struct run *r)
  * is more than a minute away, those that wait give their slots back. */
 static void wait_for_its_end(struct run *r)
 {
-    if (r->call.tries > TRIES_OVERLOADED_MAX)
+    if (r->call.tries + r->call.overloads > TRIES_OVERLOADED_MAX)
         pace_put_off(r, RETRY_HOLD_MAX_US, r->call.error);
     else
         pace_enter(r);
@@ -179,25 +179,36 @@ static void after_overload(struct run *r, const struct trouble *t)
         wait_for_its_end(r);
         return;
     }
-    if (e->retry_budget < 1 || r->call.tries > TRIES_OVERLOADED_MAX) {
+    if (e->retry_budget < 1 || r->call.overloads > TRIES_OVERLOADED_MAX) {
         pace_put_off(r, RETRY_HOLD_MAX_US, r->call.error);
         return;
     }
     e->retry_budget -= 1;
-    back_off(r, t->retry_after_us);
+    back_off(r, r->call.overloads, t->retry_after_us);
+}
+
+/* Only these are counted against the job: nothing that the provider did to many. */
+static void after_break(struct run *r, const struct trouble *t)
+{
+    if (t->should_retry != 0 && is_outage(r))
+        wait_for_its_end(r);
+    else if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
+        run_fail(r, false, r->call.error);
+    else
+        back_off(r, r->call.tries, t->retry_after_us);
 }
 
 static void after_failure(struct run *r, const struct trouble *t)
 {
     if (run_spent(r))
         return;
-    r->call.tries++;
     switch (t->class) {
     case CALL_THROTTLED:
     case CALL_RAMP:
         pace_enter(r); /* the pacer has frozen what the answer named */
         return;
     case CALL_OVERLOADED:
+        r->call.overloads++;
         after_overload(r, t);
         return;
     case CALL_PARKED:
@@ -205,18 +216,14 @@ static void after_failure(struct run *r, const struct trouble *t)
         park(r, pacer_parked(r->engine->pacer, NULL) != NULL);
         return;
     case CALL_UNREACHABLE:
-        if (r->call.tries >= TRIES_UNREACHABLE_MAX)
+        if (++r->call.tries >= TRIES_UNREACHABLE_MAX)
             park(r, true);
         else
-            back_off(r, -1);
+            back_off(r, r->call.tries, -1);
         return;
     case CALL_RETRY:
-        if (t->should_retry != 0 && is_outage(r))
-            wait_for_its_end(r);
-        else if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
-            run_fail(r, false, r->call.error);
-        else
-            back_off(r, t->retry_after_us);
+        r->call.tries++;
+        after_break(r, t);
         return;
     default:
         run_fail(r, true, r->call.error);
@@ -409,7 +416,7 @@ void call_start(struct run *r)
     struct engine *e = r->engine;
     struct call *c = &r->call;
     call_clear(r);
-    c->tries = 0;
+    c->tries = c->overloads = 0;
     c->model = catalog_model(e->catalog, r->want.model);
     if (c->model == NULL) {
         run_fail(r, true, "the model is not in the catalogue");

@@ -34,7 +34,7 @@ struct call {
     const struct model *model;
     struct provider_call *provider;
     uint64_t ticket;
-    int tries;               /* failed so far, of this script_call */
+    int tries, overloads;    /* failed so far, of this script_call: by itself, with many others */
     int64_t started_us;      /* wall */
     int64_t sent_us;         /* loop clock */
     int64_t streaming_us;    /* loop clock of the first read of text ... */

@@ -184,6 +184,18 @@ test('a provider that answers nobody burns no retry', async (t) => {
   assert.deepEqual(calls(dir).map((c) => c.state), [3, 3, 3, 3, 3, 3, 1], 'six that cost nothing');
 });
 
+test('what the limits cost a call in tries is not counted against its job', async (t) => {
+  const answer = (status) => (response) => {
+    response.writeHead(status, { 'retry-after-ms': '10' });
+    response.end();
+  };
+  const acts = Object.fromEntries([1, 2, 3, 4, 5, 6].map((n) => [n, answer(429)]));
+  const context = await faulty(t, { acts: { ...acts, 7: answer(408) }, args: ['--jobs', '1', '--minutes', '2'] });
+  const { dir } = await ended(context, 0);
+  assert.deepEqual(jobs(dir).map((j) => [j.status, j.retry_count]), [['completed', 0]]);
+  assert.equal(context.front.calls(), 8);
+});
+
 test('5: 500 with x-should-retry: false is not tried again', async (t) => {
   const context = await faulty(t, { faults: [{ fault: '500', times: 1000, should_retry: false }] });
   const { dir, sim } = await ended(context, 1);
