@@ -30,9 +30,36 @@ static inline size_t pg_item_at(const struct pg_task *t, size_t i)
         pg_array_end(p);                                                                           \
     } while (0)
 
-/* ---- pg_verbs.c ---- */
+/* ---- pg_jobs.c ---- */
 
-enum job_status pg_get_status(struct pg_reader *r); /* a name that is none: failed */
+/* Of a row in the users' table: all from user_id to updated_at. */
+void pg_get_job_row(struct pg_reader *r, struct store_job *j);
+struct store_place pg_get_place(struct pg_reader *r);
+void pg_jobs_put_insert(struct pg_params *p, struct pg_task *t);
+bool pg_jobs_take_insert(struct pg_task *t, struct pg_reader *r);
+void pg_jobs_put_id(struct pg_params *p, struct pg_task *t);
+void pg_jobs_put_filter(struct pg_params *p, struct pg_task *t);
+void pg_jobs_put_age(struct pg_params *p, struct pg_task *t);
+bool pg_jobs_take(struct pg_task *t, struct pg_reader *r);
+
+/* ---- pg_workers.c ---- */
+
+void pg_workers_put_open(struct pg_params *p, struct pg_task *t);
+bool pg_workers_take_rescue(struct pg_task *t, struct pg_reader *r);
+bool pg_workers_is_labelled(const struct pg_task *t); /* a claim of the function endpoint's */
+void pg_workers_put_claim(struct pg_params *p, struct pg_task *t);
+void pg_workers_put_claim_labelled(struct pg_params *p, struct pg_task *t);
+bool pg_workers_take_claim(struct pg_task *t, struct pg_reader *r);
+
+/* ---- pg_look.c ---- */
+
+bool pg_look_take_stats(struct pg_task *t, struct pg_reader *r);
+void pg_look_put_places(struct pg_params *p, struct pg_task *t);
+bool pg_look_take_places(struct pg_task *t, struct pg_reader *r);
+bool pg_look_take_workers(struct pg_task *t, struct pg_reader *r);
+bool pg_look_take_facts(struct pg_task *t, struct pg_reader *r);
+void pg_look_put_setting(struct pg_params *p, struct pg_task *t);
+bool pg_look_take_text(struct pg_task *t, struct pg_reader *r);
 
 /* ---- pg_attempts.c ---- */
 
@@ -55,6 +82,7 @@ void pg_attempt_put_call_close(struct pg_params *p, struct pg_task *t);
 #define PG_FOLLOW_COLUMNS 36
 void pg_follow_put(struct pg_params *p, struct pg_task *t);
 bool pg_follow_take(struct pg_task *t, struct pg_reader *r);
+
 /* ---- pg_deployments.c ---- */
 
 void pg_deployments_put_add(struct pg_params *p, struct pg_task *t);
@@ -74,6 +102,7 @@ bool pg_control_take_sweep(struct pg_task *t, struct pg_reader *r);
 void pg_control_put_erase(struct pg_params *p, struct pg_task *t);
 bool pg_control_take_erase(struct pg_task *t, struct pg_reader *r);
 bool pg_control_take_scale(struct pg_task *t, struct pg_reader *r);
+
 /* ---- pg_budget.c ---- */
 
 void pg_budget_put(struct pg_params *p, struct pg_task *t);
@@ -108,6 +137,7 @@ void pg_webhooks_put_note(struct pg_params *p, struct pg_task *t);
 void pg_webhooks_put_filter(struct pg_params *p, struct pg_task *t);
 void pg_webhooks_put_retry(struct pg_params *p, struct pg_task *t);
 bool pg_webhooks_take_deliveries(struct pg_task *t, struct pg_reader *r);
+
 /* ---- pg_schedules.c ---- */
 
 void pg_schedules_put_save(struct pg_params *p, struct pg_task *t);
