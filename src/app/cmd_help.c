@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/metric_table.h"
+#include "api/routes.h"
 #include "app/cmd.h"
 #include "base/mem.h"
 
@@ -51,6 +52,22 @@ int cmd_help(struct invocation *inv)
     return code;
 }
 
+static void put_routes(struct buf *out)
+{
+    static const char *const keys[ROUTE_ACCESS_MAX] = {[ROUTE_OPEN] = "none",
+                                                       [ROUTE_ANYBODY] = "any",
+                                                       [ROUTE_OPERATOR] = "operator",
+                                                       [ROUTE_FUNCTION] = "operator"};
+    buf_puts(out, "| route | key | does | query |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < route_count; i++) {
+        const struct route *r = &route_table[i];
+        buf_putf(out, "| `%s %s` | %s | %s |", r->method, r->pattern, keys[r->access], r->summary);
+        for (const struct route_field *f = r->query; f != NULL && f->name != NULL; f++)
+            buf_putf(out, "%s `%s`: %s", f == r->query ? "" : ";", f->name, f->about);
+        buf_puts(out, " |\n");
+    }
+}
+
 int cmd_man(struct invocation *inv)
 {
     struct buf out = BUF_INIT(COMMAND_DOC_MAX);
@@ -61,11 +78,13 @@ int cmd_man(struct invocation *inv)
         command_put_settings_markdown(&out);
     else if (strcmp(page, "metrics") == 0)
         metrics_put_table(metric_table, METRIC_ID_MAX, &out);
+    else if (strcmp(page, "routes") == 0)
+        put_routes(&out);
     else if (page[0] == '\0')
         command_put_man(&out);
     else
-        return command_fail(inv, EXIT_USAGE, "no page '%s'; there are: commands, settings, metrics",
-                            page);
+        return command_fail(inv, EXIT_USAGE,
+                            "no page '%s'; there are: commands, settings, metrics, routes", page);
     return print(&out);
 }
 

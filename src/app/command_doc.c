@@ -168,9 +168,16 @@ void command_put_man(struct buf *out)
             buf_puts(out, "\n");
         }
         command_options(c, put_roff_option, out);
+        if (c->example != NULL) {
+            buf_puts(out, ".PP\nExample:\n.PP\n.nf\n.RS\n");
+            put_roff(out, c->example);
+            buf_puts(out, "\n.RE\n.fi\n");
+        }
     }
     put_roff_environment(out);
-    buf_puts(out, ".SH EXIT STATUS\n0 done, 1 the work failed, 2 wrong usage.\n");
+    buf_puts(out, ".SH EXIT STATUS\n0 done, 1 the work failed, 2 wrong usage.\n"
+                  ".SH SEE ALSO\nThe documents, in share/doc/scriptorium/docs beside the program; "
+                  "README.md there lists them.\n");
 }
 
 /* ---- Markdown ---- */

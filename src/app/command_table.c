@@ -310,8 +310,8 @@ const struct command command_table[] = {
      .args = "[PAGE]",
      .max_args = 1,
      .summary = "print the manual page: scriptorium man | man -l -",
-     .about = "PAGE may be commands, settings or metrics: then it prints what docs/ has of them, "
-              "as Markdown.",
+     .about = "PAGE may be commands, settings, metrics or routes: then it prints what docs/ has of "
+              "them, as Markdown.",
      .options = {SET_MAX},
      .run = cmd_man},
     {.name = "completion",

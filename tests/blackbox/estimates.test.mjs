@@ -10,7 +10,7 @@ let server;
 before(async () => { server = await postgres.start({ database: false }); });
 after(() => server?.remove());
 
-// A quarter of the wait or five seconds, for nine of ten: the promise of docs/serve.md. Jobs take four
+// A quarter of the wait or five seconds, for nine of ten: the promise of docs/api.md. Jobs take four
 // seconds here, and rows and figures are up to a second old each, whatever the load.
 async function story(t, database) {
   const dir = folder(t);
