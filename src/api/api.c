@@ -253,7 +253,10 @@ enum err api_reload(struct api *api, const struct auth_config *auth, struct errm
     if (has_key(auth) == api->local)
         return err_set(msg, ERR_UNSUPPORTED,
                        "the first key, or the last one taken away, needs a restart");
-    return auth_reload(api->auth, auth, msg);
+    enum err e = auth_reload(api->auth, auth, msg);
+    if (e == OK)
+        streams_check_keys(api->streams);
+    return e;
 }
 
 static void count_event(struct api *api, enum engine_event_kind kind)

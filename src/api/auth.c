@@ -17,7 +17,7 @@
 #define SALT_BYTES  32
 
 /* A key is kept as its salted hash: hashes have one length and share no beginning, so that neither
- * shows in the time that a comparison takes; and the key itself is not kept in memory. */
+ * shows in the time that a comparison takes. */
 struct digest {
     char hex[HASH_HEX_SIZE];
 };

@@ -487,6 +487,17 @@ void streams_free(struct streams *s)
     free(s);
 }
 
+void streams_check_keys(struct streams *s)
+{
+    const struct api *api = s->api;
+    for (struct client *c = s->clients; c != NULL; c = c->next) {
+        struct principal who = auth_check(api->auth, c->rq->x, loop_wall(api->loop));
+        bool same = who.role == c->rq->who.role && uuid_equal(&who.user_id, &c->rq->who.user_id);
+        if (c->open && !same)
+            end(c);
+    }
+}
+
 void streams_drain(struct streams *s)
 {
     s->draining = true;

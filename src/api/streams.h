@@ -14,6 +14,8 @@ struct streams *streams_new(struct api *api, size_t max);
 void streams_free(struct streams *s);  /* takes NULL; after the server */
 void streams_drain(struct streams *s); /* ends all, takes no new one */
 void streams_event(struct streams *s, const struct engine_event *event);
+/* The keys have changed: ends those whose own does not count any more, or is another's. */
+void streams_check_keys(struct streams *s);
 size_t streams_open(const struct streams *s);
 
 #endif

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { folder, json, program, root, run, sql, start as launch, until } from './harness.mjs';
 import { daemon, KEY, raw } from './serve.mjs';
+import { open } from './sse.mjs';
 
 async function error(answer, status, pattern) {
   assert.equal(answer.status, status);
@@ -142,8 +143,11 @@ test('SIGHUP brings new keys and log level; a typo changes nothing', async (t) =
     SCRIPTORIUM_SERVICE_KEY: '', SCRIPTORIUM_SERVICE_KEY_FILE: key } });
   const status = async (k) => (await d.get('/v1/stats', { key: k })).status;
   assert.deepEqual([await status('first'), await status('second')], [200, 401]);
+  const stream = await open(`${d.url}/v1/events`, { key: 'first' });
+  assert.equal(stream.status, 200);
   writeFileSync(key, 'second\n');
   d.process.kill('SIGHUP');
+  assert.equal(await stream.next(), null, 'the stream ends with its key');
   await d.process.says(/"message":"reloaded: log level, keys, /);
   assert.deepEqual([await status('first'), await status('second')], [401, 200]);
   assert.doesNotMatch(d.process.err, /until a restart/);
