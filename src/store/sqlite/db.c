@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/sqlite/sqlite_files.h"
+
 #define BUSY_TIMEOUT_MS 5000
 #define CACHE_SLOTS     256 /* a power of two, more than twice the statements of the program */
 
@@ -26,28 +28,6 @@ struct db {
     int wal_pages;
     struct query cache[CACHE_SLOTS];
 };
-
-static enum err err_of_io(const char *path, struct errmsg *msg, int sys)
-{
-    switch (sys) {
-    case ENOSPC:
-    case EDQUOT:
-        return err_set(msg, ERR_FULL, "%s: no space left on the device; free some and try again",
-                       path);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return err_set(msg, ERR_PERMISSION,
-                       "%s: no permission to write here; change it or name another file with "
-                       "--database",
-                       path);
-    case ENOENT:
-        return err_set(msg, ERR_NOT_FOUND, "%s: the directory does not exist; create it first",
-                       path);
-    default:
-        return err_set(msg, ERR_IO, "%s: %s", path, strerror(sys));
-    }
-}
 
 static enum err err_of_code(sqlite3 *h, const char *path, int rc, struct errmsg *msg)
 {
@@ -81,7 +61,7 @@ static enum err err_of_code(sqlite3 *h, const char *path, int rc, struct errmsg 
         return err_set(msg, ERR_TOO_BIG, "a text is too large for the store");
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
-        return err_of_io(path, msg, sys != 0 ? sys : EIO);
+        return sqlite_files_error(path, sys != 0 ? sys : EIO, msg);
     default:
         return err_set(msg, ERR_IO, "%s: %s", path, detail);
     }

@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-static enum err fail(const char *path, int sys, struct errmsg *msg)
+enum err sqlite_files_error(const char *path, int sys, struct errmsg *msg)
 {
     switch (sys) {
     case ENOENT:
@@ -53,14 +53,14 @@ enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists, 
         return OK;
     }
     if (errno != ENOENT)
-        return fail(path, errno, msg);
+        return sqlite_files_error(path, errno, msg);
     const char *slash = strrchr(path, '/');
     char *dir = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
     bool found = realpath(dir, full) != NULL;
     int sys = errno;
     free(dir);
     if (!found)
-        return fail(path, sys, msg);
+        return sqlite_files_error(path, sys, msg);
     *ret_path =
         mem_printf("%s/%s", strcmp(full, "/") == 0 ? "" : full, slash == NULL ? path : slash + 1);
     *ret_exists = false;
@@ -71,7 +71,7 @@ enum err sqlite_files_make(const char *path, struct errmsg *msg)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return errno == EEXIST ? OK : fail(path, errno, msg);
+        return errno == EEXIST ? OK : sqlite_files_error(path, errno, msg);
     (void)close(fd);
     return OK;
 }
@@ -94,7 +94,7 @@ static enum err open_beside(const char *path, const char *suffix, int *ret_fd, s
     int sys = errno;
     free(name);
     if (fd < 0)
-        return fail(path, sys, msg);
+        return sqlite_files_error(path, sys, msg);
     give_to_owner(path, fd);
     *ret_fd = fd;
     return OK;
@@ -118,7 +118,8 @@ enum err sqlite_files_lock_engine(const char *path, int *ret_fd, struct errmsg *
     if (e != OK)
         return e;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        e = errno == EWOULDBLOCK ? refuse_second(path, fd, msg) : fail(path, errno, msg);
+        e = errno == EWOULDBLOCK ? refuse_second(path, fd, msg)
+                                 : sqlite_files_error(path, errno, msg);
         close(fd);
         return e;
     }

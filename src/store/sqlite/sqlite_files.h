@@ -6,6 +6,9 @@
 
 #include "base/err.h"
 
+/* The error of a call that failed with that errno, in words. */
+enum err sqlite_files_error(const char *path, int sys, struct errmsg *msg);
+
 /* Does the file exist? Its full name is owned by the caller. ERR_NOT_FOUND: its directory does not
  * exist. */
 enum err sqlite_files_find(const char *path, char **ret_path, bool *ret_exists,
