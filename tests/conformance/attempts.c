@@ -165,7 +165,9 @@ static void completion_fills_the_row_and_keeps_the_steps(void **state)
     assert_int_equal(j->progress, 100);
     assert_string_equal(j->current_step, "completed");
     assert_string_equal(j->script, "# Tea");
-    assert_json(f, j->metadata, "{\"words\":1}");
+    assert_json(f, j->metadata, "{\"words\":1,\"chunks\":3}");
+    assert_int_equal(j->current_chunk, 3);
+    assert_int_equal(j->total_chunks, 3);
     assert_null(j->error_message);
     assert_int_equal(j->processing_seconds, 41);
     assert_true(j->completed_us - j->started_us == 41 * SECOND);

@@ -324,7 +324,7 @@ enum store_lost finish_one(struct fixture *f, const struct store_claimed *c,
     struct store_finish finish = {.job = c->id, .fence = c->fence, .outcome = outcome};
     if (outcome == STORE_COMPLETE) {
         finish.script = "# Tea";
-        finish.metadata = "{\"words\":1}";
+        finish.metadata = "{\"words\":1,\"chunks\":3}";
     } else {
         finish.error = "the kettle broke";
     }

@@ -39,9 +39,14 @@ static enum err back_to_queue(struct sqlite_store *s, const char *job, int64_t r
  * OR FAIL: a failure ends the transaction anyway, so no statement needs a journal of its own, which
  * would copy every page it touches. */
 
+#define CHUNKS                                                                                     \
+    "coalesce(CASE WHEN json_valid(?4) THEN json_extract(?4, '$.chunks') END, total_chunks)"
+
+/* What was done in the last second was not reported: all chunks are. */
 static const char sql_row_complete[] =
     "UPDATE OR FAIL script_generation_jobs SET status = 'completed', progress = 100,"
     " current_step = 'completed', error_message = NULL, completed_at = ?1, updated_at = ?1,"
+    " current_chunk = " CHUNKS ", total_chunks = " CHUNKS ","
     " processing_time_seconds = ?2, generated_script = ?3, script_metadata = ?4 WHERE id = ?5";
 static const char sql_row_fail[] =
     "UPDATE OR FAIL script_generation_jobs SET status = 'failed', current_step = 'failed',"

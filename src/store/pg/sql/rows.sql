@@ -109,12 +109,17 @@ DECLARE
     n bigint;
 BEGIN
     PERFORM scriptorium.as_client();
+    -- What was done in the last second was not reported: all chunks are.
     UPDATE {{jobs}} AS j
     SET status = 'completed', progress = 100, current_step = 'completed', error_message = NULL,
-        completed_at = now, updated_at = now, processing_time_seconds = i.seconds,
+        current_chunk = coalesce(i.chunks, j.total_chunks),
+        total_chunks = coalesce(i.chunks, j.total_chunks), completed_at = now, updated_at = now, processing_time_seconds = i.seconds,
         generated_script = i.script, script_metadata = i.metadata::pg_catalog.json
-    FROM ROWS FROM (pg_catalog.unnest(ids), pg_catalog.unnest(seconds), pg_catalog.unnest(scripts),
-                    pg_catalog.unnest(metadata)) AS i (id, seconds, script, metadata)
+    FROM (SELECT u.*, pg_catalog.json_extract_path_text(u.metadata::pg_catalog.json,
+                                                        'chunks')::integer AS chunks
+          FROM ROWS FROM (pg_catalog.unnest(ids), pg_catalog.unnest(seconds),
+                          pg_catalog.unnest(scripts), pg_catalog.unnest(metadata))
+              AS u (id, seconds, script, metadata)) AS i
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     PERFORM scriptorium.all_written(n, ids);
