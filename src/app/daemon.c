@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "app/hints_watch.h"
 #include "app/notify.h"
 #include "app/outbound.h"
 #include "app/processes.h"
@@ -50,6 +51,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     struct schedule_calls calls;
     struct schedule *schedule; /* NULL before the store has answered */
     struct api *api;
+    struct hints_watch hints;
     struct loop_timer probe_timer, beat_timer, end_timer;
     int64_t probe_wait_us, fed_us;
     int64_t end_by_us, surface_by_us; /* when the end no longer waits */
@@ -433,7 +435,9 @@ static void live(struct server_life *s)
     s->probe_wait_us = PROBE_FIRST_US;
     beat(s);
     probe(s);
+    hints_watch_start(&s->hints, &s->context);
     loop_run(loop);
+    hints_watch_stop(&s->hints);
     timer_stop(loop, &s->probe_timer);
     timer_stop(loop, &s->beat_timer);
     timer_stop(loop, &s->end_timer);

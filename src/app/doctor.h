@@ -107,6 +107,7 @@ void look_at_stuck_jobs(struct doctor *d, struct finding *f);
 void look_at_foreign_jobs(struct doctor *d, struct finding *f);
 void look_at_errors(struct doctor *d, struct finding *f);
 void look_at_concurrency(struct doctor *d, struct finding *f);
+/* doctor_machine.c */
 void look_at_files(struct doctor *d, struct finding *f);
 /* doctor_service.c */
 void look_at_function(struct doctor *d, struct finding *f);

@@ -1,6 +1,5 @@
 /* In: queue, workers and log. Out: whether the work goes on, and what holds it up. */
 #include <inttypes.h>
-#include <sys/resource.h>
 
 #include "api/scale_json.h"
 #include "app/daemon.h"
@@ -8,9 +7,7 @@
 #include "app/fmt.h"
 #include "base/clock.h"
 
-#define USUAL_SECONDS  300 /* of a job, while none has ended lately */
-#define FILES_PER_SLOT 2   /* a stream, and a caller that watches it */
-#define FILES_BESIDE   200
+#define USUAL_SECONDS 300 /* of a job, while none has ended lately */
 
 void look_at_workers(struct doctor *d, struct finding *f)
 {
@@ -159,22 +156,4 @@ void look_at_concurrency(struct doctor *d, struct finding *f)
         doctor_remedy(d, f,
                       "GET /v1/jobs/ID/why says what one waits for: its provider, a cap of "
                       "its user, its time");
-}
-
-void look_at_files(struct doctor *d, struct finding *f)
-{
-    struct rlimit limit;
-    int64_t slots = d->inv->set.concurrency > 0 ? d->inv->set.concurrency : SLOTS_DEFAULT;
-    int64_t wanted = slots * FILES_PER_SLOT + FILES_BESIDE;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        doctor_say(d, f, VERDICT_UNKNOWN, "the limit cannot be read");
-        return;
-    }
-    bool enough = limit.rlim_max == RLIM_INFINITY || (int64_t)limit.rlim_max >= wanted;
-    doctor_say(d, f, enough ? VERDICT_WELL : VERDICT_ILL,
-               "a process here may open %" PRId64 ", %" PRId64 " slots want %" PRId64,
-               limit.rlim_max == RLIM_INFINITY ? INT64_MAX : (int64_t)limit.rlim_max, slots,
-               wanted);
-    if (!enough)
-        doctor_remedy(d, f, "raise it: LimitNOFILE= in the unit, ulimit -Hn in a shell");
 }

@@ -57,6 +57,9 @@ test('on a laptop: nobody serves, then all is well, then the wrong key, then ano
     /today of \$0\.0001/);
   is(examine(dir, ['--url', d.url], { env: { SCRIPTORIUM_SERVICE_KEY: 'sb_secret_another' } }).function,
     'ill', /refuses the service key/);
+  is(well.files, 'well', /^the daemon here \(process \d+\) may open \d+ and has \d+ open; 256 slots want 712$/);
+  execFileSync('prlimit', ['--pid', /process (\d+)/.exec(well.files.evidence)[1], '--nofile=300:300']);
+  is(examine(dir, ['--url', d.url]).files, 'ill', /may open 300 and has/);
   assert.equal(run(dir, ['pause']).code, 0);
   is(examine(dir, ['--url', d.url]).workers, 'note', /paused/);
   assert.equal(run(dir, ['resume']).code, 0);
@@ -148,7 +151,12 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
   is(look().clock, 'ill', /2 min 00 s ahead of/);
 
   const elsewhere = await server.database();
+  const deaf = await daemon(t, dir, { args: ['--database', url],
+    env: { SCRIPTORIUM_LISTEN_URL: server.url({ database: elsewhere }) } });
   is(look({ SCRIPTORIUM_LISTEN_URL: server.url({ database: elsewhere }) }).notifications, 'note', /polling/);
+  await deaf.process.says(/"level":"warn".*notifications do not come; jobs are found by polling/);
+  deaf.process.kill('SIGTERM');
+  await deaf.process.ended;
 
   const many = await Promise.all(Array.from({ length: 195 - 6 }, () => server.connect({ database })));
   is(look().connections, 'ill', /of 197 used/);
