@@ -92,6 +92,17 @@ void schedule_put_json(struct buf *out, const struct store_schedule *s)
     buf_puts(out, "}");
 }
 
+void schedule_put_sql(struct buf *out, const struct store_schedule *s)
+{
+    buf_putf(out, "{\"jobid\":%" PRId64, s->id);
+    json_put_member(out, "name", s->name);
+    json_put_member(out, "schedule", s->expr);
+    json_put_member(out, "user", s->label);
+    buf_putf(out, ",\"active\":%s", s->active ? "true" : "false");
+    put_time(out, "next", s->active ? s->due_us : 0);
+    buf_puts(out, "}");
+}
+
 const char *schedule_run_state(enum store_run_state state)
 {
     static const char *const names[STORE_RUN_STATE_MAX] = {"running", "succeeded", "failed",

@@ -21,6 +21,7 @@ enum err schedule_check(const struct store_schedule *s, struct errmsg *msg) MUST
 const char *schedule_run_state(enum store_run_state state);
 /* One object each. */
 void schedule_put_json(struct buf *out, const struct store_schedule *s);
+void schedule_put_sql(struct buf *out, const struct store_schedule *s); /* one of cron.job */
 void schedule_put_run(struct buf *out, const struct store_run *run);
 
 #endif

@@ -19,7 +19,8 @@
 struct listing {
     const struct invocation *inv;
     struct buf out; /* JSON */
-    size_t n;
+    bool sql;       /* those of cron.job */
+    size_t n;       /* shown so far, of this kind */
     int64_t last;
     bool full;
 };
@@ -35,37 +36,79 @@ static const char *next_of(const struct store_schedule *s, char *out)
     return s->due_us > 0 ? clock_iso(s->due_us, out) : "at each start";
 }
 
-static void print_schedule(const struct store_schedule *s)
+static void print_row(const char *name, const char *expr, const char *next, const char *rest)
 {
-    char missed[SCHEDULE_MISSED_SIZE], next[CLOCK_ISO_SIZE];
     struct buf line = BUF_INIT(4096);
-    fmt_fit(&line, s->name, 36);
+    fmt_fit(&line, name, 36);
     buf_puts(&line, " ");
-    fmt_fit(&line, s->expr, 32);
+    fmt_fit(&line, expr, 32);
     buf_puts(&line, " ");
-    fmt_fit(&line, next_of(s, next), 28);
-    (void)printf("%s %-8s ", buf_str(&line), schedule_missed(s, missed));
-    fmt_print(stdout, s->label != NULL ? s->label : "default");
+    fmt_fit(&line, next, 28);
+    (void)printf("%s ", buf_str(&line));
+    fmt_print(stdout, rest);
     (void)printf("\n");
     buf_free(&line);
+}
+
+static void print_schedule(const struct store_schedule *s, bool sql)
+{
+    char missed[SCHEDULE_MISSED_SIZE], next[CLOCK_ISO_SIZE];
+    if (sql) {
+        print_row(s->name, s->expr,
+                  !s->active      ? "off"
+                  : s->due_us > 0 ? clock_iso(s->due_us, next)
+                                  : "",
+                  s->label);
+        return;
+    }
+    char *rest =
+        mem_printf("%-8s %s", schedule_missed(s, missed), s->label != NULL ? s->label : "default");
+    print_row(s->name, s->expr, next_of(s, next), rest);
+    free(rest);
 }
 
 static void take_schedules(void *ctx, const struct store_result *r)
 {
     struct listing *l = ctx;
-    if (l->n == 0 && r->n > 0 && !l->inv->set.json)
-        (void)printf("%-36s %-32s %-28s %-8s %s\n", "name", "schedule", "next", "missed",
-                     "worker id");
+    bool json = l->inv->set.json;
+    if (l->n == 0 && r->n > 0 && !json) {
+        if (l->sql)
+            (void)printf("\nIn SQL (cron.job):\n");
+        print_row("name", "schedule", "next", l->sql ? "user" : "missed   worker id");
+    }
     for (size_t i = 0; i < r->n; i++, l->n++) {
-        l->last = r->schedules[i].id;
-        if (!l->inv->set.json) {
-            print_schedule(&r->schedules[i]);
+        const struct store_schedule *s = &r->schedules[i];
+        l->last = s->id;
+        if (!json) {
+            print_schedule(s, l->sql);
             continue;
         }
         buf_puts(&l->out, l->n > 0 ? "," : "");
-        schedule_put_json(&l->out, &r->schedules[i]);
+        if (l->sql)
+            schedule_put_sql(&l->out, s);
+        else
+            schedule_put_json(&l->out, s);
     }
     l->full = r->n == STORE_BATCH_MAX;
+}
+
+/* All of one kind, page by page. */
+static int list(struct context *c, struct listing *l)
+{
+    int code = EXIT_DONE;
+    l->n = 0;
+    l->last = 0;
+    l->full = true;
+    while (l->full && code == EXIT_DONE) {
+        struct store_schedule_filter filter = {.after = l->last, .limit = STORE_BATCH_MAX};
+        struct answer a = answer_new(c, take_schedules, l);
+        if (l->sql)
+            store_schedule_list_sql(c->store, &filter, answer_take, &a);
+        else
+            store_schedule_list(c->store, &filter, answer_take, &a);
+        code = answer_wait(c, &a);
+    }
+    return code;
 }
 
 int cmd_cron_list(struct invocation *inv)
@@ -74,16 +117,17 @@ int cmd_cron_list(struct invocation *inv)
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct listing l = {.inv = inv, .out = BUF_INIT((size_t)64 << 20), .full = true};
-    while (l.full && code == EXIT_DONE) {
-        struct store_schedule_filter filter = {.after = l.last, .limit = STORE_BATCH_MAX};
-        struct answer a = answer_new(&c, take_schedules, &l);
-        store_schedule_list(c.store, &filter, answer_take, &a);
-        code = answer_wait(&c, &a);
-    }
+    struct listing l = {.inv = inv, .out = BUF_INIT((size_t)64 << 20)};
+    buf_puts(&l.out, "{\"schedules\":[");
+    code = list(&c, &l);
+    size_t n = l.n;
+    buf_puts(&l.out, "],\"sql\":[");
+    l.sql = true;
+    if (code == EXIT_DONE)
+        code = list(&c, &l);
     if (code == EXIT_DONE && inv->set.json)
-        (void)printf("{\"schedules\":[%s]}\n", buf_str(&l.out));
-    else if (code == EXIT_DONE && l.n == 0)
+        (void)printf("%s]}\n", buf_str(&l.out));
+    else if (code == EXIT_DONE && n + l.n == 0)
         (void)fprintf(stderr,
                       "There are no schedules; make one: scriptorium cron schedule --help\n");
     buf_free(&l.out);

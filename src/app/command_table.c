@@ -225,6 +225,7 @@ const struct command command_table[] = {
      .run = cmd_plan},
     {.name = "cron list",
      .summary = "list schedules and when each fires next",
+     .about = "Also those that users keep in SQL, in cron.job, on PostgreSQL.",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_cron_list},
     {.name = "cron schedule",

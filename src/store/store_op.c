@@ -80,6 +80,7 @@ static enum store_kind kind_of(enum store_verb verb)
     case VERB_DEPLOYMENT_GET:
     case VERB_DEPLOYMENT_ACTIVE:
     case VERB_SCHEDULE_LIST:
+    case VERB_SCHEDULE_LIST_SQL:
     case VERB_RUNS:
         return STORE_READS;
     case VERB_CLAIM:

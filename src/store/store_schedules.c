@@ -45,6 +45,14 @@ void store_schedule_list(struct store *s, const struct store_schedule_filter *fi
     store_op_submit(s, op);
 }
 
+void store_schedule_list_sql(struct store *s, const struct store_schedule_filter *filter,
+                             store_fn fn, void *ctx)
+{
+    struct store_op *op = store_op_new(s, VERB_SCHEDULE_LIST_SQL, fn, ctx);
+    copy_schedule_filter(op, filter);
+    store_op_submit(s, op);
+}
+
 void store_schedule_due(struct store *s, size_t max, store_fn fn, void *ctx)
 {
     struct store_op *op = store_op_new(s, VERB_SCHEDULE_DUE, fn, ctx);

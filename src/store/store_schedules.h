@@ -38,6 +38,11 @@ struct store_schedule_filter {
 /* -> schedules by id. */
 void store_schedule_list(struct store *s, const struct store_schedule_filter *filter, store_fn fn,
                          void *ctx);
+/* What users schedule in the database itself, in cron.job, be it pg_cron's or ours; none in an
+ * embedded store. -> schedules by id, with name, expr, active, the user as label, and due_us, 0 =
+ * not known. */
+void store_schedule_list_sql(struct store *s, const struct store_schedule_filter *filter,
+                             store_fn fn, void *ctx);
 
 /* Planning: whoever sees that a schedule is due works out its firings and its next time; the first
  * whose plan arrives is believed, and its worker owns the firings. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { connect as connectTcp, createServer as createTcp } from 'node:net';
 import { after, before, test as suite } from 'node:test';
-import { folder, run, until } from './harness.mjs';
+import { folder, json, run, until } from './harness.mjs';
 import { daemon, KEY } from './serve.mjs';
 import * as postgres from '../lib/pg.mjs';
 
@@ -332,6 +332,13 @@ test('no superuser anywhere: an owner migrates, a role of its own works, users s
   assert.deepEqual([(await ended(ann, 'ask')).status, (await ended(ann, 'ask')).return_message], ['succeeded', '1 row']);
   await until(() => to.seen.some((s) => s.url === '/ann'));
   await until(async () => (await value(ann, 'SELECT count(*) FROM net._http_response WHERE status_code = 200')) > 0);
+  await ann.query("SELECT cron.schedule('off', '@daily', 'SELECT 1'); UPDATE cron.job SET active = false WHERE jobname = 'off'");
+  const list = ['cron', 'list', '--database', server.url({ database, user: 'engine' })];
+  const listed = json(dir, list).sql;
+  assert.deepEqual(listed.map((j) => [j.name, j.schedule, j.user, j.active]),
+    [['ask', '1 seconds', 'ann', true], ['off', '@daily', 'ann', false]]);
+  assert.ok(Math.abs(Date.parse(listed[0].next) - Date.now()) < 60_000 && listed[1].next === null, JSON.stringify(listed));
+  assert.match(run(dir, list).out, /^\nIn SQL \(cron\.job\):\nname .*user\nask +1 seconds +20[^ ]+Z +ann\noff +@daily +off +ann\n$/);
   await ann.query("SELECT cron.unschedule('ask')");
   const scaled = run(dir, ['scale', '3x3', '--database', server.url({ database, user: 'engine' })]);
   assert.equal(scaled.code, 0, scaled.err);

@@ -53,6 +53,9 @@ test('the real pg_cron is left as it is; net is ours beside it', async (t) => {
     'Schema net is installed; see docs/cron-sql.md.\nThe store is up to date.\n');
   assert.deepEqual(await functions(), before_);
   assert.deepEqual((await relations('test')).filter((r) => r.startsWith('cron.')), ['cron.job', 'cron.job_run_details']);
+  await client.query("SELECT cron.schedule('@yearly', 'SELECT 1')");
+  assert.deepEqual(json(dir, ['cron', 'list', '--database', url]), { schedules: [], sql: [
+    { jobid: 1, name: 'job 1', schedule: '@yearly', user: 'postgres', active: true, next: null }] });
   await client.end();
 });
 

@@ -36,7 +36,7 @@ test('schedules are made, changed, listed and removed by command', (t) => {
   assert.equal(run(dir, ['cron', 'unschedule', 'nightly']).code, 0);
   const gone = run(dir, ['cron', 'unschedule', 'nightly']);
   assert.deepEqual([gone.code, gone.err], [1, 'scriptorium cron unschedule: there is no schedule nightly\n']);
-  assert.deepEqual(json(dir, ['cron', 'list']).schedules, []);
+  assert.deepEqual(json(dir, ['cron', 'list']), { schedules: [], sql: [] });
 });
 
 test('what is wrong is refused with the place', (t) => {

@@ -149,6 +149,9 @@ static void schedules_are_listed_in_pages(void **state)
     r = CALL(f, store_schedule_list, &page);
     assert_int_equal(r->n, 2);
     assert_string_equal(r->schedules[1].name, "s4");
+    page.after = 0;
+    assert_int_equal(CALL(f, store_schedule_list_sql, &page)->err, OK);
+    assert_int_equal(f->latest->r.n, 0); /* these are no clients' */
 }
 
 static void nonsense_is_refused(void **state)

@@ -161,6 +161,8 @@ static const struct pg_verb verbs[VERB_MAX] = {
                               pg_schedules_put_list, take_count},
     [VERB_SCHEDULE_LIST] = {LANE_ANY, false, true, F "schedules($1, $2, $3)", SCHEDULE_COLUMNS,
                             pg_schedules_put_list, pg_schedules_take_list},
+    [VERB_SCHEDULE_LIST_SQL] = {LANE_ANY, false, true, F "schedules_in_sql($1, $2, $3)",
+                                SCHEDULE_COLUMNS, pg_schedules_put_list, pg_schedules_take_list},
     [VERB_SCHEDULE_DUE] = {LANE_ANY, false, true, F "schedule_due($1)", SCHEDULE_COLUMNS,
                            pg_schedules_put_due, pg_schedules_take_due},
     [VERB_SCHEDULE_PLAN] = {LANE_ANY, false, false,

@@ -97,6 +97,7 @@ enum err sqlite_deployment_active(struct sqlite_store *s, struct store_op *op) M
 enum err sqlite_schedule_save(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_schedule_remove(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_schedule_list(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_schedule_list_sql(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_schedule_due(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_schedule_plan(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_schedule_boot(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

@@ -75,6 +75,7 @@ static const struct {
     [VERB_SCHEDULE_SAVE] = {sqlite_schedule_save, false, false},
     [VERB_SCHEDULE_REMOVE] = {sqlite_schedule_remove, false, false},
     [VERB_SCHEDULE_LIST] = {sqlite_schedule_list, true, false},
+    [VERB_SCHEDULE_LIST_SQL] = {sqlite_schedule_list_sql, true, false},
     [VERB_SCHEDULE_DUE] = {sqlite_schedule_due, true, false},
     [VERB_SCHEDULE_PLAN] = {sqlite_schedule_plan, false, false},
     [VERB_SCHEDULE_BOOT] = {sqlite_schedule_boot, false, false},

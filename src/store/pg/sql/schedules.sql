@@ -70,6 +70,31 @@ AS $$
     ORDER BY v.id LIMIT most
 $$;
 
+-- Those of cron.job, the extension's or ours; as the one who migrated, if they may look. What only the
+-- extension knows is null or 0.
+CREATE OR REPLACE FUNCTION scriptorium.schedules_in_sql(of_name text, after_id bigint, most integer)
+RETURNS SETOF scriptorium.schedule_seen LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ours boolean := to_regclass('cron.scriptorium_state') IS NOT NULL;
+BEGIN
+    IF NOT (ours OR EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'))
+       OR NOT has_schema_privilege('cron', 'USAGE') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format($q$
+        SELECT j.jobid, coalesce(j.jobname::text, 'job ' || j.jobid), j.schedule, j.username, 1, 1,
+               j.active, 1::bigint, %s, false, 0::bigint, 0::bigint, 0::bigint, NULL::text
+        FROM cron.job j %s
+        WHERE j.jobid > $2 AND ($1 IS NULL OR j.jobname = $1)
+        ORDER BY j.jobid LIMIT $3$q$,
+        CASE WHEN ours THEN 'CASE WHEN s.next BETWEEN 1 AND 9223372036854775806 THEN s.next ELSE 0 END'
+             ELSE '0::bigint' END,
+        CASE WHEN ours THEN 'LEFT JOIN cron.scriptorium_state s ON s.jobid = j.jobid' ELSE '' END)
+        USING of_name, after_id, most;
+END $$;
+
 -- The last row has no id, but due_us: when the first of the others will be due, 0 = never; and
 -- planned_us: the time.
 CREATE OR REPLACE FUNCTION scriptorium.schedule_due(most integer)
