@@ -135,6 +135,18 @@ test('an afternoon with docs/supabase.md: role, plan, migration, forwarding, cha
   assert.match(migrated.out, /The store is up to date\.\n$/);
   assert.match(run(dir, ['migrate', '--dry-run'], owner).out, /^Note: 1 row is 'processing' [^]*^Nothing to do/m);
 
+  // Later, an update: the plan tells of the schema, and the engine's role need not be named again.
+  const update = { env: { DATABASE_URL: p.url('owner') } };
+  const [latest] = (await p.owner.query(`DELETE FROM scriptorium.migration
+    WHERE version = (SELECT max(version) FROM scriptorium.migration) RETURNING version, name`)).rows;
+  assert.match(run(dir, ['migrate', '--dry-run'], update).out,
+    new RegExp(`^-- schema scriptorium: from version ${latest.version - 1} to ${latest.version}$`, 'm'));
+  await p.owner.query('INSERT INTO scriptorium.migration (version, name) VALUES ($1, $2)', [latest.version, latest.name]);
+  await p.owner.query('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA scriptorium FROM scriptorium');
+  assert.equal(run(dir, ['migrate'], update).code, 0);
+  assert.deepEqual((await p.owner.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'scriptorium'::regnamespace
+    AND NOT has_function_privilege('scriptorium', oid, 'EXECUTE')`)).rows, [{ proname: 'scale_cron_put' }]);
+
   // 5, 6: the daemon as that role, and the old URL
   const engine = { env: { DATABASE_URL: p.url('scriptorium') } };
   const d = await daemon(t, dir, { args: ['--mode', 'triggered'],

@@ -270,6 +270,19 @@ static void after_file(struct pg_migration *m, const PGresult *res)
     run_step(m, after_file);
 }
 
+static bool is_dry(const struct pg_migration *m)
+{
+    return (m->op->in.migrate & STORE_MIGRATE_DRY_RUN) != 0;
+}
+
+static void end_dry(struct pg_migration *m, int latest)
+{
+    if (m->version > 0 && m->version < latest)
+        buf_putf(&m->plan, "-- schema scriptorium: from version %d to %d\n", m->version, latest);
+    m->op->result.text = arena_strdup(&m->op->arena, buf_str(&m->plan));
+    roll_back(m);
+}
+
 /* What a newer program has put there stays. */
 static void after_version(struct pg_migration *m, const PGresult *res)
 {
@@ -278,6 +291,8 @@ static void after_version(struct pg_migration *m, const PGresult *res)
     int latest = pg_schema_latest();
     if (m->version > latest + 1)
         refuse(m, pg_schema_check(m->store->url->label, m->version, &msg), msg.text);
+    else if (is_dry(m))
+        end_dry(m, latest);
     else if (m->version > latest)
         roll_back(m);
     else
@@ -289,7 +304,10 @@ static void after_known(struct pg_migration *m, const PGresult *res)
     m->file = 0;
     if (first_int(res) == 0) {
         m->version = 0;
-        after_file(m, NULL);
+        if (is_dry(m))
+            end_dry(m, pg_schema_latest());
+        else
+            after_file(m, NULL);
         return;
     }
     buf_puts(&m->sql, "SELECT coalesce(max(version), 0) FROM scriptorium.migration");
@@ -366,12 +384,9 @@ static void after_surface(struct pg_migration *m, const PGresult *res)
     }
     m->op->result.text = arena_strdup(&m->op->arena, buf_str(&m->plan));
     m->op->result.said = arena_strdup(&m->op->arena, buf_str(&m->said));
-    if ((m->op->in.migrate & STORE_MIGRATE_DRY_RUN) != 0) {
-        roll_back(m);
-        return;
-    }
-    buf_puts(&m->sql, "SELECT pg_advisory_xact_lock(6002718398);"
-                      "SELECT count(*) FROM pg_class WHERE oid = "
+    if (!is_dry(m))
+        buf_puts(&m->sql, "SELECT pg_advisory_xact_lock(6002718398);");
+    buf_puts(&m->sql, "SELECT count(*) FROM pg_class WHERE oid = "
                       "to_regclass('scriptorium.migration')");
     run_step(m, after_known);
 }
@@ -407,11 +422,20 @@ static void after_begin(struct pg_migration *m, const PGresult *res)
     run_step(m, after_inspect);
 }
 
+/* Whom to give the rights to when nobody is named: the one who had them, so that an upgrade does
+ * not leave the engine behind; else who migrates. */
+static const char sql_engine[] =
+    "SELECT coalesce((SELECT min(r.rolname) FROM pg_class c, aclexplode(c.relacl) a "
+    "JOIN pg_roles r ON r.oid = a.grantee WHERE c.oid = to_regclass('scriptorium.queue') "
+    "AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner "
+    "HAVING count(DISTINCT a.grantee) = 1), current_user)";
+
 static void on_ready(void *ctx)
 {
     struct pg_migration *m = ctx;
     buf_puts(&m->sql, "BEGIN; SET LOCAL lock_timeout = '3s';"
-                      "SET LOCAL client_min_messages = 'warning'; SELECT current_user");
+                      "SET LOCAL client_min_messages = 'warning';");
+    buf_puts(&m->sql, sql_engine);
     run_step(m, after_begin);
 }
 
