@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/impl.h"
+#include "job/section.h"
 #include "job/retry.h"
 
 #define TRIES_MAX             6    /* of one call that fails for reasons of its own */
@@ -21,7 +22,7 @@ void call_clear(struct run *r)
     buf_clear(&c->text);
     c->sent = 0;
     c->words = 0;
-    c->in_word = false;
+    c->in_word = c->wide_half = false;
     c->streaming_us = 0;
     c->first_len = 0;
     c->usage = (struct usage){0};
@@ -266,12 +267,19 @@ static void on_start(void *ctx, const struct usage *usage, const struct rate_rep
                  loop_wall(e->loop)); /* not first at the end, which may be minutes away */
 }
 
+/* As words_count() does, about: marks and headings count while they come. */
 static void count_words(struct call *c, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         bool space = isspace((unsigned char)text[i]) != 0;
-        if (c->in_word && space)
+        if (section_is_wide(text + i, n - i)) {
+            i += 2;
+            c->words += c->wide_half;
+            c->wide_half = !c->wide_half;
+            space = true; /* it is no letter of the next word */
+        } else if (c->in_word && space) {
             c->words++;
+        }
         c->in_word = !space;
     }
 }

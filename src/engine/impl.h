@@ -45,7 +45,7 @@ struct call {
     struct buf text;
     size_t sent; /* bytes of text given to the store */
     int words;
-    bool in_word;
+    bool in_word, wide_half; /* half a word: one character of a script without blanks */
     /* Kept from the end of the stream. */
     char served_model[96], request_id[96], error[256];
     bool salvaged; /* the last call was cut, and its text saved: `trouble` is yet to be obeyed */

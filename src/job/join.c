@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/section.h"
 
 #define OVERLAP_MIN    20u
 #define OVERLAP_WINDOW 4096u /* a longer repetition is not looked for: bounds the work */
@@ -191,17 +192,26 @@ size_t join_overlap(const char *a, size_t na, const char *b, size_t nb)
 
 /* ---- tail and append ---- */
 
+static bool wide_before(const char *text, size_t i)
+{
+    return i >= 3 && section_is_wide(text + i - 3, 3);
+}
+
 size_t join_tail(const char *text, size_t n, int words)
 {
     size_t i = n;
-    while (words > 0 && i > 0) {
-        while (i > 0 && is_space(text[i - 1]))
+    int halves = 2 * words; /* two wide characters are a word */
+    while (halves > 0 && i > 0) {
+        if (is_space(text[i - 1])) {
             i--;
-        if (i == 0)
-            break;
-        while (i > 0 && !is_space(text[i - 1]))
-            i--;
-        words--;
+        } else if (wide_before(text, i)) {
+            i -= 3;
+            halves--;
+        } else {
+            while (i > 0 && !is_space(text[i - 1]) && !wide_before(text, i))
+                i--;
+            halves -= 2;
+        }
     }
     while (i < n && is_space(text[i]))
         i++;

@@ -234,8 +234,8 @@ static bool is_time_token(const char *w, size_t n)
     return len > 0 && len == end - from;
 }
 
-/* Characters of scripts that set no blanks: kana and ideographs (U+3040..U+9FFF). */
-static bool is_wide(const char *p, size_t n)
+/* U+3040..U+9FFF */
+bool section_is_wide(const char *p, size_t n)
 {
     unsigned char a = (unsigned char)p[0];
     if (n < 3)
@@ -252,7 +252,7 @@ static int weigh(const char *w, size_t n)
         unsigned char c = (unsigned char)w[i];
         if (c < 0x80u) {
             letter = letter || is_digit(w[i]) || (c | 0x20u) - 'a' < 26u;
-        } else if (is_wide(w + i, n - i)) {
+        } else if (section_is_wide(w + i, n - i)) {
             wide++;
             i += 2;
         } else if (c == 0xE2u && n - i >= 3 && (unsigned char)w[i + 1] <= 0x81u) {

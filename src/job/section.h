@@ -49,6 +49,7 @@ bool section_next_line(const char *text, size_t n, size_t *pos, const char **ret
 /* Calls `fn` with each spoken word: no headings, no cues in brackets, no times, no bare marks, and
  * nothing from Description on. A word is what stands between blanks; scripts without blanks
  * (Chinese, Japanese) count two characters as a word. */
+bool section_is_wide(const char *p, size_t n); /* at p: a character of such a script, three bytes */
 typedef void (*section_word_fn)(void *ctx, const char *word, size_t n, size_t offset);
 int section_words(const char *text, size_t n, section_word_fn fn, void *ctx); /* fn may be NULL */
 

@@ -75,6 +75,9 @@ static void test_tail_starts_at_a_word(void **state)
     assert_string_equal(t + join_tail(t, strlen(t), 99), "one two\nthree  four ");
     assert_string_equal(t + join_tail(t, strlen(t), 0), "");
     assert_int_equal(join_tail("", 0, 5), 0);
+    t = "潮汐来了又去，月亮在看着海。"; /* no blanks: two characters are a word, so is a mark */
+    assert_string_equal(t + join_tail(t, strlen(t), 3), "在看着海。");
+    assert_string_equal(t + join_tail(t, strlen(t), 99), t);
 }
 
 static void check_append(const char *a, const char *b, const char *expected)
