@@ -15,7 +15,7 @@ int64_t breaker_when(const struct breaker *b, int64_t unanswered, int64_t now_us
     return unanswered > 0 ? now_us + BREAKER_LOOK_US : now_us;
 }
 
-void breaker_failed(struct breaker *b, int64_t now_us)
+void breaker_failed(struct breaker *b, int64_t told_us, int64_t now_us)
 {
     if (!breaker_is_open(b))
         b->failures++;
@@ -26,7 +26,7 @@ void breaker_failed(struct breaker *b, int64_t now_us)
     for (int i = 0; i < b->openings && wait_us < BREAKER_LONGEST_US; i++)
         wait_us *= 2;
     b->openings++;
-    b->open_until_us = now_us + wait_us;
+    b->open_until_us = now_us + (told_us > wait_us ? told_us : wait_us);
 }
 
 void breaker_answered(struct breaker *b)

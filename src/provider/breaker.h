@@ -22,7 +22,8 @@ struct breaker {
 bool breaker_is_open(const struct breaker *b);
 /* When one more may be sent; `unanswered` are on their way. now_us when at once. */
 int64_t breaker_when(const struct breaker *b, int64_t unanswered, int64_t now_us);
-void breaker_failed(struct breaker *b, int64_t now_us);
+/* told_us: how long the provider asked to wait; < 0: it did not. */
+void breaker_failed(struct breaker *b, int64_t told_us, int64_t now_us);
 void breaker_answered(struct breaker *b);
 /* Nobody was asked for a while, for good reasons: the first call is to show whether they hold. */
 void breaker_doubt(struct breaker *b);

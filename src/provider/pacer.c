@@ -376,7 +376,7 @@ void pacer_ended(struct pacer *p, uint64_t ticket, const struct provider_end *en
         if (end->http_status > 0)
             pacer_report(p, c->name, &end->rates, now_us, wall_us);
         if (is_trouble(t, end))
-            breaker_failed(&c->breaker, now_us);
+            breaker_failed(&c->breaker, end->retry_after_us, now_us);
         obey_class(p, t, end, now_us);
     }
     free_ticket(p, t);

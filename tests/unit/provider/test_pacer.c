@@ -211,13 +211,17 @@ static void what_fails_together_counts_once_and_one_call_tries_for_all(void **st
     for (int i = 0; i < 20; i++)
         pacer_ended(p, t[i], &end, T0, WALL0);
     assert_int_equal(must_wait(p, &one_request, T0), T0 + S);
+    struct provider_end later = end_of(CALL_OVERLOADED, 529);
+    later.retry_after_us = 9 * S; /* longer than the two seconds that would be next */
+    uint64_t probe = must_admit(p, &one_request, T0 + S);
+    pacer_ended(p, probe, &later, T0 + S, WALL0);
+    assert_int_equal(must_wait(p, &one_request, T0 + S), T0 + 10 * S);
     assert_non_null(strstr(pacer_why(p, &one_request, T0), "one call at a time"));
-    uint64_t first = must_admit(p, &one_request, T0 + S);
-    assert_int_equal(must_wait(p, &one_request, T0 + S), T0 + S + 100000);
-    pacer_started(p, first, &(struct usage){.input = 1}, T0 + 2 * S);
+    uint64_t first = must_admit(p, &one_request, T0 + 10 * S);
+    assert_int_equal(must_wait(p, &one_request, T0 + 10 * S), T0 + 10 * S + 100000);
+    pacer_started(p, first, &(struct usage){.input = 1}, T0 + 11 * S);
     assert_false(pacer_is_failing(p, "sonnet"));
-    for (int i = 0; i < 10; i++)
-        must_admit(p, &one_request, T0 + 2 * S);
+    must_admit(p, &one_request, T0 + 12 * S); /* and one more a second, from the overload on */
     pacer_free(p);
 }
 
