@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "engine/impl.h"
 
+#define NOT_YET_US (100 * USEC_PER_MSEC)
+
 static void claim_now(void *ctx);
 
 void claim_soon(struct engine *e)
@@ -26,16 +28,16 @@ void claim_stop(struct engine *e)
 }
 
 /* Hints can be lost (another process, a pooler): look again each poll, or when a delayed job falls
- * due before that. */
+ * due before that. What is due by our clock and not by the store's is not asked for at once. */
 static void set_poll(struct engine *e)
 {
-    int64_t at = loop_now(e->loop) + e->config.poll_us;
+    int64_t wait = e->config.poll_us;
     if (e->next_due_us > 0) {
-        int64_t due = loop_now(e->loop) + (e->next_due_us - loop_wall(e->loop));
-        if (due < at)
-            at = due;
+        int64_t due = e->next_due_us - loop_wall(e->loop);
+        due = due > 0 ? due : NOT_YET_US;
+        wait = due < wait ? due : wait;
     }
-    timer_set(e->loop, &e->claim_timer, at, claim_now, e);
+    timer_set(e->loop, &e->claim_timer, loop_now(e->loop) + wait, claim_now, e);
 }
 
 static void tell_when_idle(struct engine *e, size_t claimed)
