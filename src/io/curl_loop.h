@@ -1,5 +1,5 @@
 /* In: libcurl transfers. Out: their bytes, driven by the loop; each one's end, once. Private to io:
- * only http_client.c uses it. */
+ * http_client.c uses it, by http_call.h. */
 #ifndef IO_CURL_LOOP_H
 #define IO_CURL_LOOP_H
 

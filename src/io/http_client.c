@@ -7,60 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "io/address.h"
-#include "io/curl_loop.h"
-#include "io/resolve_gate.h"
+#include "io/http_call.h"
 
 #define MAX_CONNECTIONS_DEFAULT 4096
 #define CONNECT_TIMEOUT_DEFAULT (10 * USEC_PER_SEC)
 #define HEADER_TIMEOUT_DEFAULT  (60 * USEC_PER_SEC)
-
-enum call_state {
-    CALL_WAITING, /* in client->waiting, not known to libcurl */
-    CALL_RUNNING, /* libcurl has it */
-    CALL_OVER,    /* no callback any more; in client->over until the end of the turn */
-};
-
-struct http_call {
-    struct curl_transfer t; /* the first member: curl_loop hands it back */
-    struct http_client *client;
-    struct http_handlers handlers;
-    void *ctx;
-    enum call_state state;
-    bool in_curl; /* libcurl has to give it back before it is freed */
-    enum http_phase phase;
-    enum err refused; /* the request is no good; said from the loop, not from http_start() */
-    struct curl_slist *headers;
-    char *body;
-    struct gate_host *host; /* NULL when no name has to be resolved */
-    int64_t connect_us, header_us, idle_us;
-    int64_t last_byte_us;
-    struct loop_timer deadline, total;
-    const struct address_guard *guard;
-    char *host_name; /* with a guard */
-    size_t header_bytes, max_header_bytes, body_bytes, max_body_bytes;
-    enum err cut; /* why we made libcurl stop: ERR_PERMISSION, ERR_TOO_BIG */
-    struct http_call *prev, *next;
-    char error[CURL_ERROR_SIZE];
-    char refusal[96]; /* what `cut` says to people */
-};
-
-struct http_client {
-    struct loop *loop;
-    struct curl_loop *curl;
-    char *user_agent, *ca_file;
-    size_t max_connections, running;
-    struct http_call *waiting, *active, *over;
-    struct resolve_gate gate;
-    struct loop_task pump;
-    uint64_t bytes_in;
-};
 
 static void pump_soon(struct http_client *client)
 {
@@ -309,28 +266,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 
 /* ---- starting ---- */
 
-static void set_transport(struct http_call *call)
-{
-    CURL *e = call->t.easy;
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
-    (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, RESOLVE_CACHE_S);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
-                           (long)(call->connect_us / USEC_PER_MSEC) + 60000L); /* ours is first */
-    /* A stuck look-up must not hold the loop when its call is given up. */
-    (void)curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-    /* The directory makes libcurl read all authorities again for every connection. */
-    (void)curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-    if (call->client->ca_file != NULL)
-        (void)curl_easy_setopt(e, CURLOPT_CAINFO, call->client->ca_file);
-    if (call->client->user_agent != NULL)
-        (void)curl_easy_setopt(e, CURLOPT_USERAGENT, call->client->user_agent);
-}
-
 static void set_callbacks(struct http_call *call)
 {
     CURL *e = call->t.easy;
@@ -345,67 +280,6 @@ static void set_callbacks(struct http_call *call)
         (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
         (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
     }
-}
-
-static enum err set_method(struct http_call *call, const struct http_request *r)
-{
-    CURL *e = call->t.easy;
-    size_t letters = strspn(r->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    if (letters == 0 || r->method[letters] != '\0')
-        return ERR_INVALID;
-    bool post = strcmp(r->method, "POST") == 0;
-    if (post || r->body_len > 0) {
-        call->body = mem_dup(r->body, r->body_len);
-        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
-        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body_len > 0 ? call->body : "");
-    }
-    if (strcmp(r->method, "HEAD") == 0)
-        (void)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-    else if (!post)
-        (void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
-    return OK;
-}
-
-static enum err set_headers(struct http_call *call, const struct http_request *r)
-{
-    bool typed = false;
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-    for (size_t i = 0; r->headers != NULL && r->headers[i] != NULL; i++) {
-        if (strpbrk(r->headers[i], "\r\n") != NULL || strchr(r->headers[i], ':') == NULL) {
-            curl_slist_free_all(list);
-            return ERR_INVALID;
-        }
-        typed = typed || strncasecmp(r->headers[i], "content-type:", 13) == 0;
-        list = curl_slist_append(list, r->headers[i]);
-    }
-    if (!typed)
-        list = curl_slist_append(list, "Content-Type:"); /* not libcurl's guess */
-    call->headers = list;
-    (void)curl_easy_setopt(call->t.easy, CURLOPT_HTTPHEADER, list);
-    return OK;
-}
-
-static enum err set_url(struct http_call *call, const char *url)
-{
-    enum err err = ERR_INVALID;
-    char *scheme = NULL, *host = NULL, *port = NULL;
-    CURLU *u = curl_url();
-    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
-        goto out;
-    call->host = gate_host(&call->client->gate, host, port);
-    call->host_name = call->guard != NULL ? mem_strdup(host) : NULL;
-    (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
-    err = OK;
-out:
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(u);
-    return err;
 }
 
 struct http_call *http_start(struct http_client *client, const struct http_request *r,
@@ -425,12 +299,10 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->t.easy = curl_easy_init();
     if (call->t.easy == NULL)
         call->refused = ERR_IO;
-    else if (set_url(call, r->url) != OK || set_method(call, r) != OK || set_headers(call, r) != OK)
-        call->refused = ERR_INVALID;
-    if (call->refused == OK) {
-        set_transport(call);
+    else
+        call->refused = http_call_prepare(call, r);
+    if (call->refused == OK)
         set_callbacks(call);
-    }
     DL_APPEND(client->waiting, call);
     if (r->total_timeout_us > 0)
         timer_set(client->loop, &call->total, loop_now(client->loop) + r->total_timeout_us,

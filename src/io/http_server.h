@@ -27,8 +27,8 @@ struct http_server_config {
     unsigned max_connections;  /* 0 = 1024; past it 503 and the connection is closed */
     size_t max_unsent;         /* bytes a slow reader of a stream may owe before it is cut;
                                   0 = 1 MiB */
-    /* Asked when the first byte of a body is here, after the headers: is it worth keeping? false: the
-     * handler gets the request without it, which is to refuse it. NULL = each is kept. */
+    /* Asked when the first byte of a body is here, after the headers: is it worth keeping? false:
+     * the handler gets the request without it, which is to refuse it. NULL = each is kept. */
     bool (*keeps_body)(void *ctx, const struct http_exchange *x);
     /* Called with each refusal that the server answers itself (408, 413, 431, 503), to make its
      * body; NULL = an empty JSON object. Returns an owned string. What is not HTTP at all, or twice

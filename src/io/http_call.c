@@ -1,0 +1,99 @@
+/* In: a request. Out: a libcurl handle that would send exactly that, or the refusal to. */
+#include "io/http_call.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+static void set_transport(struct http_call *call)
+{
+    CURL *e = call->t.easy;
+    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
+    (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, RESOLVE_CACHE_S);
+    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)(call->connect_us / USEC_PER_MSEC) + 60000L); /* ours is first */
+    /* A stuck look-up must not hold the loop when its call is given up. */
+    (void)curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    /* The directory makes libcurl read all authorities again for every connection. */
+    (void)curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    if (call->client->ca_file != NULL)
+        (void)curl_easy_setopt(e, CURLOPT_CAINFO, call->client->ca_file);
+    if (call->client->user_agent != NULL)
+        (void)curl_easy_setopt(e, CURLOPT_USERAGENT, call->client->user_agent);
+}
+
+static enum err set_method(struct http_call *call, const struct http_request *r)
+{
+    CURL *e = call->t.easy;
+    size_t letters = strspn(r->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (letters == 0 || r->method[letters] != '\0')
+        return ERR_INVALID;
+    bool post = strcmp(r->method, "POST") == 0;
+    if (post || r->body_len > 0) {
+        call->body = mem_dup(r->body, r->body_len);
+        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+        (void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body_len > 0 ? call->body : "");
+    }
+    if (strcmp(r->method, "HEAD") == 0)
+        (void)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    else if (!post)
+        (void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+    return OK;
+}
+
+static enum err set_headers(struct http_call *call, const struct http_request *r)
+{
+    bool typed = false;
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; r->headers != NULL && r->headers[i] != NULL; i++) {
+        if (strpbrk(r->headers[i], "\r\n") != NULL || strchr(r->headers[i], ':') == NULL) {
+            curl_slist_free_all(list);
+            return ERR_INVALID;
+        }
+        typed = typed || strncasecmp(r->headers[i], "content-type:", 13) == 0;
+        list = curl_slist_append(list, r->headers[i]);
+    }
+    if (!typed)
+        list = curl_slist_append(list, "Content-Type:"); /* not libcurl's guess */
+    call->headers = list;
+    (void)curl_easy_setopt(call->t.easy, CURLOPT_HTTPHEADER, list);
+    return OK;
+}
+
+static enum err set_url(struct http_call *call, const char *url)
+{
+    enum err err = ERR_INVALID;
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    CURLU *u = curl_url();
+    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
+        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+        goto out;
+    call->host = gate_host(&call->client->gate, host, port);
+    call->host_name = call->guard != NULL ? mem_strdup(host) : NULL;
+    (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
+    err = OK;
+out:
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(u);
+    return err;
+}
+
+enum err http_call_prepare(struct http_call *call, const struct http_request *r)
+{
+    if (set_url(call, r->url) != OK || set_method(call, r) != OK || set_headers(call, r) != OK)
+        return ERR_INVALID;
+    set_transport(call);
+    return OK;
+}
