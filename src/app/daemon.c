@@ -33,6 +33,7 @@
 #define PROBE_MAX_US    (30 * USEC_PER_SEC)
 #define LAST_ANSWERS_US (2 * USEC_PER_SEC) /* for requests that wait for the store at the end */
 #define LAST_WORDS_US   USEC_PER_SEC       /* for the results of what was cut */
+#define OWN_DESCRIPTORS 64                 /* the store's, the loop's */
 #define LAST_LOOK_US    (20 * USEC_PER_MSEC)
 
 struct server_life { /* one `serve`, from its first look at the store to its end */
@@ -299,21 +300,6 @@ static bool reload_webhooks(struct server_life *s, const struct settings *fresh)
     return true;
 }
 
-/* What was asked for and was not done is said. */
-static void tell_reloaded(const struct server_life *s, const struct settings *fresh, bool keys,
-                          bool webhooks)
-{
-    struct buf kept = BUF_INIT((size_t)16 * 1024);
-    log_info(NULL,
-             "reloaded: log level, %s%smode, concurrency, concurrent limit, cap per user, spend "
-             "caps, retention",
-             keys ? "keys, " : "", webhooks ? "webhooks, " : "");
-    reload_put_kept(&kept, settings_of(s), fresh);
-    if (kept.len > 0)
-        log_warn(NULL, "changed, but as it was until a restart: %s", buf_str(&kept));
-    buf_free(&kept);
-}
-
 static void on_reload(void *ctx, int signo)
 {
     struct server_life *s = ctx;
@@ -336,7 +322,7 @@ static void on_reload(void *ctx, int signo)
     struct store_sweep sweep = sweep_of(&fresh.set);
     if (s->retention != NULL)
         retention_set(s->retention, &sweep);
-    tell_reloaded(s, &fresh.set, keys, webhooks);
+    reload_tell(settings_of(s), &fresh.set, keys, webhooks);
     command_done(&fresh);
 }
 
@@ -374,6 +360,23 @@ static void announce(const struct server_life *s)
     (void)fflush(stdout);
 }
 
+/* Clients must not take the descriptors that jobs need: a model call has one, with the simulated
+ * provider two. */
+static unsigned connections_for(const struct server_life *s)
+{
+    const struct settings *set = settings_of(s);
+    size_t slots = slots_of(set) > 0 ? slots_of(set) : SLOTS_DEFAULT;
+    size_t calls = slots * (s->workshop.sim != NULL ? 2 : 1);
+    unsigned wanted = (unsigned)set->max_connections;
+    unsigned room = listen_room(wanted, calls + HTTP_SERVER_SPARE + OWN_DESCRIPTORS);
+    if (room < wanted)
+        log_warn(NULL,
+                 "max-connections is %u, not %u: the system allows this process too few open files "
+                 "(ulimit -n, LimitNOFILE=)",
+                 room, wanted);
+    return room;
+}
+
 static int open_api(struct server_life *s)
 {
     const struct invocation *inv = s->context.inv;
@@ -386,7 +389,7 @@ static int open_api(struct server_life *s)
                                 .slots = slots_of(&inv->set),
                                 .invoker = s->invoker,
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
-                                .max_connections = (unsigned)inv->set.max_connections,
+                                .max_connections = connections_for(s),
                                 .max_streams = (size_t)inv->set.max_streams,
                                 .job_duration_max_s = inv->set.job_duration_max_us / USEC_PER_SEC,
                                 .user_priority_max = (int)inv->set.user_priority_max};

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
+
+#define ROOM_MIN 16u
 
 int listen_parse(const struct invocation *inv, const char *text, struct listen_address *ret_address)
 {
@@ -28,6 +31,16 @@ int listen_parse(const struct invocation *inv, const char *text, struct listen_a
     ret_address->host[n] = '\0';
     ret_address->port = (uint16_t)port;
     return EXIT_DONE;
+}
+
+unsigned listen_room(unsigned wanted, size_t others)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur >= wanted + others)
+        return wanted;
+    size_t room = limit.rlim_cur > others ? (size_t)limit.rlim_cur - others : 0;
+    return room > ROOM_MIN ? (unsigned)room : ROOM_MIN;
 }
 
 char *listen_url(const char *host, uint16_t port)

@@ -18,4 +18,8 @@ int listen_parse(const struct invocation *inv, const char *text,
  * Owned. */
 char *listen_url(const char *host, uint16_t port);
 
+/* How many of `wanted` connections fit beside `others` descriptors into what the system lets this
+ * process open; never less than 16. */
+unsigned listen_room(unsigned wanted, size_t others);
+
 #endif

@@ -1,7 +1,10 @@
-/* In: settings, old and new. Out: the names of those that only a restart brings. */
+/* In: settings, old and new. Out: a line on what counts now, and on what does not. */
 #include "app/reload.h"
 
 #include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
 
 /* What on_reload() in daemon.c hands on; endpoints of webhooks are not in the table. */
 static const enum setting_id taken[] = {SET_LOG_LEVEL,        SET_LOG_FORMAT,     SET_SERVICE_KEY,
@@ -43,11 +46,24 @@ static bool values_equal(const struct yaml_field *field, const struct settings *
     }
 }
 
-void reload_put_kept(struct buf *out, const struct settings *old, const struct settings *fresh)
+static void put_kept(struct buf *out, const struct settings *old, const struct settings *fresh)
 {
     for (int id = 0; id < SET_MAX; id++) {
         const struct setting *s = &setting_table[id];
         if (!is_taken(id) && !values_equal(&s->field, old, fresh))
             buf_putf(out, "%s%s", out->len > 0 ? ", " : "", s->name);
     }
+}
+
+void reload_tell(const struct settings *old, const struct settings *fresh, bool keys, bool webhooks)
+{
+    struct buf kept = BUF_INIT((size_t)16 * 1024);
+    log_info(NULL,
+             "reloaded: log level, %s%smode, concurrency, concurrent limit, cap per user, spend "
+             "caps, retention",
+             keys ? "keys, " : "", webhooks ? "webhooks, " : "");
+    put_kept(&kept, old, fresh);
+    if (kept.len > 0)
+        log_warn(NULL, "changed, but as it was until a restart: %s", buf_str(&kept));
+    buf_free(&kept);
 }

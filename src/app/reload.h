@@ -4,10 +4,10 @@
 #define APP_RELOAD_H
 
 #include "app/settings.h"
-#include "base/buf.h"
 
-/* The names of settings that have changed and need a restart, with ", " between them; never their
- * values. */
-void reload_put_kept(struct buf *out, const struct settings *old, const struct settings *fresh);
+/* Logs what a reload brought (keys and webhooks may have been refused), and the names, never the
+ * values, of settings that have changed and need a restart. */
+void reload_tell(const struct settings *old, const struct settings *fresh, bool keys,
+                 bool webhooks);
 
 #endif

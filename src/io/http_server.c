@@ -25,7 +25,6 @@
 #define ANSWER_TIMES            6 /* header timeouts to take a finished answer in */
 #define GONE_CHECK_US           (500 * USEC_PER_MSEC)
 #define SWALLOW_MAX             (32u << 20) /* of a refused body, so that its sender can read the refusal */
-#define SPARE                   64u         /* connections past the maximum that hear "503" */
 #define RUNS_PER_TURN           4
 #define POOL_FOR(limit)         (2 * (limit) + (size_t)8 * 1024) /* libmicrohttpd memory per connection */
 
@@ -268,7 +267,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
         MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_CONNECTION_LIMIT,
-        server->config.max_connections + SPARE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        server->config.max_connections + HTTP_SERVER_SPARE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         POOL_FOR(server->config.max_headers), MHD_OPTION_NOTIFY_CONNECTION, conn_notify, server,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
         conn_request_line, server, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);

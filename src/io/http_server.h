@@ -15,6 +15,9 @@ struct http_exchange; /* one request and its answer */
 
 typedef void (*http_handler_fn)(void *ctx, struct http_exchange *x);
 
+/* Connections past the maximum that hear "503" at the same time. */
+#define HTTP_SERVER_SPARE 64u
+
 struct http_server_config {
     const char *host;          /* a literal address, "127.0.0.1" or "::1" ... */
     uint16_t port;             /* 0 = any free one */

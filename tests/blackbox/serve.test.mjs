@@ -309,6 +309,28 @@ test('10,000 connections that say nothing: newcomers hear 503, who is known is s
   await until(async () => (await d.get('/healthz').catch(() => ({ status: 0 }))).status === 200);
 });
 
+test('few open files: clients do not take those that jobs need', async (t) => {
+  const dir = folder(t);
+  const child = spawn('sh', ['-c', 'ulimit -n 256; exec "$0" serve --listen 127.0.0.1:0 --json --speed 1000 --concurrency 8', program],
+    { cwd: dir, env: { PATH: process.env.PATH, SCRIPTORIUM_SERVICE_KEY: KEY }, stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  let out = '', err = '';
+  child.stdout.on('data', (b) => { out += b; });
+  child.stderr.on('data', (b) => { err += b; });
+  await until(() => /"message":"ready"/.test(err) && /\n/.test(out));
+  assert.match(err, /max-connections is 112, not 4096: the system allows this process too few open files/);
+  const { connect } = await import('node:net');
+  const silent = Array.from({ length: 400 }, () => connect(Number(new URL(JSON.parse(out).url).port), '127.0.0.1')
+    .on('error', () => {}));
+  t.after(() => silent.forEach((s) => s.destroy()));
+  let refused = '';
+  silent.forEach((s) => s.on('data', (b) => { refused += b; }));
+  await until(() => /^HTTP\/1.1 503/m.test(refused));
+  const ids = Array.from({ length: 8 }, () => run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim());
+  await until(() => ids.every((id) => new RegExp(`completed: .*${id}`).test(err)));
+  assert.doesNotMatch(err, /"level":"error"/);
+});
+
 // ---- systemd ----
 
 test('under systemd: takes the passed socket, tells ready, feeds the watchdog, tells stopping', async (t) => {
