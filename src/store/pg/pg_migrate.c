@@ -278,7 +278,8 @@ static bool is_dry(const struct pg_migration *m)
 static void end_dry(struct pg_migration *m, int latest)
 {
     if (m->version > 0 && m->version < latest)
-        buf_putf(&m->plan, "-- schema scriptorium: from version %d to %d\n", m->version, latest);
+        buf_putf(&m->plan, "-- schema scriptorium: from version %lld to %d\n",
+                 (long long)m->version, latest);
     m->op->result.text = arena_strdup(&m->op->arena, buf_str(&m->plan));
     roll_back(m);
 }
