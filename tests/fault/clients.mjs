@@ -21,10 +21,15 @@ export class Clients {
     this.acknowledged = []; // [what, id], confirmed by the server
     this.marks = []; // {mark, id}: a job that was ordered with a key, confirmed
     this.undone = []; // marks of orders that were rolled back
-    this.count = { insert: 0, order: 0, undone: 0, post: 0, again: 0, cancel: 0, delete: 0, rerun: 0, priority: 0, touch: 0 };
+    this.count = { insert: 0, order: 0, undone: 0, post: 0, again: 0, cancel: 0, delete: 0, rerun: 0, priority: 0, touch: 0, late: 0 };
     this.users = Array.from({ length: USERS }, () => randomUUID());
     this.pool = new pg.Pool({ connectionString: world.urlBehind(world.clientProxy), max: 4, application_name: 'client' });
-    this.pool.on('error', () => {});
+    this.latePool = world.server.pool({}, 1);
+    this.latePool.options.application_name = 'late';
+    for (const pool of [this.pool, this.latePool]) {
+      pool.on('error', () => {});
+      pool.on('connect', (client) => client.on('error', () => {})); // the next statement tells
+    }
   }
 
   pick(list) {
@@ -123,6 +128,33 @@ export class Clients {
     }
   }
 
+  /** What attempts that are over would have written, arrives now: by their fences, as if a network or a frozen
+   *  process had kept it. Whatever it changes, the record says. */
+  async late() {
+    const client = await this.latePool.connect().catch(() => null);
+    try {
+      const { rows } = await client.query(`SELECT e.job_id AS id, e.fence, e.run FROM (
+          SELECT job_id, fence, 1 AS run FROM chaos.event WHERE kind = 'queue' AND now = '1' ORDER BY random() LIMIT 10) e
+        WHERE NOT EXISTS (SELECT FROM scriptorium.queue q WHERE q.job_id = e.job_id AND q.fence = e.fence)`);
+      for (const { id, fence } of rows) {
+        const held = [[id], [fence]];
+        await client.query("SELECT scriptorium.finish($1, $2, '{2}', '{NULL}', '{NULL}', '{late}', '{0}', NULL)", held);
+        await client.query("SELECT scriptorium.finish($1, $2, '{0}', '{late}', ARRAY['{}'], '{NULL}', '{0}', 'chaos.on_completed')", held);
+        await client.query("SELECT scriptorium.finish($1, $2, '{3}', '{NULL}', '{NULL}', '{NULL}', '{0}', NULL)", held);
+        await client.query(`SELECT scriptorium.progress($1, $2, '{late}', '{99}', '{1}', '{1}', '{late}', '{h}', '{0}',
+          '{"\\\\x6c617465"}', '{NULL}', '{1}', '{1}')`, held);
+        await client.query("SELECT scriptorium.step_save($1, $2, 1, 'late', 'h', 'late', 'end', 'm', 1, 1, 0, 0, 0, 1, 1, 1, " +
+          "NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0)", [id, fence]);
+        await client.query("SELECT scriptorium.input($1, $2, 1, 'chaos.on_input')", [id, fence]);
+        this.count.late++;
+      }
+      client.release();
+    } catch (error) {
+      client?.release(error);
+      if (client && !isAway(error)) throw error;
+    }
+  }
+
   async change(what, sql, id) {
     const rows = await this.try(sql, [id]);
     if (rows?.length) {
@@ -164,12 +196,13 @@ export class Clients {
       while (meddled < this.jobs.length * meddling) {
         meddled++;
         await this.one();
+        if (meddled % 8 === 0) await this.late();
       }
       await sleep(5 + this.next() * 20);
     }
   }
 
   close() {
-    return this.pool.end().catch(() => {});
+    return Promise.all([this.pool, this.latePool].map((pool) => pool.end().catch(() => {})));
   }
 }

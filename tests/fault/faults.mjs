@@ -36,6 +36,7 @@ async function childKilled(world, next, node) {
 
 async function asked(world, next, node) {
   const life = await node.end('SIGTERM');
+  if (life.code === 1) world.deaths.push({ who: life.name, at: new Date() });
   if (life.code !== 0 && life.code !== 1) // 1: the database did not answer at the end
     node.problems.push(`${life.name}: exit ${life.code} ${life.signal} after SIGTERM:\n${life.err.slice(-2000)}`);
   await sleep(ms(next, 0, 500));
@@ -56,7 +57,7 @@ async function winked(world, next, node) {
 
 async function cut(world, next, node) {
   node.proxy.cut();
-  await sleep(1500); // until it may be expected to be back
+  await world.blinded(node.name, sleep(1500)); // until it may be expected to be back
 }
 
 async function clientsCut(world) {
@@ -80,6 +81,7 @@ async function terminated(world, next) {
   await world.ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name LIKE 'node%' ORDER BY md5(pid::text || $1) LIMIT $2`,
     [String(next()), all ? 1000 : 3]);
+  await world.blinded(null, sleep(1000));
 }
 
 async function away(world, mode, length) {

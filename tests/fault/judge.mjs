@@ -20,6 +20,17 @@ class Case {
   }
 }
 
+/** Writes that came after their attempt was over; clients.mjs sends some by itself. */
+async function judgeLate(c, world, events, effects) {
+  const written = events.filter((e) => e.who === 'late');
+  for (const e of written.slice(0, 5))
+    c.blame(`an attempt that is over wrote: ${e.kind} ${e.was} -> ${e.now} ${e.step ?? ''} of job ${e.job_id}, event ${e.n}`);
+  const txs = new Set(written.map((e) => e.tx));
+  const [{ texts }] = await world.ask("SELECT count(*) AS texts FROM scriptorium.step_text WHERE step = 'late'");
+  if (texts > 0) c.blame(`${texts} texts of attempts that are over`);
+  if (effects.some((e) => txs.has(e.tx))) c.blame('an attempt that is over had an effect');
+}
+
 /** Follows each job through the record; returns what its status must be at the end. */
 function followJobs(c, events, fences) {
   const jobs = new Map();
@@ -261,6 +272,7 @@ export async function judge(world, clients) {
   const jobs = followJobs(c, events, fences);
   judgeEnd(c, jobs, rows, clients);
   const effects = await world.ask('SELECT * FROM chaos.effect');
+  await judgeLate(c, world, events, effects);
   judgeEffects(c, events, effects, jobs);
   judgeInputs(c, events, effects);
   judgeOrders(c, events, clients, await world.ask('SELECT mark FROM chaos.orders'));

@@ -54,7 +54,7 @@ async function main() {
   let missed = 0, n = 0;
   for (const name of Object.keys(mutants)) {
     if (only.length > 0 && !only.includes(name)) continue;
-    const problems = await chaos({ ...forms.short, jobs: 250, seconds: 25, kills: 12, patience: 45000, mutant: name });
+    const problems = await chaos({ ...forms.short, jobs: 160, seconds: 14, kills: 7, patience: 40000, mutant: name });
     const kinds = [...new Set(problems.map((p) => p.split('\n')[0].replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '...')
       .replace(/\d+/g, 'N').slice(0, 110)))];
     if (problems.length === 0) missed++;

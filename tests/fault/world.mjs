@@ -11,6 +11,12 @@ import { Proxy } from './proxy.mjs';
 export const KEY = 'sb_secret_for_chaos'; // the nodes' service key
 export const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
+// A harness that is stopped leaves nobody behind.
+const worlds = new Set();
+process.on('exit', () => {
+  for (const world of worlds) world.killNow();
+});
+
 const alive = (pid) => {
   try {
     return !/^\d+ \(.*\) [ZX]/.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -126,6 +132,7 @@ export class Node {
       this.problems.push(`${life.name}: 25 s after its parent was killed ${left().length} processes of it go on`);
       this.signal('SIGKILL', left());
     }
+    this.world.deaths.push({ who: this.name, at: new Date() }); // perhaps the database did not answer them
     await life.ended;
   }
 
@@ -161,7 +168,14 @@ export class World {
     }
   }
 
+  killNow() {
+    for (const node of this.nodes)
+      if (!node.process.closed) node.signal('SIGKILL', [node.process.child.pid, ...node.workers()]);
+    this.simulator?.kill();
+  }
+
   async up() {
+    worlds.add(this);
     this.server = await pg.start({ settings: { max_connections: 100, ...this.pgSettings } });
     this.clientProxy = await new Proxy(this.server.port).up();
     const made = run(this.dir, ['migrate'], { env: { DATABASE_URL: this.server.url() } });
@@ -226,6 +240,7 @@ export class World {
     await this.clientProxy?.down();
     if (keep && this.server) fs.copyFileSync(this.server.logFile, path.join(this.dir, 'postgresql.log'));
     await this.server?.remove();
+    worlds.delete(this);
     if (!keep) fs.rmSync(this.dir, { recursive: true, force: true });
   }
 }
