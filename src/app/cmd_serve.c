@@ -32,12 +32,13 @@ static int check(const struct invocation *inv)
     return EXIT_DONE;
 }
 
-static int run_child(void *ctx, int report_fd, size_t number)
+static int run_child(void *ctx, int report_fd, size_t number, bool reload)
 {
     struct crew *crew = ctx;
     crew->config.report_fd = report_fd;
     crew->config.number = number;
     crew->config.announces = number == 0;
+    crew->config.reload = reload;
     return daemon_serve(crew->inv, &crew->config);
 }
 

@@ -57,6 +57,7 @@ struct server_life { /* one `serve`, from its first look at the store to its end
     int64_t probe_wait_us, fed_us;
     int64_t end_by_us, surface_by_us; /* when the end no longer waits */
     bool stopping, surface_cut, engine_over;
+    bool is_ready, reload_again;
     int code;
     char worker[HOST_NAME_MAX + 32];
 };
@@ -198,6 +199,8 @@ static void start_schedule(struct server_life *s)
     s->schedule = schedule_new(s->context.loop, s->context.store, &config);
 }
 
+static void on_reload(void *ctx, int signo);
+
 static void ready(struct server_life *s)
 {
     start_webhooks(s); /* first: no end may be missed */
@@ -208,6 +211,9 @@ static void ready(struct server_life *s)
     start_schedule(s);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
+    s->is_ready = true;
+    if (s->reload_again)
+        on_reload(s, SIGHUP);
 }
 
 /* Away: it will come back. Everything else needs a person. */
@@ -309,6 +315,7 @@ static void on_reload(void *ctx, int signo)
     (void)signo;
     if (s->stopping)
         return;
+    s->reload_again = !s->is_ready; /* what is not there yet has its turn then */
     if (command_parse(inv->argc, inv->argv, inv->env, &fresh, &msg) != OK) {
         log_error(NULL, "not reloaded, everything stays as it was: %s", msg.text);
         return;
@@ -437,6 +444,8 @@ static void live(struct server_life *s)
     notify_send("READY=1\nSTATUS=looking for the database");
     s->probe_wait_us = PROBE_FIRST_US;
     beat(s);
+    if (s->config->reload)
+        on_reload(s, SIGHUP);
     probe(s);
     hints_watch_start(&s->hints, &s->context);
     loop_run(loop);

@@ -15,6 +15,7 @@ struct daemon_config {
     int report_fd;  /* to the parent process, or -1 */
     size_t number;  /* among the parent's children */
     bool announces; /* tells people and systemd that it is there */
+    bool reload;    /* inv is from before a SIGHUP that the parent has had */
 };
 
 /* The exit code. */

@@ -38,6 +38,7 @@ struct family {
     sigset_t old_mask;
     pid_t parent;
     bool stopping, announced;
+    bool hung_up;    /* a SIGHUP has come */
     int signo;       /* the first signal to end */
     int code;        /* what to exit with */
     bool at_once;    /* do not wait for anybody */
@@ -64,7 +65,7 @@ static int be_child(struct family *f, size_t number)
     notify_forget();
     if (getppid() != f->parent) /* it has gone already */
         return FAILED;
-    return f->config->run(f->config->ctx, f->reports[1], number);
+    return f->config->run(f->config->ctx, f->reports[1], number, f->hung_up);
 }
 
 /* True in the child, whose code is then in f->code. */
@@ -100,7 +101,7 @@ static void on_death(struct family *f, size_t number, int status)
 {
     struct child *c = &f->children[number];
     int64_t now = clock_mono();
-    bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    bool failed = WIFEXITED(status) ? WEXITSTATUS(status) != 0 : WTERMSIG(status) != SIGTERM;
     c->pid = 0;
     if (f->stopping) {
         if (failed && f->code == 0)
@@ -151,6 +152,15 @@ static void on_end_signal(struct family *f, int signo)
     stop_all(f, SIGTERM);
 }
 
+static void on_hang_up(struct family *f)
+{
+    f->hung_up = true;
+    for (size_t i = 0; i < f->config->n; i++) {
+        if (f->children[i].pid > 0)
+            (void)kill(f->children[i].pid, SIGHUP);
+    }
+}
+
 static void read_signals(struct family *f)
 {
     struct signalfd_siginfo info;
@@ -158,10 +168,7 @@ static void read_signals(struct family *f)
         if (info.ssi_signo == SIGCHLD)
             reap(f);
         else if (info.ssi_signo == SIGHUP)
-            for (size_t i = 0; i < f->config->n; i++) {
-                if (f->children[i].pid > 0)
-                    (void)kill(f->children[i].pid, SIGHUP);
-            }
+            on_hang_up(f);
         else
             on_end_signal(f, (int)info.ssi_signo);
     }

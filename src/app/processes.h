@@ -3,6 +3,7 @@
 #ifndef APP_PROCESSES_H
 #define APP_PROCESSES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,8 +11,9 @@
 
 struct processes_config {
     size_t n; /* 1..PROCESSES_MAX */
-    /* In the child. Calls process_report() when it is ready and every second after that. */
-    int (*run)(void *ctx, int report_fd, size_t number);
+    /* In the child. Calls process_report() when it is ready and every second after that. `reload`:
+     * there was a SIGHUP before it was started, which it has to make up for. */
+    int (*run)(void *ctx, int report_fd, size_t number, bool reload);
     void *ctx;
     int64_t silence_us; /* a child that reports nothing for so long is replaced; 0 = 30 s */
 };

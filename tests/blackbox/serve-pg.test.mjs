@@ -1,6 +1,7 @@
 // The daemon on a real PostgreSQL server: many processes, one socket, the server away and back.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { folder, run, start as launch, until } from './harness.mjs';
 import { daemon, KEY, SECRET, token } from './serve.mjs';
@@ -50,12 +51,18 @@ test('without a migrated schema it ends with the command to run', async (t) => {
   assert.match(done.err, /scriptorium migrate/);
 });
 
-test('three processes share one address and the work; one that is killed is replaced', async (t) => {
-  const dir = folder(t);
+test('three processes share one address and the work; one that is killed is replaced, by one that knows today\'s keys', async (t) => {
+  const dir = folder(t), key = join(dir, 'key');
   const { url, ask } = await fresh(dir);
+  writeFileSync(key, 'yesterdays\n');
   const d = await daemon(t, dir, { speed: '300', args: ['--database', url, '--processes', '3',
-    '--concurrency', '2'], env: { SCRIPTORIUM_LEASE: '2s' } });
+    '--concurrency', '2'], env: { SCRIPTORIUM_LEASE: '2s', SCRIPTORIUM_SERVICE_KEY: '', SCRIPTORIUM_SERVICE_KEY_FILE: key } });
+  writeFileSync(key, `${KEY}\n`);
+  const times = (text) => d.process.err.split(text).length - 1;
   await d.process.says(/3 processes are ready/);
+  await until(() => times('"message":"ready"') === 3);
+  d.process.kill('SIGHUP');
+  await until(() => times('"message":"reloaded') === 3);
   await enqueue(d, 12);
   const workers = () => new Set(d.logs().filter((l) => /Claimed job/.test(l.message)).map((l) => l.worker));
   await until(() => workers().size >= 2);
@@ -67,6 +74,12 @@ test('three processes share one address and the work; one that is killed is repl
   await until(async () => (await statuses(ask)).completed === 15, { timeout: 90000 });
   assert.deepEqual(await ask('SELECT count(*)::int AS n FROM scriptorium.queue'), [{ n: 0 }]);
   for (let i = 0; i < 20; i++) assert.equal((await d.get('/readyz')).status, 200);
+  await until(() => times('"message":"ready"') === 4);
+  await until(() => times('"message":"reloaded') > 3, { what: () => 'the new process to read the settings again' });
+  for (let i = 0; i < 40; i++) {
+    const answer = await d.get('/v1/stats', { key: 'yesterdays', headers: { connection: 'close' } });
+    assert.equal(answer.status, 401);
+  }
   d.process.kill('SIGTERM');
   await d.process.ended;
   assert.equal(d.process.code, 0, d.process.err);

@@ -42,8 +42,9 @@ static char hear(void)
     return c;
 }
 
-/* Reports, then says its number, 'h' at SIGHUP and 'e' at its orderly end. */
-static int obedient(void *ctx, int report_fd, size_t number)
+/* Reports, then says its number (a letter when it is to reload), 'h' at SIGHUP and 'e' at its
+ * orderly end. */
+static int obedient(void *ctx, int report_fd, size_t number, bool reload)
 {
     (void)ctx;
     sigset_t none, all;
@@ -53,7 +54,7 @@ static int obedient(void *ctx, int report_fd, size_t number)
     (void)sigaction(SIGTERM, &on_end, NULL);
     (void)sigaction(SIGHUP, &again, NULL);
     process_report(report_fd, number);
-    say((char)('0' + number));
+    say((char)((reload ? 'A' : '0') + (char)number));
     while (!ended) {
         (void)sigsuspend(&none);
         if (hung_up)
@@ -64,9 +65,10 @@ static int obedient(void *ctx, int report_fd, size_t number)
     return 0;
 }
 
-static int failing(void *ctx, int report_fd, size_t number)
+static int failing(void *ctx, int report_fd, size_t number, bool reload)
 {
     (void)ctx;
+    (void)reload;
     (void)report_fd;
     (void)number;
     return 2;
@@ -78,9 +80,10 @@ static void on_term_stay(int signo)
     say('t');
 }
 
-__attribute__((noreturn)) static int stubborn(void *ctx, int report_fd, size_t number)
+__attribute__((noreturn)) static int stubborn(void *ctx, int report_fd, size_t number, bool reload)
 {
     (void)ctx;
+    (void)reload;
     (void)signal(SIGTERM, on_term_stay);
     process_report(report_fd, number);
     say('s');
@@ -88,7 +91,7 @@ __attribute__((noreturn)) static int stubborn(void *ctx, int report_fd, size_t n
         (void)pause();
 }
 
-static pid_t family(size_t n, int (*run)(void *, int, size_t), int64_t silence_us)
+static pid_t family(size_t n, int (*run)(void *, int, size_t, bool), int64_t silence_us)
 {
     assert_int_equal(pipe(said), 0);
     pid_t pid = fork();
@@ -128,6 +131,32 @@ static void signals_reach_all_children_and_all_end(void **state)
     assert_int_equal(end_of(pid), 0);
 }
 
+static pid_t only_child_of(pid_t parent)
+{
+    char path[64];
+    int child = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &child), 1);
+    (void)fclose(file);
+    return child;
+}
+
+static void a_child_that_comes_after_a_hang_up_is_told_of_it(void **state)
+{
+    (void)state;
+    pid_t pid = family(1, obedient, 0);
+    assert_int_equal(hear(), '0');
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    assert_int_equal(hear(), 'h');
+    assert_int_equal(kill(only_child_of(pid), SIGKILL), 0);
+    assert_int_equal(hear(), 'A');
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(hear(), 'e');
+    assert_int_equal(end_of(pid), 0);
+}
+
 /* It never reports again after the first time, so the parent takes it for hung. */
 static void a_child_that_hangs_is_started_again(void **state)
 {
@@ -141,9 +170,10 @@ static void a_child_that_hangs_is_started_again(void **state)
 }
 
 /* Reports every 20 ms until it is told to end. */
-static int lively(void *ctx, int report_fd, size_t number)
+static int lively(void *ctx, int report_fd, size_t number, bool reload)
 {
     (void)ctx;
+    (void)reload;
     struct sigaction on_end = {.sa_handler = on_term};
     (void)sigaction(SIGTERM, &on_end, NULL);
     say((char)('0' + number));
@@ -153,18 +183,6 @@ static int lively(void *ctx, int report_fd, size_t number)
     }
     say('e');
     return 0;
-}
-
-static pid_t only_child_of(pid_t parent)
-{
-    char path[64];
-    int child = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%d", &child), 1);
-    (void)fclose(file);
-    return child;
 }
 
 /* A stopped terminal or container: the parent comes back a little before its child. */
@@ -208,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_reach_all_children_and_all_end),
+        cmocka_unit_test(a_child_that_comes_after_a_hang_up_is_told_of_it),
         cmocka_unit_test(a_child_that_hangs_is_started_again),
         cmocka_unit_test(a_standstill_of_all_is_no_silence_of_a_child),
         cmocka_unit_test(a_child_that_fails_before_it_is_ready_ends_all_with_its_code),
