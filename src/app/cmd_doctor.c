@@ -135,6 +135,14 @@ static int report(struct doctor *d)
 
 /* ---- the visit ---- */
 
+/* http://host:port, perhaps with a path; no user and no query: it is printed. */
+static bool is_base_url(const char *url)
+{
+    size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    return scheme > 0 && url[scheme] != '\0' && url[scheme] != '/' &&
+           url[strcspn(url, "@?# \t\r\n")] == '\0';
+}
+
 /* The one named, or that of the configuration. */
 static int find_daemon(struct doctor *d)
 {
@@ -142,6 +150,9 @@ static int find_daemon(struct doctor *d)
     struct listen_address address;
     if (set->url != NULL) {
         size_t n = strlen(set->url);
+        if (!is_base_url(set->url))
+            return command_fail(d->inv, EXIT_USAGE,
+                                "--url wants the daemon's address, say http://127.0.0.1:8400");
         while (n > 0 && set->url[n - 1] == '/')
             n--;
         d->url = arena_strndup(&d->arena, set->url, n);

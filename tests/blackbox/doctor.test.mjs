@@ -79,6 +79,12 @@ test('text for people ends with what to do, and the exit status says whether', (
   assert.equal(done.code, 1);
   assert.match(done.out, /ill {6}function: is the function deployed and reachable\?\n {9}http:.*\n {9}-> start scriptorium serve/);
   assert.match(done.out, /2 of \d+ must be mended\.\n$/);
+  for (const url of ['', 'nonsense', 'ftp://x', 'http://', 'http://u:secret@x', 'http://x?key=secret']) {
+    const wrong = run(dir, ['doctor', '--url', url]);
+    assert.equal(wrong.code, 2, url);
+    assert.match(wrong.err, /--url wants the daemon's address/);
+    assert.doesNotMatch(wrong.out + wrong.err, /secret/);
+  }
 });
 
 test('a nearly full disk', { skip: process.getuid() !== 0 && 'needs to mount a small disk' }, (t) => {
