@@ -10,6 +10,7 @@
 #include "api/deployment_json.h"
 #include "app/cmd.h"
 #include "app/context.h"
+#include "app/deployed.h"
 #include "app/fmt.h"
 #include "app/pipeline_folder.h"
 #include "app/workshop.h"
@@ -206,6 +207,22 @@ static void take_active(void *ctx, const struct store_result *r)
         (void)printf("Version %d is active: jobs that begin now are made by it.\n", r->version);
 }
 
+/* The nodes that cannot use it keep what they have: worth knowing now, not from their logs. */
+static void warn_if_unusable(struct context *c)
+{
+    struct catalog *catalog = NULL;
+    struct deployed d = {0};
+    struct errmsg msg = {""};
+    if (workshop_catalog(c->inv, &catalog) == EXIT_DONE &&
+        deployed_read(c, catalog, &d, &msg) == OK && d.unusable.text[0] != '\0')
+        (void)fprintf(stderr,
+                      "note: this program cannot use version %d, and daemons like it keep the one "
+                      "they have: %s\n",
+                      d.version, d.unusable.text);
+    pipeline_free(d.pipeline);
+    catalog_free(catalog);
+}
+
 int cmd_rollback(struct invocation *inv)
 {
     struct context c;
@@ -218,6 +235,8 @@ int cmd_rollback(struct invocation *inv)
     struct answer a = answer_new(&c, take_active, inv);
     store_deployment_activate(c.store, version, answer_take, &a);
     code = answer_wait(&c, &a);
+    if (code == EXIT_DONE)
+        warn_if_unusable(&c);
     context_close(&c);
     return code;
 }

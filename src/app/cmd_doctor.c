@@ -22,6 +22,8 @@ const struct doctor_check doctor_checks[] = {
     {"disk", "is there room?", TOLD_FACTS, look_at_disk},
     {"files", "may a process open enough files?", 0, look_at_files},
     {"function", "is the function deployed and reachable?", 0, look_at_function},
+    {"pipeline", "can new scripts be made by the deployed pipeline?", TOLD_PIPELINE,
+     look_at_pipeline},
     {"workers", "is anybody at work?", TOLD_FACTS | TOLD_STATS | TOLD_WORKERS, look_at_workers},
     {"schedules", "are schedules active and firing?", TOLD_FACTS | TOLD_SCHEDULES | TOLD_RUNS,
      look_at_schedules},

@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/context.h"
+#include "app/deployed.h"
 #include "app/fmt.h"
 #include "app/pipeline_folder.h"
 #include "app/rehearsal.h"
@@ -14,9 +15,7 @@
 #include "app/workshop.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "job/bundle.h"
 #include "text/json.h"
-#include "store/store_deployments.h"
 
 #define TOKENS_PER_WORD_TENTHS 15
 #define CACHE_MIN              1024 /* tokens of a system prompt that the provider keeps */
@@ -28,45 +27,22 @@ struct estimate {
 
 /* ---- the pipeline that a job would begin with now ---- */
 
-struct loaded {
-    struct pipeline *pipeline;
-    struct errmsg msg;
-    int version;
-};
-
-static void take_version(void *ctx, const struct store_result *r)
-{
-    struct loaded *l = ctx;
-    l->version = r->version;
-}
-
-static void take_content(void *ctx, const struct store_result *r)
-{
-    struct loaded *l = ctx;
-    const char *text = r->deployments[0].content;
-    if (text != NULL && bundle_parse(text, strlen(text), &l->pipeline, &l->msg) == OK)
-        l->pipeline->deployment = r->deployments[0].version;
-}
-
-static int load_deployed(struct invocation *inv, struct loaded *l)
+static int load_deployed(struct invocation *inv, const struct catalog *catalog,
+                         struct pipeline **ret_pipeline)
 {
     struct context c;
+    struct deployed d = {0};
+    struct errmsg msg = {""};
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = answer_new(&c, take_version, l);
-    store_deployment_active(c.store, answer_take, &a);
-    code = answer_wait(&c, &a);
-    if (code == EXIT_DONE && l->version > 0) {
-        a = answer_new(&c, take_content, l);
-        store_deployment_get(c.store, l->version, answer_take, &a);
-        code = answer_wait(&c, &a);
-        if (code == EXIT_DONE && l->pipeline == NULL)
-            code =
-                command_fail(inv, EXIT_WORK_FAILED, "version %d cannot be used by this program: %s",
-                             l->version, l->msg.text);
-    }
+    if (deployed_read(&c, catalog, &d, &msg) != OK)
+        code = command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
+    else if (d.version > 0 && d.pipeline == NULL)
+        code = command_fail(inv, EXIT_WORK_FAILED, "version %d cannot be used by this program: %s",
+                            d.version, d.unusable.text);
     context_close(&c);
+    *ret_pipeline = d.pipeline;
     return code;
 }
 
@@ -74,19 +50,16 @@ static int load_deployed(struct invocation *inv, struct loaded *l)
 static int load_pipeline(struct invocation *inv, const struct catalog *catalog,
                          struct pipeline **ret_pipeline)
 {
-    struct loaded l = {0};
+    struct errmsg msg = {""};
     enum err e = OK;
     int code = EXIT_DONE;
     if (inv->set.pipeline != NULL)
-        e = pipeline_folder_load(inv->set.pipeline, catalog, &l.pipeline, &l.msg);
+        e = pipeline_folder_load(inv->set.pipeline, catalog, ret_pipeline, &msg);
     else if (context_has_store(inv))
-        code = load_deployed(inv, &l);
-    if (code == EXIT_DONE && e == OK && l.pipeline == NULL)
-        e = workshop_built_in(&l.pipeline, &l.msg);
-    if (e != OK)
-        code = command_fail(inv, EXIT_USAGE, "%s", l.msg.text);
-    *ret_pipeline = l.pipeline;
-    return code;
+        code = load_deployed(inv, catalog, ret_pipeline);
+    if (code == EXIT_DONE && e == OK && *ret_pipeline == NULL)
+        e = workshop_built_in(ret_pipeline, &msg);
+    return e == OK ? code : command_fail(inv, EXIT_USAGE, "%s", msg.text);
 }
 
 /* ---- what it would cost ---- */

@@ -157,8 +157,8 @@ const struct command command_table[] = {
          "with the daemon's configuration.\n\n"
          "Exit status 0 means that nothing must be mended.",
      .example = "scriptorium doctor --url http://127.0.0.1:8400",
-     .options = {SET_URL, SET_SERVE_LISTEN, SET_CONCURRENCY, SET_MODE, SET_JSON, SET_DATABASE,
-                 SET_MAX},
+     .options = {SET_URL, SET_SERVE_LISTEN, SET_CONCURRENCY, SET_MODE, SET_MODELS, SET_JSON,
+                 SET_DATABASE, SET_MAX},
      .run = cmd_doctor},
     {.name = "deploy",
      .args = "DIR",

@@ -34,7 +34,8 @@ enum doctor_source {
     TOLD_LINES = 16,
     TOLD_CALLS = 32,
     TOLD_SCHEDULES = 64,
-    TOLD_RUNS = 128
+    TOLD_RUNS = 128,
+    TOLD_PIPELINE = 256
 };
 
 struct doctor_answer { /* of the daemon, to one request */
@@ -64,7 +65,10 @@ struct doctor {
     const char *schedule_error;
     int64_t failing; /* schedules whose newest ended run failed, in the last hour */
     const char *run_failure;
-    int64_t skew_us; /* our clock minus the store's */
+    int pipeline;                  /* the active version */
+    const char *pipeline_name;     /* NULL: version 0 */
+    const char *pipeline_unusable; /* why this program cannot use it; NULL: it can */
+    int64_t skew_us;               /* our clock minus the store's */
     bool clock_known;
     enum store_pg_hints hints;
     const char *hints_why;
@@ -111,6 +115,7 @@ void look_at_concurrency(struct doctor *d, struct finding *f);
 void look_at_files(struct doctor *d, struct finding *f);
 /* doctor_service.c */
 void look_at_function(struct doctor *d, struct finding *f);
+void look_at_pipeline(struct doctor *d, struct finding *f);
 void look_at_schedules(struct doctor *d, struct finding *f);
 void look_at_cron_key(struct doctor *d, struct finding *f);
 void look_at_provider(struct doctor *d, struct finding *f);

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/deployed.h"
 #include "app/doctor.h"
+#include "app/workshop.h"
 #include "base/clock.h"
 #include "store/store_history.h"
 #include "store/store_schedules.h"
@@ -145,6 +147,26 @@ static void wait_for_notifications(struct doctor *d)
     store_on_change(d->context.store, NULL, NULL);
 }
 
+static void ask_pipeline(struct doctor *d)
+{
+    struct catalog *catalog = NULL;
+    struct deployed found = {0};
+    struct errmsg msg = {""};
+    if (workshop_catalog(d->inv, &catalog) != EXIT_DONE)
+        return;
+    if (deployed_read(&d->context, catalog, &found, &msg) == OK) {
+        d->told |= TOLD_PIPELINE;
+        d->pipeline = found.version;
+        if (found.pipeline != NULL)
+            d->pipeline_name =
+                arena_printf(&d->arena, "%.60s %s", found.pipeline->name, found.pipeline->version);
+        if (found.unusable.text[0] != '\0')
+            d->pipeline_unusable = arena_strdup(&d->arena, found.unusable.text);
+    }
+    pipeline_free(found.pipeline);
+    catalog_free(catalog);
+}
+
 void doctor_ask_store(struct doctor *d)
 {
     struct store *store = d->context.store;
@@ -165,6 +187,7 @@ void doctor_ask_store(struct doctor *d)
     ASK(d, TOLD_SCHEDULES, take_schedules, store_schedule_list,
         &(struct store_schedule_filter){.limit = STORE_BATCH_MAX});
     ASK(d, TOLD_RUNS, take_runs, store_runs, &(struct store_run_filter){.limit = STORE_BATCH_MAX});
+    ask_pipeline(d);
     if (d->postgres)
         wait_for_notifications(d);
 }

@@ -55,6 +55,25 @@ void look_at_function(struct doctor *d, struct finding *f)
     }
 }
 
+void look_at_pipeline(struct doctor *d, struct finding *f)
+{
+    const char *folder = d->inv->set.pipeline;
+    if (folder != NULL) {
+        doctor_say(d, f, VERDICT_NOTE,
+                   "this configuration takes the folder %.200s, whatever is deployed (version %d)",
+                   folder, d->pipeline);
+    } else if (d->pipeline_unusable != NULL) {
+        doctor_say(d, f, VERDICT_ILL, "version %d is active, and this program cannot use it: %s",
+                   d->pipeline, d->pipeline_unusable);
+        doctor_remedy(d, f,
+                      "daemons like this one go on with the version before it: upgrade them, give "
+                      "them the models that it names, or scriptorium rollback");
+    } else {
+        doctor_say(d, f, VERDICT_WELL, "version %d is active: %s", d->pipeline,
+                   d->pipeline_name != NULL ? d->pipeline_name : "the built-in one");
+    }
+}
+
 static const char failed_runs[] =
     "SELECT * FROM cron.job_run_details WHERE status = 'failed' ORDER BY start_time DESC";
 

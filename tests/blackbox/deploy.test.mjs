@@ -200,6 +200,14 @@ test('a version with a model that a node does not have is not used there: its jo
   const d = await daemon(t, dir);
   deploy(dir, house, '--models', 'models.yaml');
   await d.process.says(/pipeline version 2 cannot be used.*pipeline\.yaml:25: there is no model 'house-model'/);
+  const asked = run(dir, ['doctor', '--json', '--url', d.url]);
+  const check = (out) => JSON.parse(out).checks.find((c) => c.name === 'pipeline');
+  assert.equal(check(asked.out).verdict, 'ill');
+  assert.match(check(asked.out).evidence, /^version 2 is active, and this program cannot use it: .*'house-model'/);
+  assert.match(run(dir, ['rollback', '2']).err, /^note: this program cannot use version 2, .*'house-model'/);
+  assert.match(run(dir, ['prompt', '--topic', 'Salt', '--step', 'write']).err, /version 2 cannot be used/);
+  assert.deepEqual([check(run(dir, ['doctor', '--json', '--url', d.url, '--models', 'models.yaml']).out)]
+    .map((c) => [c.verdict, c.evidence.slice(0, 27)]), [['well', 'version 2 is active: script']]);
   assert.equal((await completed(d, await ask(d))).deployment, 1);
   d.process.kill('SIGTERM');
   await d.process.ended;

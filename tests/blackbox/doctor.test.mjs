@@ -220,7 +220,7 @@ test('a database that tells nothing is a finding, and no other question is calle
   t.after(() => admin.end());
   const ask = (url) => {
     const found = examine(dir, ['--url', 'http://127.0.0.1:1', ...(url ? ['--database', url] : [])]);
-    for (const name of ['table', 'connections', 'clock', 'disk', 'workers', 'schedules', 'cron-key', 'errors',
+    for (const name of ['table', 'connections', 'clock', 'pipeline', 'disk', 'workers', 'schedules', 'cron-key', 'errors',
       'stuck-jobs', 'foreign-jobs', 'concurrency', 'budget']) is(found[name], 'unknown', /did not tell/);
     assert.equal(found.database.verdict, 'ill');
     return `${found.database.evidence} -> ${found.database.remedy}`;
