@@ -127,7 +127,7 @@ static void back_off(struct run *r, int failures, int64_t retry_after_us)
     struct engine *e = r->engine;
     int64_t delay = retry_call_delay_us(failures, retry_after_us, &e->rng);
     if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop) + delay, "the model provider asked to wait");
+        run_release(r, delay, "the model provider asked to wait");
         return;
     }
     if (delay > RETRY_HOLD_MAX_US) {
@@ -150,7 +150,7 @@ static void park(struct run *r, bool whole)
 {
     struct engine *e = r->engine;
     claim_park(e, r->call.error, whole);
-    run_release(r, loop_wall(e->loop) + call_park_wait(e), r->call.error);
+    run_release(r, call_park_wait(e), r->call.error);
 }
 
 /* The provider answers nobody: no fault of this job's. */

@@ -13,7 +13,7 @@ static void accept(struct run *r)
     call_clear(r);
     run_tell(r, ENGINE_JOB_STEP, NULL);
     if (engine_is_stopping(r->engine))
-        run_release(r, loop_wall(r->engine->loop), NULL);
+        run_release(r, 0, NULL);
     else
         run_continue(r);
 }

@@ -6,6 +6,11 @@
 
 static void claim_now(void *ctx);
 
+int64_t claim_wall(const struct engine *e)
+{
+    return loop_wall(e->loop) + e->ahead_us;
+}
+
 void claim_soon(struct engine *e)
 {
     e->claim_task.fn = claim_now;
@@ -69,8 +74,11 @@ static void on_claimed(void *ctx, const struct store_result *r)
     if (r->err == ERR_LOST)
         lease_renew_soon(e); /* finds out, and starts over */
     bool took = !engine_store_failed(e, r) && r->err == OK;
-    if (took)
-        e->next_due_us = r->next_due_us;
+    if (took) {
+        if (r->now_us > 0)
+            e->ahead_us = r->now_us - loop_wall(e->loop);
+        e->next_due_us = r->next_due_us > 0 ? r->next_due_us - e->ahead_us : 0;
+    }
     if (took && !engine_is_stopping(e))
         set_paused(e, r->paused);
     for (size_t i = 0; took && !e->gave_up && i < r->n; i++)

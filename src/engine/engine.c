@@ -284,7 +284,7 @@ static void on_grace_over(void *ctx)
     struct run *r, *next;
     DL_FOREACH_SAFE (e->runs, r, next) {
         if (r->stage == RUN_CALLING)
-            run_release(r, loop_wall(e->loop), NULL);
+            run_release(r, 0, NULL);
         else if (r->stage == RUN_FINISHING)
             (void)finish_drop_refused(r);
     }
@@ -305,7 +305,7 @@ static void begin_stop(void *ctx)
     struct run *r, *next;
     DL_FOREACH_SAFE (e->runs, r, next) {
         if (r->stage == RUN_CALLING && r->call.stage != STAGE_STREAMING)
-            run_release(r, loop_wall(e->loop), NULL);
+            run_release(r, 0, NULL);
     }
     engine_check_stopped(e);
 }

@@ -165,7 +165,8 @@ struct engine {
     bool claiming, claim_again, idle_told, paused;
     struct loop_task claim_task;
     struct loop_timer claim_timer;
-    int64_t next_due_us;
+    int64_t next_due_us;            /* by our clock */
+    int64_t ahead_us;               /* the store's clock before ours, as the last claim told */
     bool parked;                    /* the provider refuses us as a whole */
     struct loop_timer unpark_timer; /* set while anything is parked */
 
@@ -227,6 +228,8 @@ void engine_check_stopped(struct engine *e); /* goes on with stopping when nothi
 bool engine_is_stopping(const struct engine *e);
 
 /* claim.c */
+/* The store's wall clock, by which jobs are due and deadlines pass. */
+int64_t claim_wall(const struct engine *e);
 void claim_soon(struct engine *e); /* at the end of this turn */
 /* The provider refuses: the operator is told, and after a pause it is tried again. `whole`: all of
  * it and not one model, so nothing is claimed meanwhile. */
@@ -242,7 +245,8 @@ void run_resume(struct run *r); /* resume.c: from its checkpoints, then run_cont
 void run_answered(struct run *r, const struct script_answer *answer,
                   const struct store_call_end *end);
 void run_fail(struct run *r, bool permanent, const char *error);
-void run_release(struct run *r, int64_t run_at_us, const char *why);
+/* Due again after that delay; nothing is burned. */
+void run_release(struct run *r, int64_t delay_us, const char *why);
 void run_lost(struct run *r, enum store_lost how); /* the fence is gone: stop at once */
 void run_end(struct run *r);                       /* leaves engine.runs */
 void run_op_begin(struct run *r);                  /* a store request that will call back */

@@ -26,7 +26,7 @@ static void on_input(void *ctx, const struct store_result *result)
         return;
     }
     if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop), NULL);
+        run_release(r, 0, NULL);
     } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, ask, r);
     } else if (result->lost[0] == STORE_REFUSED) {

@@ -41,7 +41,7 @@ void pace_put_off(struct run *r, int64_t wait_us, const char *why)
     wait_us += (int64_t)(rng_unit(&e->rng) * (double)PUT_OFF_SPREAD_US);
     if (wait_us > RETRY_AFTER_MAX_US)
         wait_us = RETRY_AFTER_MAX_US;
-    run_release(r, loop_wall(e->loop) + wait_us, why);
+    run_release(r, wait_us, why);
 }
 
 struct pacer_need pace_need(const struct run *r)
@@ -68,7 +68,7 @@ static void ask(struct run *r, struct round *round)
     }
     if (pacer_parked(e->pacer, c->model->rate_class) != NULL) {
         pace_leave(r);
-        run_release(r, loop_wall(e->loop) + call_park_wait(e), "the model provider is parked");
+        run_release(r, call_park_wait(e), "the model provider is parked");
         return;
     }
     if (again != INT64_MAX && again - now > RETRY_HOLD_MAX_US) {
@@ -106,7 +106,7 @@ void pace_enter(struct run *r)
 {
     struct engine *e = r->engine;
     if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop), NULL);
+        run_release(r, 0, NULL);
         return;
     }
     r->call.stage = STAGE_PACING;

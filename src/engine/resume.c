@@ -89,7 +89,7 @@ static void on_steps(void *ctx, const struct store_result *saved)
     if (r->stage != RUN_LOADING) {
         /* lost meanwhile */
     } else if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop), NULL);
+        run_release(r, 0, NULL);
     } else if (engine_store_failed(e, saved)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, resume_again,
                   r);

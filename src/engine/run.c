@@ -124,7 +124,7 @@ void run_fail(struct run *r, bool permanent, const char *error)
                             .max_retries = r->max_retries,
                             .run = r->run},
                      after = job;
-    struct job_event_args args = {.now_us = loop_wall(e->loop), .fence = r->held.fence};
+    struct job_event_args args = {.now_us = claim_wall(e), .fence = r->held.fence};
     unsigned effects;
     args.run_at_us = args.now_us + retry_job_delay_us(r->attempts + 1, &e->rng);
     enum err err =
@@ -135,13 +135,14 @@ void run_fail(struct run *r, bool permanent, const char *error)
     finish_run(r, err == OK && after.state == STATE_WAITING ? STORE_RETRY : STORE_FAIL);
 }
 
-void run_release(struct run *r, int64_t run_at_us, const char *why)
+void run_release(struct run *r, int64_t delay_us, const char *why)
 {
     call_abort(r);
     report_flush(r); /* before the row lets go of the fence */
     free(r->error);
     r->error = mem_strdup(why);
-    r->run_at_us = lesser(run_at_us, r->deadline_us); /* then it is over, and has failed */
+    r->run_at_us = lesser(claim_wall(r->engine) + delay_us,
+                          r->deadline_us); /* then it is over, and has failed */
     finish_run(r, STORE_RELEASE);
 }
 
@@ -161,7 +162,7 @@ static void complete(struct run *r)
 bool run_spent(struct run *r)
 {
     int64_t next = ledger_expected_cost(r->engine, r);
-    if (r->deadline_us > 0 && loop_wall(r->engine->loop) >= r->deadline_us) {
+    if (r->deadline_us > 0 && claim_wall(r->engine) >= r->deadline_us) {
         run_fail(r, true, deadline_passed);
         return true;
     }
@@ -278,7 +279,7 @@ bool run_prepare(struct run *r)
         return false;
     }
     if (r->deadline_us > 0)
-        timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - loop_wall(e->loop)),
+        timer_set(e->loop, &r->deadline, loop_now(e->loop) + (r->deadline_us - claim_wall(e)),
                   on_deadline, r);
     return true;
 }

@@ -23,12 +23,11 @@ static void describe(char *out, size_t size, const char *whose, int64_t cap_udol
 static void put_off(struct run *r, const char *why)
 {
     struct engine *e = r->engine;
-    int64_t now = loop_wall(e->loop);
-    int64_t wait_us = DAY_US - now % DAY_US;
+    int64_t wait_us = DAY_US - claim_wall(e) % DAY_US;
     if (wait_us > AGAIN_US)
         wait_us = AGAIN_US;
     wait_us += (int64_t)(rng_unit(&e->rng) * (double)SPREAD_US);
-    run_release(r, now + wait_us, why);
+    run_release(r, wait_us, why);
 }
 
 void spend_capped(struct run *r, enum store_cap cap)
@@ -42,5 +41,5 @@ void spend_capped(struct run *r, enum store_cap cap)
     }
     describe(why, sizeof why, "all", e->config.day_cap_udollar);
     claim_park(e, why, true); /* nothing is claimed meanwhile; it looks again each minute */
-    run_release(r, loop_wall(e->loop) + call_park_wait(e), why);
+    run_release(r, call_park_wait(e), why);
 }

@@ -287,7 +287,7 @@ static void release_blocked(struct run *r, const char *why)
                    "" SCRIPTORIUM_VERSION ") cannot use: %s",
                    r->wanted_version, why);
     log_error(r->name, "%s; upgrade it, or cancel the job and run it again", text);
-    run_release(r, loop_wall(r->engine->loop) + BLOCKED_US, text);
+    run_release(r, BLOCKED_US, text);
     free(text);
 }
 
@@ -301,7 +301,7 @@ static void on_run_version(void *ctx, const struct store_result *result)
     if (r->stage != RUN_LOADING) {
         /* lost meanwhile */
     } else if (engine_is_stopping(e)) {
-        run_release(r, loop_wall(e->loop), NULL);
+        run_release(r, 0, NULL);
     } else if (result->err != ERR_NOT_FOUND && engine_store_failed(e, result)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, ask_for_run,
                   r);

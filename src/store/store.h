@@ -124,10 +124,10 @@ struct store_claimed {
 };
 /* Takes due jobs by priority, then fair order; each gets a fence, its row becomes 'processing',
  * step 'initializing', progress 5. -> claimed, and next_due_us: the wall time at which the first
- * job that is not due yet will be, 0 = none. A job whose row the database does not let us change
- * (a trigger of the users' refuses) is put off by a minute, and disturbs no other. With a label,
- * when nothing was claimed: due_left. While the setting "paused" is on nothing is claimed, and
- * `paused` says so. */
+ * job that is not due yet will be, 0 = none, by the clock that tells now_us. A job whose row the
+ * database does not let us change (a trigger of the users' refuses) is put off by a minute, and
+ * disturbs no other. With a label, when nothing was claimed: due_left. While the setting "paused"
+ * is on nothing is claimed, and `paused` says so. */
 void store_claim(struct store *s, const struct store_claim *claim, store_fn fn, void *ctx);
 
 /* Which of these are no longer ours. -> lost, in order. */
@@ -475,7 +475,7 @@ struct store_result {
     const struct store_endpoint_seen *endpoints;
     const struct store_schedule *schedules;
     const struct store_run *runs;
-    int64_t now_us;   /* schedule_due: the store's clock */
+    int64_t now_us;   /* schedule_due, claim: the store's clock; 0 = this process's own */
     const char *text; /* setting or plan */
     const char *said; /* migrate: lines for people, or NULL */
 };

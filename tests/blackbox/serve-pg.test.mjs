@@ -114,19 +114,26 @@ test('the server away at the start is waited for, and its restart is lived throu
   assert.equal(early.code, 0, early.err);
 });
 
-test('a node whose clock is ahead of the database\'s asks no more often for a job that is due later', async (t) => {
+test('a node whose clock is ahead of the database\'s asks no more often, and gives back what is due', async (t) => {
   const dir = folder(t);
   const { url, ask } = await fresh(dir);
   await ask(`CREATE OR REPLACE FUNCTION scriptorium.clock() RETURNS timestamptz LANGUAGE sql
     AS 'SELECT pg_catalog.clock_timestamp() - interval ''1 hour'''`);
   await ask(`SELECT scriptorium.create_job(gen_random_uuid(), '{"topic": "Salt"}', run_at => scriptorium.clock() + interval '10 minutes')`);
-  const d = await daemon(t, dir, { args: ['--database', url] });
+  const d = await daemon(t, dir, { speed: '1', args: ['--database', url], env: { SCRIPTORIUM_GRACE: '0s' } });
   const claims = async () => Number(/store_seconds_count\{kind="claim"\} (\d+)/.exec(await (await d.get('/metrics')).text())?.[1] ?? 0);
   await until(async () => await claims() > 0);
   const [first, since] = [await claims(), Date.now()];
   await until(async () => await claims() >= first + 5); // it does ask
   const rate = (await claims() - first) * 1000 / (Date.now() - since);
   assert.ok(rate < 40, `${rate.toFixed(0)} claims a second`);
+  // What it gives back is due by the database's clock, too.
+  await ask(`SELECT scriptorium.create_job(gen_random_uuid(), '{"topic": "Tides", "targetDuration": 600}')`);
+  await until(async () => (await ask("SELECT FROM scriptorium.call")).length > 0);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  assert.deepEqual(await ask("SELECT run_at <= scriptorium.clock() AS due FROM scriptorium.queue WHERE job_id = (SELECT job_id FROM scriptorium.call LIMIT 1)"),
+    [{ due: true }]);
 });
 
 test('a user who may not log in, a database that is not there: one line, exit 1', async (t) => {

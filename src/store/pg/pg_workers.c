@@ -1,6 +1,8 @@
 /* In: leases, claims. Out: parameters of the SQL functions, and the jobs that were claimed. */
 #include "store/pg/pg_verbs.h"
 
+#define CREATED_COLUMN 9 /* of a claimed job; of the last row: the clock */
+
 void pg_workers_put_open(struct pg_params *p, struct pg_task *t)
 {
     pg_put_uuid(p, &t->op->in.worker.id);
@@ -83,6 +85,8 @@ bool pg_workers_take_claim(struct pg_task *t, struct pg_reader *r)
             t->store->fence_seen = claimed[i].fence;
     }
     pg_reader_row(r, rows - 1);
+    r->col = CREATED_COLUMN;
+    op->result.now_us = pg_get_int(r);
     r->col = PQnfields(r->res) - (pg_workers_is_labelled(t) ? 2 : 1);
     if (pg_workers_is_labelled(t))
         op->result.due_left = pg_get_bool(r);

@@ -260,8 +260,8 @@ BEGIN
     END IF;
     IF scriptorium.is_on('paused') THEN
         RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer,
-            NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint,
-            NULL::text, -1::bigint;
+            NULL::integer, NULL::integer, NULL::integer, NULL::integer,
+            scriptorium.us(scriptorium.clock()), NULL::bigint, NULL::text, -1::bigint;
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(6002718399);
@@ -344,7 +344,7 @@ BEGIN
     IF sweep THEN
         PERFORM setval('scriptorium.swept_at', now_us);
     END IF;
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, now_us, NULL, NULL,
            coalesce(scriptorium.us((
                SELECT q.run_at FROM scriptorium.queue q WHERE q.state = 2 AND q.run_at > since
                ORDER BY q.run_at LIMIT 1)), 0)
