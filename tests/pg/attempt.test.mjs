@@ -150,6 +150,8 @@ test('a job that a trigger of the users\' does not let start, or be taken back, 
         CREATE TRIGGER picky BEFORE UPDATE ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION picky()`);
     assert.deepEqual((await claim(db, by, 2)).map((j) => j.id), [good]);
     assert.equal((await claim(db, by, 2)).length, 0);
+    assert.deepEqual(await rows(db, 'SELECT level, message, details FROM scriptorium.log WHERE job_id = $1', bad), [{ level: 'error',
+        message: 'a rule of the table does not let the job start: tried again in a minute', details: 'not this one' }]);
     await db.query('DROP TRIGGER picky ON script_generation_jobs');
     await pass(db, 61 * SECOND);
     assert.deepEqual((await claim(db, by, 2)).map((j) => j.id), [bad]);

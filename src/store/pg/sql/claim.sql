@@ -326,6 +326,10 @@ BEGIN
                 END IF;
                 RAISE WARNING 'job % cannot be started: %', one, SQLERRM;
                 refused := refused || one;
+                PERFORM scriptorium.log_add(
+                    ARRAY[now_us], ARRAY[one], NULL, ARRAY['error'], ARRAY['refused'],
+                    ARRAY['a rule of the table does not let the job start: tried again in a minute'],
+                    ARRAY[SQLERRM], NULL, 4611686018427387904);
             END;
         END LOOP;
         UPDATE scriptorium.queue SET state = 2, run_at = now + '1 minute'::interval
