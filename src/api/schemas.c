@@ -71,7 +71,7 @@ static const struct route_field jobs[] = {
 static const struct route_field changed[] = {{"id", "uuid", NULL}, {"status", "string", NULL}, {0}};
 static const struct route_field why[] = {{"id", "uuid", NULL},
                                          {"status", "string", NULL},
-                                         {"code", "string", "docs/serve.md lists them"},
+                                         {"code", "string", "docs/api.md lists them"},
                                          {"waits", "boolean", NULL},
                                          {"text", "string", "the same in words"},
                                          {"until", "time?", NULL},
