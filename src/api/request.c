@@ -1,6 +1,7 @@
 /* In: one HTTP exchange on its route. Out: its parameters, query and body, checked. */
 #include "api/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -90,19 +91,24 @@ const char *api_request_query(const struct api_request *rq, const char *name)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+bool api_read_int(const char *text, int64_t min, int64_t max, int64_t *ret_value)
+{
+    char *end = NULL;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    bool number = isdigit((unsigned char)text[0]) || (text[0] == '-' && end != text);
+    if (errno != 0 || !number || *end != '\0' || n < min || n > max)
+        return false;
+    *ret_value = n;
+    return true;
+}
+
 bool api_request_query_int(struct api_request *rq, const char *name, int64_t min, int64_t max,
                            int64_t *io_value)
 {
     const char *text = api_request_query(rq, name);
-    if (text == NULL)
+    if (text == NULL || api_read_int(text, min, max, io_value))
         return true;
-    char *end = NULL;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && text[0] != ' ' && n >= min && n <= max) {
-        *io_value = n;
-        return true;
-    }
     api_answer_error(rq, 400, "Bad request", "%s must be a number from %" PRId64 " to %" PRId64,
                      name, min, max);
     return false;

@@ -41,6 +41,9 @@ void api_request_set_deadline(struct api_request *rq, int64_t us);
 
 /* NULL when it is not given, or given as "name=" with nothing behind it. */
 const char *api_request_query(const struct api_request *rq, const char *name);
+/* A whole number in digits and nothing beside; false: it is none, or out of range. */
+bool api_read_int(const char *text, int64_t min, int64_t max, int64_t *ret_value);
+
 /* Those that return false have answered with 400. */
 bool api_request_id(struct api_request *rq, size_t param, struct uuid *ret_id);
 bool api_request_query_int(struct api_request *rq, const char *name, int64_t min, int64_t max,
