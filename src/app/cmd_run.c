@@ -385,8 +385,9 @@ int cmd_run(struct invocation *inv)
 {
     struct session s = {0};
     struct request request = {0};
-    if (inv->given[SET_USERS] && !wants_jobs(inv))
-        return command_fail(inv, EXIT_USAGE, "--users needs --topic, --jobs or --params");
+    if ((inv->given[SET_USERS] || inv->given[SET_MINUTES]) && !wants_jobs(inv))
+        return command_fail(inv, EXIT_USAGE, "--%s needs --topic, --jobs or --params",
+                            inv->given[SET_USERS] ? "users" : "minutes");
     int code = EXIT_DONE;
     int64_t users = inv->set.users;
     int64_t jobs = inv->given[SET_JOBS] ? inv->set.jobs : users;

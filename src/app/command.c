@@ -8,6 +8,7 @@
 
 #include "app/fmt.h"
 #include "base/mem.h"
+#include "base/near.h"
 
 #define WORD_MAX 64
 
@@ -39,55 +40,14 @@ int command_fail(const struct invocation *inv, int code, const char *fmt, ...)
 
 /* ---- suggestions ---- */
 
-/* How many letters must be changed, left out or added (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1], n = strlen(b);
-    if (n > WORD_MAX)
-        return n;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t change = diagonal + (a[i] != b[j]);
-            size_t gap = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-            diagonal = row[j + 1];
-            row[j + 1] = change < gap ? change : gap;
-        }
-    }
-    return row[n];
-}
-
-struct nearest {
-    const char *word, *best;
-    size_t distance;
-};
-
-/* `len` bytes of the candidate are what the word is held against. */
-static void consider(struct nearest *n, const char *candidate, size_t len)
-{
-    char text[WORD_MAX];
-    (void)snprintf(text, sizeof text, "%.*s", (int)len, candidate);
-    size_t d = distance(n->word, text);
-    /* The start of a longer word is a good guess too. */
-    if (strncmp(text, n->word, strlen(n->word)) == 0 && strlen(n->word) >= 2)
-        d = d < 2 ? d : 2;
-    if (d < n->distance) {
-        n->distance = d;
-        n->best = candidate;
-    }
-}
-
 static void consider_option(void *ctx, const struct setting *set)
 {
-    consider(ctx, set->name, strlen(set->name));
+    near_consider(ctx, set->name, strlen(set->name));
 }
 
 static enum err unknown_option(const struct command *command, const char *name, struct errmsg *msg)
 {
-    struct nearest n = {.word = name, .distance = 3};
+    struct near n = {.word = name, .distance = 3};
     command_options(command, consider_option, &n);
     if (n.best != NULL)
         return err_set(msg, ERR_INVALID, "unknown option --%s; did you mean --%s?", name, n.best);
@@ -104,12 +64,12 @@ static const char *inside(const char *name, const char *group)
 
 static enum err unknown_command(const char *group, const char *word, struct errmsg *msg)
 {
-    struct nearest n = {.word = word, .distance = 3};
+    struct near n = {.word = word, .distance = 3};
     for (size_t i = 0; i < command_count; i++) {
         const char *name = command_table[i].name;
         const char *rest = group != NULL ? inside(name, group) : name;
         if (rest != NULL)
-            consider(&n, rest, strcspn(rest, " "));
+            near_consider(&n, rest, strcspn(rest, " "));
     }
     const char *space = group != NULL ? " " : "";
     group = group != NULL ? group : "";

@@ -131,9 +131,7 @@ static enum err load_file(struct settings *s, const char *path, struct errmsg *m
 static enum err load_text(struct settings *s, enum setting_id id, const char *value,
                           const char *where, struct errmsg *msg)
 {
-    struct yaml_field field = setting_table[id].field;
-    field.name = setting_table[id].value != NULL ? setting_table[id].value : "flag";
-    return yaml_bind_text(value, where, &field, s, msg);
+    return yaml_bind_text(value, where, &setting_table[id].field, s, msg);
 }
 
 bool setting_in_file(const struct setting *s)

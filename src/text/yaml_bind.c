@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/near.h"
 
 #define MESSAGE_MAX 400
 
@@ -19,6 +20,7 @@ struct value {
     const struct yaml *node;
     const struct yaml_field *field;
     const char *where; /* "config.yaml:3" or "--name" */
+    bool alone;        /* the latter, which says all */
     struct errmsg *msg;
 };
 
@@ -41,24 +43,38 @@ static const struct unit sizes[] = {{"", 1},
                                     {NULL, 0}};
 static const struct unit money[] = {{"", 1000000}, {NULL, 0}};
 
+/* "file:3: 'name'", or "--name" alone. Owned. */
+static char *subject(const struct value *v)
+{
+    return v->alone
+               ? mem_strdup(v->where)
+               : mem_printf("%s: '%s'", v->where, v->field->name == NULL ? "" : v->field->name);
+}
+
 static enum err wrong(const struct value *v, const char *wanted)
 {
-    const char *prefix = v->field->name == NULL ? "" : v->field->name;
+    char *what = subject(v);
+    enum err e = ERR_INVALID;
     if (v->node->kind == YAML_NULL)
-        return err_set(v->msg, ERR_INVALID, "%s: '%s' has no value; it wants %s", v->where, prefix,
-                       wanted);
-    if (v->node->kind != YAML_TEXT)
-        return err_set(v->msg, ERR_INVALID, "%s: '%s' wants %s, not a %s", v->where, prefix, wanted,
-                       v->node->kind == YAML_LIST ? "list" : "map");
-    return err_set(v->msg, ERR_INVALID, "%s: '%s' wants %s, not %s'%.60s'", v->where, prefix,
-                   wanted, v->node->quoted ? "the text " : "", v->node->text);
+        e = err_set(v->msg, e, "%s has no value; it wants %s", what, wanted);
+    else if (v->node->kind != YAML_TEXT)
+        e = err_set(v->msg, e, "%s wants %s, not a %s", what, wanted,
+                    v->node->kind == YAML_LIST ? "list" : "map");
+    else
+        e = err_set(v->msg, e, "%s wants %s, not %s'%.60s'", what, wanted,
+                    v->node->quoted ? "the text " : "", v->node->text);
+    free(what);
+    return e;
 }
 
 static enum err out_of_range(const struct value *v, const char *unit, int64_t scale)
 {
-    return err_set(v->msg, ERR_INVALID, "%s: '%s' must be between %.10g%s and %.10g%s, not '%.60s'",
-                   v->where, v->field->name, (double)v->field->min / (double)scale, unit,
-                   (double)v->field->max / (double)scale, unit, v->node->text);
+    char *what = subject(v);
+    enum err e = err_set(v->msg, ERR_INVALID, "%s must be between %.10g%s and %.10g%s, not '%.60s'",
+                         what, (double)v->field->min / (double)scale, unit,
+                         (double)v->field->max / (double)scale, unit, v->node->text);
+    free(what);
+    return e;
 }
 
 static bool bounded(const struct yaml_field *f)
@@ -284,6 +300,12 @@ static const struct yaml_field *find_field(const struct yaml_field *fields, cons
 static enum err unknown(const struct yaml *node, const char *where, const struct yaml_field *fields,
                         struct errmsg *msg)
 {
+    struct near n = {.word = node->key, .distance = 3};
+    for (const struct yaml_field *f = fields; f->name != NULL; f++)
+        near_consider(&n, f->name, strlen(f->name));
+    if (n.best != NULL)
+        return err_set(msg, ERR_INVALID, "%s: unknown member '%.60s'; did you mean '%s'?", where,
+                       node->key, n.best);
     struct buf known = BUF_INIT(MESSAGE_MAX);
     enum err e = OK;
     for (const struct yaml_field *f = fields; f->name != NULL && e == OK; f++)
@@ -355,7 +377,7 @@ enum err yaml_bind_text(const char *value, const char *where, const struct yaml_
         node->kind = YAML_TEXT;
         node->text = mem_strdup(value);
     }
-    struct value v = {.node = node, .field = field, .where = where, .msg = msg};
+    struct value v = {.node = node, .field = field, .where = where, .alone = true, .msg = msg};
     if (field->type == YAML_F_NODE)
         e = err_set(msg, ERR_UNSUPPORTED, "%s: can only be set in a file", where);
     else

@@ -54,12 +54,13 @@ test('an unknown command is refused with exit 2 and the nearest name', (t) => {
 test('values that cannot be are refused with exit 2, naming the option', (t) => {
   const dir = folder(t);
   for (const [args, pattern] of [
-    [['run', '--minutes', 'ten', '--topic', 'x'], /--minutes: .*'ten'/],
-    [['run', '--jobs', '0'], /--jobs: .*between 1 and/],
+    [['run', '--minutes', 'ten', '--topic', 'x'], /--minutes wants .*'ten'/],
+    [['run', '--jobs', '0'], /--jobs must be between 1 and/],
+    [['run', '--minutes', '5'], /--minutes needs --topic, --jobs or --params/],
     [['run', '--topic'], /--topic needs a value/],
     [['run', '--topic', 'x', '--topic', 'y'], /--topic is given twice/],
     [['run', '--json=yes'], /--json takes no value/],
-    [['enqueue', '--topic', 'x', '--priority', '11'], /--priority: .*between 1 and 10/],
+    [['enqueue', '--topic', 'x', '--priority', '11'], /--priority must be between 1 and 10/],
     [['enqueue', '--topic', 'x', '--user', 'me'], /--user: 'me' is no id/],
     [['jobs', 'show'], /ID is missing/],
     [['jobs', 'show', 'abc'], /'abc' is no id/],

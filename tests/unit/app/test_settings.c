@@ -192,7 +192,7 @@ static void a_wrong_variable_is_named(void **state)
     variables[0] = "SCRIPTORIUM_SPEED";
     variables[1] = "fast";
     assert_int_equal(load(&s, options, &msg), ERR_INVALID);
-    assert_non_null(strstr(msg.text, "SCRIPTORIUM_SPEED: "));
+    assert_non_null(strstr(msg.text, "SCRIPTORIUM_SPEED wants "));
     assert_non_null(strstr(msg.text, "'fast'"));
     settings_free(&s);
 }

@@ -196,8 +196,9 @@ static void messages_help(void **state)
     static const struct {
         const char *text, *message;
     } rows[] = {
-        {"nmae: x", "c.yaml:1: unknown member 'nmae'; known are: name, count, ratio, on, wait, "
-                    "size, cost, list, level, node"},
+        {"nmae: x", "c.yaml:1: unknown member 'nmae'; did you mean 'name'?"},
+        {"colour: x", "c.yaml:1: unknown member 'colour'; known are: name, count, ratio, on, wait, "
+                      "size, cost, list, level, node"},
         {"level: medium", "c.yaml:1: 'level' wants one of low, high, not 'medium'"},
         {"wait: 11d", "c.yaml:1: 'wait' must be between 0s and 864000s, not '11d'"},
         {"count: '1'", "c.yaml:1: 'count' wants a whole number, not the text '1'"},
@@ -237,7 +238,7 @@ static void options_use_the_same_conversions(void **state)
     assert_string_equal(c.list.items[0], "md");
     assert_string_equal(c.list.items[2], "srt");
     assert_int_equal(yaml_bind_text("ten", "--count", &fields[1], &c, &msg), ERR_INVALID);
-    assert_string_equal(msg.text, "--count: 'count' wants a whole number, not 'ten'");
+    assert_string_equal(msg.text, "--count wants a whole number, not 'ten'");
     assert_int_equal(yaml_bind_text("x", "--node", &fields[9], &c, NULL), ERR_UNSUPPORTED);
     config_free(&c);
 }
