@@ -157,7 +157,8 @@ static enum err load_secret_file(struct settings *s, enum setting_id id, const c
                     n == 0 ? "is empty" : "is no text: it holds a NUL byte");
     else
         e = load_text(s, id, text, where, msg);
-    explicit_bzero(text, n);
+    if (n > 0)
+        explicit_bzero(text, n);
     free(text);
     return e;
 }

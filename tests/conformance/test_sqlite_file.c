@@ -621,6 +621,25 @@ static void a_backup_ends_while_others_write_on(void **state)
     remove_copy(copy);
 }
 
+static void a_backup_follows_no_link_and_is_its_owners_alone(void **state)
+{
+    struct fixture *f = fixture(state);
+    char *copy = mem_printf("%s.copy", sqlite_plug_path(f->db));
+    char *part = mem_printf("%s.part", copy), *victim = mem_printf("%s.victim", copy);
+    struct stat st;
+    write_file(victim, "precious", 8);
+    assert_int_equal(symlink(victim, part), 0);
+    assert_int_equal(CALL(f, store_backup, copy)->err, OK);
+    assert_int_equal(stat(victim, &st), 0);
+    assert_int_equal(st.st_size, 8);
+    assert_int_equal(lstat(copy, &st), 0);
+    assert_true(S_ISREG(st.st_mode) && (st.st_mode & 0777) == 0600);
+    assert_int_equal(unlink(victim), 0);
+    free(victim);
+    free(part);
+    remove_copy(copy);
+}
+
 static void a_backup_made_while_writing_is_consistent(void **state)
 {
     struct fixture *f = fixture(state);
@@ -735,6 +754,7 @@ int main(void)
         CASE(a_replaced_row_is_a_new_job),
         CASE(the_users_indexes_may_go),
         CASE(a_backup_ends_while_others_write_on),
+        CASE(a_backup_follows_no_link_and_is_its_owners_alone),
         CASE(a_backup_made_while_writing_is_consistent),
         AT_PLACE(a_killed_writer_leaves_a_consistent_file),
     };

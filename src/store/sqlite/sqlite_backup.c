@@ -40,7 +40,8 @@ void sqlite_backup_start(struct sqlite_store *s, struct store_op *op)
         return;
     }
     b->part = mem_printf("%s.part", op->in.path);
-    int fd = open(b->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)unlink(b->part); /* of one that was cut off, or somebody's link to elsewhere */
+    int fd = open(b->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         fail_os(op, errno);
         return;
