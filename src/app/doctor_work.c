@@ -62,9 +62,9 @@ void look_at_foreign_jobs(struct doctor *d, struct finding *f)
         return;
     }
     doctor_say(d, f, VERDICT_NOTE,
-               "%" PRId64 " rows are 'processing' for another system, the oldest "
-               "for %s",
-               d->stats.foreign, fmt_seconds(loop_wall(d->context.loop) - d->skew_us - since, age));
+               "%" PRId64 " row%s 'processing' for another system, the oldest for %s",
+               d->stats.foreign, d->stats.foreign == 1 ? " is" : "s are",
+               fmt_seconds(loop_wall(d->context.loop) - d->skew_us - since, age));
     doctor_remedy(d, f,
                   "if the old worker is gone: scriptorium jobs rescue --older-than 30m; if it "
                   "is not: unschedule it, it takes rows from this one");

@@ -124,7 +124,7 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
   is(look().table, 'well');
 
   await insert('processing');
-  is(look()['foreign-jobs'], 'note', /^1 rows are 'processing' for another system/);
+  is(look()['foreign-jobs'], 'note', /^1 row is 'processing' for another system/);
 
   const stuck = await insert();
   await admin.query(`SET session_replication_role = replica;
