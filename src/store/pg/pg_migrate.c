@@ -426,8 +426,9 @@ static void after_begin(struct pg_migration *m, const PGresult *res)
 /* Whom to give the rights to when nobody is named: the one who had them, so that an upgrade does
  * not leave the engine behind; else who migrates. */
 static const char sql_engine[] =
-    "SELECT coalesce((SELECT min(r.rolname) FROM pg_class c, aclexplode(c.relacl) a "
-    "JOIN pg_roles r ON r.oid = a.grantee WHERE c.oid = to_regclass('scriptorium.queue') "
+    "SELECT coalesce((SELECT min(r.rolname) FROM pg_namespace n "
+    "JOIN pg_class c ON c.relnamespace = n.oid, aclexplode(c.relacl) a "
+    "JOIN pg_roles r ON r.oid = a.grantee WHERE n.nspname = 'scriptorium' AND c.relname = 'queue' "
     "AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner "
     "HAVING count(DISTINCT a.grantee) = 1), current_user)";
 
