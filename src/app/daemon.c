@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "app/hints_watch.h"
+#include "app/connections.h"
 #include "app/notify.h"
 #include "app/outbound.h"
 #include "app/processes.h"
@@ -209,6 +210,9 @@ static void ready(struct server_life *s)
     s->outbox = outbox_new(s->context.loop, s->context.store);
     s->retention = retention_new(s->context.loop, s->context.store, &sweep);
     start_schedule(s);
+    if (s->context.shared && s->config->number == 0)
+        connections_check(s->context.store, (size_t)settings_of(s)->processes,
+                          (size_t)settings_of(s)->pool);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
     s->is_ready = true;

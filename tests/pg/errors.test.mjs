@@ -83,7 +83,7 @@ test('an unknown host, a wrong port and a missing database', async (t) => {
 });
 
 test('a wrong password, none, and a role that may not log in', async (t) => {
-  const locked = await postgres.start({ auth: 'trust', database: false });
+  const locked = await postgres.start({ auth: 'trust', database: false, settings: { max_connections: 20 } });
   t.after(() => locked.remove());
   const client = await locked.connect({ database: 'postgres' });
   await client.query("CREATE ROLE app LOGIN PASSWORD 'right'; CREATE ROLE nobody NOLOGIN");
@@ -104,6 +104,11 @@ test('a wrong password, none, and a role that may not log in', async (t) => {
   await refused(t, url('app'), /wants a password.*add it to the database URL/);
   await refused(t, url('nobody'), /does not let us in/);
   await refused(t, url('tls') + '?sslmode=disable', /wants TLS; add sslmode=require/);
+  // Once in, it says that the server has fewer connections than it may want.
+  const mine = locked.url({ database: await locked.database() });
+  assert.equal(run(folder(t), ['migrate', '--database', mine]).code, 0);
+  const node = launch(t, folder(t), [...serve, mine], { env: { ...env, SCRIPTORIUM_POOL: '32' } });
+  await node.says(/1 process may take 33 connections; the server has 17, and others use 1 of them: [^"]*SCRIPTORIUM_POOL/);
   await client.end();
 });
 
