@@ -2,6 +2,16 @@
 #include "bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+long bench_number(int argc, char **argv, int at, long fallback, long most)
+{
+    if (at >= argc)
+        return fallback;
+    char *end = NULL;
+    long n = strtol(argv[at], &end, 10);
+    return end != argv[at] && *end == '\0' && n >= 0 && n <= most ? n : -1;
+}
 
 void bench_begin(struct bench_out *out, const char *name, const char *conditions)
 {

@@ -14,6 +14,10 @@ void bench_begin(struct bench_out *out, const char *name, const char *conditions
 void bench_figure(struct bench_out *out, const char *what, double value, const char *unit);
 void bench_end(struct bench_out *out);
 
+/* argv[at] as a whole number, or the fallback when there are fewer; -1 when it is none in 0..most.
+ */
+long bench_number(int argc, char **argv, int at, long fallback, long most);
+
 /* 0; 1: the work failed; 2: wrong arguments, said in one line. argv[0] is the first argument. */
 int bench_streams(struct bench_out *out, int argc, char **argv);
 int bench_store(struct bench_out *out, int argc, char **argv);

@@ -289,14 +289,13 @@ static void claims_by_size(struct bench *b, size_t large)
 int bench_store(struct bench_out *out, int argc, char **argv)
 {
     struct bench b = {.out = out};
-    size_t jobs = 50000, large = 1000000;
-    if (argc > 2) {
+    size_t jobs = 50000;
+    long large = bench_number(argc, argv, 1, 1000000, 100000000);
+    if (argc > 2 || large < 0) {
         (void)fprintf(stderr, "store takes: [DIR] [ROWS of backlog and history, 0 = without]\n");
         return 2;
     }
     b.dir = mem_strdup(argc > 0 ? argv[0] : ".");
-    if (argc > 1)
-        large = strtoul(argv[1], NULL, 10);
     b.path = mem_printf("%s/store_bench.%d.db", b.dir, (int)getpid());
     char *conditions =
         mem_printf("SQLite %s, WAL, synchronous=FULL, %ld CPUs, 100 users, history kept",
@@ -318,7 +317,7 @@ int bench_store(struct bench_out *out, int argc, char **argv)
     pickup(&b, 30, true);
     end(&b);
     if (large > 0)
-        claims_by_size(&b, large);
+        claims_by_size(&b, (size_t)large);
     bench_end(out);
     free(b.dir);
     free(b.path);

@@ -223,10 +223,10 @@ static void raise_file_limit(void)
 
 int bench_streams(struct bench_out *out, int argc, char **argv)
 {
-    int streams = argc > 0 ? atoi(argv[0]) : 1000;
-    int interval_ms = argc > 1 ? atoi(argv[1]) : 50;
-    int tick_ms = argc > 2 ? atoi(argv[2]) : 0;
-    int seconds = argc > 3 ? atoi(argv[3]) : 10;
+    int streams = (int)bench_number(argc, argv, 0, 1000, 20000);
+    int interval_ms = (int)bench_number(argc, argv, 1, 50, 60000);
+    int tick_ms = (int)bench_number(argc, argv, 2, 0, 60000);
+    int seconds = (int)bench_number(argc, argv, 3, 10, 3600);
     int fds[2];
     if (streams < 1 || interval_ms < 1 || tick_ms < 0 || seconds < 1 || argc > 4) {
         (void)fprintf(stderr, "streams takes: [STREAMS] [INTERVAL_MS] [TICK_MS, 0 = the default] "
