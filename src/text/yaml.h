@@ -72,7 +72,8 @@ struct yaml_field {
 enum err yaml_bind(const struct yaml *map, const char *file, const struct yaml_field *fields,
                    void *target, struct errmsg *msg) MUST_CHECK;
 
-/* The same conversions for a value that came from an option or the environment: "--name wants ...". */
+/* The same conversions for a value that came from an option or the environment: "--name wants ...".
+ */
 enum err yaml_bind_text(const char *value, const char *where, const struct yaml_field *field,
                         void *target, struct errmsg *msg) MUST_CHECK;
 
