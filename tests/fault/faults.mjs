@@ -37,7 +37,8 @@ async function childKilled(world, next, node) {
 async function asked(world, next, node) {
   const life = await node.end('SIGTERM');
   if (life.code === 1) world.deaths.push({ who: life.name, at: new Date() });
-  if (life.code !== 0 && life.code !== 1) // 1: the database did not answer at the end
+  const unborn = life.signal === 'SIGTERM' && life.err === ''; // it came before there was anybody to obey
+  if (!unborn && life.code !== 0 && life.code !== 1) // 1: the database did not answer at the end
     node.problems.push(`${life.name}: exit ${life.code} ${life.signal} after SIGTERM:\n${life.err.slice(-2000)}`);
   await sleep(ms(next, 0, 500));
   await node.start();
@@ -60,8 +61,14 @@ async function cut(world, next, node) {
   await world.blinded(node.name, sleep(1500)); // until it may be expected to be back
 }
 
-async function clientsCut(world) {
-  world.clientProxy.cut();
+async function answersCut(world, next, node) {
+  await node.proxy.cutAnswers(ms(next, 100, 400));
+  await world.blinded(node.name, sleep(1500));
+}
+
+async function clientsCut(world, next) {
+  if (next() < 0.3) world.clientProxy.cut();
+  else await world.clientProxy.cutAnswers(ms(next, 50, 300));
 }
 
 async function swallowed(world, next, node) {
@@ -108,7 +115,8 @@ const table = [
   ['stop', 6, 'node', asked],
   ['freeze past the lease', 10, 'node', frozen],
   ['freeze', 4, 'node', winked],
-  ['cut', 14, 'node', cut],
+  ['cut', 7, 'node', cut],
+  ['cut answers', 7, 'node', answersCut],
   ['swallow', 8, 'node', swallowed],
   ['delay', 8, 'node', delayed],
   ['terminate backends', 8, 'server', terminated],

@@ -13,7 +13,7 @@ export const mutants = {
   'on_completed is left out now and then': ['finish_held', '0 = ANY (outcomes)', '0 = ANY (outcomes) AND random() < 0.95'],
   'on_ended runs again and again': ['run_ended', 'SET state = 1,', 'SET state = CASE WHEN random() < 0.5 THEN 0 ELSE 1 END,'],
   'the input hook runs at each attempt': ['input', 'IF FOUND THEN', "DELETE FROM scriptorium.step s WHERE s.job_id = job AND s.step = 'input';\n    IF false THEN"],
-  'a call is missing in the ledger': ['call_open', 'ON CONFLICT DO NOTHING', 'ON CONFLICT DO NOTHING; DELETE FROM scriptorium.call c WHERE c.id = call_open.id AND random() < 0.02'],
+  'a call is missing in the ledger': ['call_begin', 'INSERT INTO scriptorium.call', 'IF random() < 0.03 THEN RETURN 0; END IF; INSERT INTO scriptorium.call'],
   'a call is never closed': ['end_call', 'WHERE c.id = $1', 'WHERE random() < 0.98 AND c.id = $1'],
   'a token too few': ['end_call', 'output = $4', 'output = greatest($4 - 1, 0)'],
   'cut calls are not charged': ['end_lost_calls', 'c.id, 2, c.estimated_input, produced,', 'c.id, 2, c.estimated_input, 0,'],
@@ -27,7 +27,7 @@ export const mutants = {
   'a delivery is told under another id': ['deliveries_take', 'SET attempts = o.attempts + 1', 'SET id = gen_random_uuid(), attempts = o.attempts + 1'],
   'what was not delivered is taken for delivered': ['deliveries_note', 'SET state = i.state', 'SET state = 1'],
   'a deleted job leaves its steps': ['forget', 'DELETE FROM scriptorium.step WHERE job_id = ANY (ids);', ''],
-  'a completed job that runs again keeps its run': ['after_completed', 'SET run = r.run + 1', 'SET run = r.run'],
+  'a completed job that runs again keeps its run': ['after_completed', '(NEW.id, 2)', '(NEW.id, 1)'],
 };
 
 /** Breaks one; throws when the program's text has changed and the mutant does not fit any more. */

@@ -8,6 +8,7 @@ export class Proxy {
     this.target = target;
     this.links = new Set();
     this.delayMs = 0;
+    this.answersMs = 0; // more, for what the server says
     this.hole = false;
   }
 
@@ -41,11 +42,12 @@ export class Proxy {
   pass(link, from, to, bytes) {
     if (link.swallowed) return;
     from.late ??= [];
-    if (this.delayMs === 0 && from.late.length === 0) {
+    const delay = this.delayMs + (from === link.server ? this.answersMs : 0);
+    if (delay === 0 && from.late.length === 0) {
       to.write(bytes);
       return;
     }
-    const at = Math.max(from.late.at(-1)?.at ?? 0, Date.now() + this.delayMs);
+    const at = Math.max(from.late.at(-1)?.at ?? 0, Date.now() + delay);
     from.late.push({ at, bytes });
     if (from.late.length === 1) this.deliver(link, from, to);
   }
@@ -64,6 +66,14 @@ export class Proxy {
       client.resetAndDestroy();
       server.destroy();
     }
+  }
+
+  /** What was asked is done, and nobody hears of it: answers are held back, then all is cut. */
+  async cutAnswers(ms) {
+    this.answersMs = ms;
+    await new Promise((wake) => setTimeout(wake, ms * 0.9));
+    this.cut();
+    this.answersMs = 0;
   }
 
   swallow(link) {
