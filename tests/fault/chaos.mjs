@@ -7,7 +7,7 @@ import * as audit from './audit.mjs';
 import { Clients } from './clients.mjs';
 import { Faults } from './faults.mjs';
 import { judge } from './judge.mjs';
-import { mutate } from './mutants.mjs';
+import { mutants, mutate } from './mutants.mjs';
 import * as told from './told.mjs';
 import { sleep, World } from './world.mjs';
 
@@ -110,7 +110,7 @@ export async function chaos(form) {
     await client.end();
     await world.startNodes();
     const clients = new Clients(world, clientDice, form.jobs);
-    const faults = new Faults(world, faultDice, log);
+    const faults = new Faults(world, faultDice, log, mutants[form.mutant]?.[3]);
     const length = form.seconds * 1000;
     const looks = await watch(world, Promise.all([clients.play(length, form.meddling), faults.play(length, form.kills)]), problems);
     log('healed');

@@ -182,12 +182,13 @@ export class Clients {
       await this.change('touch', 'UPDATE script_generation_jobs SET workflow_id = NULL WHERE id = $1 RETURNING id', id);
   }
 
-  /** Inserts all jobs within about `ms` and meddles with a part of them. */
+  /** Inserts all jobs within about `ms`, a third of them at the start, so that there is a backlog, and
+   *  meddles with a part of them. */
   async play(ms, meddling) {
     const start = Date.now();
     let meddled = 0;
     while (this.jobs.length < this.total) {
-      const due = this.total * Math.min(1, (Date.now() - start) / ms) + 1;
+      const due = this.total * Math.min(1, 0.33 + (Date.now() - start) / ms * 0.67) + 1;
       const dice = this.next();
       if (this.jobs.length < due && dice < 0.3) await this.order();
       else if (this.jobs.length < due && dice < 0.6) await this.post();

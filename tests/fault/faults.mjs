@@ -62,13 +62,14 @@ async function cut(world, next, node) {
 }
 
 async function answersCut(world, next, node) {
-  await node.proxy.cutAnswers(ms(next, 100, 400));
+  const late = ms(next, 100, 300);
+  await node.proxy.cutAnswers(late, late * (0.5 + 4 * next()));
   await world.blinded(node.name, sleep(1500));
 }
 
 async function clientsCut(world, next) {
   if (next() < 0.3) world.clientProxy.cut();
-  else await world.clientProxy.cutAnswers(ms(next, 50, 300));
+  else await world.clientProxy.cutAnswers(100, ms(next, 50, 600)); // in the middle of a transaction, or at its end
 }
 
 async function swallowed(world, next, node) {
@@ -128,14 +129,16 @@ const table = [
 ];
 
 export class Faults {
-  constructor(world, next, log) {
-    Object.assign(this, { world, next, log });
+  /** often: the fault that is every second one. */
+  constructor(world, next, log, often) {
+    Object.assign(this, { world, next, log, often });
     this.count = Object.fromEntries(table.map(([name]) => [name, 0]));
     this.busy = new Set(); // who has a fault now
     this.under = new Set();
   }
 
   choose() {
+    if (this.often && this.next() < 0.5) return table.find((t) => t[0] === this.often);
     const sum = table.reduce((n, t) => n + t[1], 0);
     let at = this.next() * sum;
     return table.find((t) => (at -= t[1]) < 0) ?? table[0];

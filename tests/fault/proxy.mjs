@@ -68,10 +68,10 @@ export class Proxy {
     }
   }
 
-  /** What was asked is done, and nobody hears of it: answers are held back, then all is cut. */
-  async cutAnswers(ms) {
+  /** What was asked is done, and nobody hears of it: each answer is late, and after `wait` all is cut. */
+  async cutAnswers(ms, wait) {
     this.answersMs = ms;
-    await new Promise((wake) => setTimeout(wake, ms * 0.9));
+    await new Promise((wake) => setTimeout(wake, wait));
     this.cut();
     this.answersMs = 0;
   }
