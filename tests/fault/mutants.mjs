@@ -21,7 +21,6 @@ export const mutants = {
   'rescued jobs of every second sweep are forgotten': ['rescue', 'IF ids IS NOT NULL THEN', 'IF ids IS NOT NULL AND random() < 0.02 THEN'],
   'the first crash fails a job': ['take_back', 's.suspect AND s.crashes >= 4', 's.suspect AND s.crashes >= 0'],
   'finished steps are not remembered': ['steps', "AND s.step <> 'input'", 'AND false'],
-  'a claim whose answer was lost is not asked for': ['claim_again', 'q.worker = by AND q.fence > after_fence', 'false', 'cut answers'],
   'a key is forgotten': ['insert_jobs', 'IF EXISTS (SELECT FROM', 'IF false AND EXISTS (SELECT FROM', 'cut clients'],
   'an end is not told': ['note_ended', 'WHERE w.outcome = i.outcome', 'WHERE w.outcome = i.outcome AND random() < 0.95'],
   'a delivery is told under another id': ['deliveries_take', 'SET attempts = o.attempts + 1', 'SET id = gen_random_uuid(), attempts = o.attempts + 1'],
