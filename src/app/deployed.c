@@ -28,7 +28,7 @@ static void take_content(void *ctx, const struct store_result *r)
                               : err_set(&d->unusable, ERR_INVALID, "it has no files");
     if (e == OK)
         e = pipeline_check_models(p, reader->catalog, &d->unusable);
-    if (e == OK) {
+    if (e == OK && p != NULL) {
         p->deployment = d->version;
         d->pipeline = p;
         p = NULL;

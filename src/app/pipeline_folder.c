@@ -130,7 +130,7 @@ enum err pipeline_folder_load(const char *dir, const struct catalog *catalog,
 {
     struct pipeline_folder *f = NULL;
     enum err e = pipeline_folder_read(dir, &f, msg);
-    if (e == OK)
+    if (e == OK && f != NULL)
         e = pipeline_folder_parse(f, catalog, ret_pipeline, msg);
     pipeline_folder_free(f);
     return e;
