@@ -65,7 +65,7 @@ test('what cannot be planned is refused', (t) => {
     [['--users', '10', '--per-day', '10'], /either how many ask at once or how many a day/],
     [['--tier', 'gold'], /'gold' is none of start, build, scale/],
     [['--minutes-per-script', '0'], /more than nothing/],
-    [['--users', '0'], /--users: .* between 1 and 1000000,/],
+    [['--users', '0'], /--users must be between 1 and 1000000, not .0./],
     [['--budget', '0'], /--budget must be more than nothing/],
   ]) {
     const done = run(dir, ['plan', ...args]);

@@ -84,7 +84,7 @@ test('wrong settings: exit 2 and one line', (t) => {
   for (const [args, pattern] of [
     [['--listen', 'here'], /'here' is no ADDRESS:PORT/],
     [['--processes', '2'], /--processes needs PostgreSQL/],
-    [['--processes', '0'], /--processes: .*between 1 and/],
+    [['--processes', '0'], /--processes must be between 1 and/],
     [['--mode', 'sometimes'], /--mode/],
     [['--listen', 'example.com:80'], /no key is configured|not an IPv4/],
   ]) {
