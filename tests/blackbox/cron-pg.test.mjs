@@ -303,12 +303,16 @@ test('the surface comes and goes under a running daemon', async (t) => {
   assert.equal(d.process.code, 0);
 });
 
-test('a wrong URL of a user is told at the start', async (t) => {
+test('a wrong URL of a user, or of this server, is told at the start', async (t) => {
   const dir = folder(t);
   const { url } = await prepared(t, dir);
-  const done = run(dir, ['serve', '--listen', '127.0.0.1:0', '--database', url], { env: {
-    SCRIPTORIUM_CRON_USERS: 'mysql://ann@db/x', SCRIPTORIUM_SERVICE_KEY: KEY } });
-  assert.equal(done.code, 2);
+  const said = (env) => {
+    const done = run(dir, ['serve', '--listen', '127.0.0.1:0', '--database', url], { env: { SCRIPTORIUM_SERVICE_KEY: KEY, ...env } });
+    assert.equal(done.code, 2, done.err);
+    return done.err;
+  };
+  said({ SCRIPTORIUM_CRON_USERS: 'mysql://ann@db/x' });
+  assert.match(said({ SCRIPTORIUM_PUBLIC_URLS: 'https://a.example/ xyz.supabase.co' }), /public-urls: 'xyz\.supabase\.co' is no address/);
 });
 
 test('no superuser anywhere: an owner migrates, a role of its own works, users schedule', async (t) => {

@@ -12,7 +12,8 @@
 
 #define ANSWER_MAX  ((size_t)1 << 20) /* bytes of an answer's body */
 #define HEADERS_MAX ((size_t)64 << 10)
-#define LINES_MAX   256 /* headers of a request */
+#define LINES_MAX   256      /* headers of a request */
+#define BETWEEN     " ,\t\n" /* public URLs */
 
 struct pg_outgoing {
     struct pg_surface *surface;
@@ -70,13 +71,42 @@ static size_t same_place(const char *url, const char *listed, size_t n)
     return n;
 }
 
+/* http or https, a host, perhaps a port: anything else would match no request, or the wrong ones.
+ */
+static bool is_place(const char *at, size_t n)
+{
+    size_t scheme = strncasecmp(at, "https://", 8) == 0  ? 8
+                    : strncasecmp(at, "http://", 7) == 0 ? 7
+                                                         : 0;
+    while (n > 0 && at[n - 1] == '/')
+        n--;
+    if (scheme == 0 || n <= scheme)
+        return false;
+    return strcspn(at + scheme, "/?#@\\") >= n - scheme;
+}
+
+enum err pg_outgoing_check(const char *public_urls, struct errmsg *msg)
+{
+    for (const char *at = public_urls; at != NULL && *at != '\0';) {
+        at += strspn(at, BETWEEN);
+        size_t n = strcspn(at, BETWEEN);
+        if (n > 0 && !is_place(at, n))
+            return err_set(msg, ERR_INVALID,
+                           "public-urls: '%.*s' is no address of a server: a scheme and a host, as "
+                           "in https://project.example.com, and no path",
+                           (int)(n < 200 ? n : 200), at);
+        at += n;
+    }
+    return OK;
+}
+
 char *pg_outgoing_own(const char *url, const char *public_urls, const char *self_url)
 {
     if (public_urls == NULL || self_url == NULL)
         return NULL;
     for (const char *at = public_urls; *at != '\0';) {
-        at += strspn(at, " ,\t\n");
-        size_t n = strcspn(at, " ,\t\n"), same = same_place(url, at, n);
+        at += strspn(at, BETWEEN);
+        size_t n = strcspn(at, BETWEEN), same = same_place(url, at, n);
         if (same > 0)
             return mem_printf("%s%s%s", self_url, url[same] == '/' ? "" : "/", url + same);
         at += n;

@@ -425,6 +425,8 @@ enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *confi
     enum err e = pg_url_parse(config->url, &s->url, msg);
     if (e == OK)
         e = read_users(s, config->users, msg);
+    if (e == OK)
+        e = pg_outgoing_check(config->public_urls, msg);
     if (e != OK) {
         pg_surface_free(s);
         return e;

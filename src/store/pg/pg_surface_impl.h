@@ -88,5 +88,6 @@ void pg_outgoing_ids(const struct pg_surface *s, struct pg_params *p);
 /* Where a request to `url` really goes: to ourselves when it is one of the public ones (owned),
  * else NULL. */
 char *pg_outgoing_own(const char *url, const char *public_urls, const char *self_url);
+enum err pg_outgoing_check(const char *public_urls, struct errmsg *msg) MUST_CHECK;
 
 #endif
