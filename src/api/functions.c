@@ -145,7 +145,7 @@ static void on_invoke(void *ctx, const struct invoke_result *r)
 static bool prefers_async(const char *prefer)
 {
     static const char want[] = "respond-async";
-    for (const char *at = prefer; at != NULL && *at != '\0'; at += strspn(at, ", \t")) {
+    for (const char *at = prefer; *at != '\0'; at += strspn(at, ", \t")) {
         size_t n = strcspn(at, ",");
         size_t word = strcspn(at, ",; \t=");
         if (word == sizeof want - 1 && strncasecmp(at, want, word) == 0)
@@ -197,7 +197,7 @@ void handle_process_script_jobs(struct api_request *rq)
     struct call *c = mem_alloc(sizeof *c);
     c->api = api;
     c->rq = rq;
-    c->preferred = prefers_async(http_request_header(rq->x, "Prefer"));
+    c->preferred = http_any_header(rq->x, "Prefer", prefers_async);
     c->async = c->preferred ||
                (caller != NULL && (strcmp(caller, "pg_cron") == 0 || strcmp(caller, "api") == 0));
     DL_APPEND(api->calls, c);

@@ -76,6 +76,27 @@ const char *http_request_header(const struct http_exchange *x, const char *name)
     return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
 }
 
+struct question {
+    const char *name;
+    bool (*fn)(const char *value);
+    bool yes;
+};
+
+static enum MHD_Result ask(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct question *q = ctx;
+    (void)kind;
+    q->yes = q->yes || (strcasecmp(name, q->name) == 0 && value != NULL && q->fn(value));
+    return q->yes ? MHD_NO : MHD_YES;
+}
+
+bool http_any_header(const struct http_exchange *x, const char *name, bool (*fn)(const char *value))
+{
+    struct question q = {.name = name, .fn = fn};
+    (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, ask, &q);
+    return q.yes;
+}
+
 const char *http_body(const struct http_exchange *x, size_t *ret_len)
 {
     *ret_len = x->body.len;

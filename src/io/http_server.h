@@ -58,6 +58,9 @@ const char *http_method(const struct http_exchange *x);
 const char *http_path(const struct http_exchange *x); /* percent-decoded, without the query */
 const char *http_query(const struct http_exchange *x, const char *name); /* decoded, or NULL */
 const char *http_request_header(const struct http_exchange *x, const char *name); /* or NULL */
+/* Whether `fn` says yes to one of the values of a header that may be there more than once. */
+bool http_any_header(const struct http_exchange *x, const char *name,
+                     bool (*fn)(const char *value));
 const char *http_body(const struct http_exchange *x, size_t *ret_len);
 
 /* Headers of the answer: name, value, name, value, ..., NULL; copied. May be NULL. */

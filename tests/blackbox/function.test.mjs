@@ -197,6 +197,13 @@ test('the limit is per worker id, over all its unfinished calls', async (t) => {
   sql(dir, "INSERT INTO scriptorium_setting VALUES ('concurrent_limit', '5')");
   assert.equal((await same(await call(d, { prefer: 'wait=5, Respond-Async' }), 202)).processed, 1);
   await same(await call(d, { 'x-worker-id': 'third' }), 200, { message: 'No pending jobs', processed: 0 });
+  // A header may come more than once.
+  insert(dir, 1);
+  const twice = await raw(d.port, `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n`
+    + `Authorization: Bearer ${KEY}\r\nx-worker-id: third\r\nPrefer: return=minimal\r\n`
+    + 'Prefer: respond-async\r\nContent-Length: 0\r\n\r\n');
+  assert.match(twice, /^HTTP\/1.1 202 /);
+  assert.match(twice, /^Preference-Applied: respond-async\r$/mi);
 });
 
 test('200 calls at once claim disjoint jobs', async (t) => {
