@@ -53,6 +53,15 @@ static void put_id(struct buf *out, const char *name, const struct uuid *id)
     job_json_put_string(out, name, uuid_is_nil(id) ? NULL : uuid_text(id, text));
 }
 
+static void put_usage(struct buf *out, int64_t input, int64_t output, int64_t cache_read,
+                      int64_t cache_write)
+{
+    buf_putf(out,
+             ",\"usage\":{\"input\":%" PRId64 ",\"output\":%" PRId64 ",\"cacheRead\":%" PRId64
+             ",\"cacheWrite\":%" PRId64 "}",
+             input, output, cache_read, cache_write);
+}
+
 void job_json_open(struct buf *out, const struct store_job *job, bool everything)
 {
     char id[UUID_TEXT_SIZE], dollars[DOLLARS_SIZE];
@@ -84,6 +93,8 @@ void job_json_open(struct buf *out, const struct store_job *job, bool everything
     buf_putf(out, ",\"input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64 ",\"cost_usd\":%s",
              job->input_tokens, job->output_tokens, dollars_text(job->cost_udollar, dollars));
     if (everything) {
+        put_usage(out, job->input_tokens - job->cache_read - job->cache_write, job->output_tokens,
+                  job->cache_read, job->cache_write);
         put_raw(out, "generation_params", job->params);
         put_raw(out, "script_metadata", job->metadata);
         job_json_put_string(out, "generated_script", job->script);
@@ -106,11 +117,8 @@ void job_json_put_step(struct buf *out, const struct store_step *step)
     job_json_put_string(out, "model", step->model);
     job_json_put_time(out, "started_at", step->started_us);
     job_json_put_time(out, "ended_at", step->ended_us);
-    buf_putf(out,
-             ",\"usage\":{\"input\":%" PRId64 ",\"output\":%" PRId64 ",\"cacheRead\":%" PRId64
-             ",\"cacheWrite\":%" PRId64 "},\"cost_usd\":%s}",
-             u->input, u->output, u->cache_read, u->cache_write_5m + u->cache_write_1h,
-             dollars_text(step->cost_udollar, dollars));
+    put_usage(out, u->input, u->output, u->cache_read, u->cache_write_5m + u->cache_write_1h);
+    buf_putf(out, ",\"cost_usd\":%s}", dollars_text(step->cost_udollar, dollars));
 }
 
 void job_json_put_steps(struct buf *out, const struct store_step *steps, size_t n)

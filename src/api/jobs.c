@@ -1,5 +1,9 @@
 /* In: requests about jobs. Out: rows, and the changes that a client may make to them. A user sees
  * and touches only their own: another's job does not exist for them. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/answer.h"
@@ -49,17 +53,34 @@ void handle_job_show(struct api_request *rq)
 
 /* ---- many ---- */
 
+/* PLACE.ID of the last job on a page. It says where to go on whatever became of that job. */
+static bool read_cursor(struct api_request *rq, struct store_filter *filter)
+{
+    const char *text = api_request_query(rq, "cursor");
+    char *dot = NULL;
+    if (text == NULL)
+        return true;
+    errno = 0;
+    long long at = isdigit((unsigned char)text[0]) ? strtoll(text, &dot, 10) : 0;
+    if (dot != NULL && errno == 0 && *dot == '.' &&
+        uuid_parse(dot + 1, strlen(dot + 1), &filter->after) == OK) {
+        filter->after_at = at;
+        return true;
+    }
+    api_answer_error(rq, 400, "Bad request", "cursor: '%.60s' is no next_cursor of a page", text);
+    return false;
+}
+
+static void put_cursor(struct buf *out, const struct store_job *last)
+{
+    char id[UUID_TEXT_SIZE];
+    buf_putf(out, ",\"next_cursor\":\"%" PRId64 ".%s\"", last->listed_at, uuid_text(&last->id, id));
+}
+
 static void on_list(void *ctx, const struct store_result *r)
 {
     struct api_request *rq = api_request_told(ctx);
-    char id[UUID_TEXT_SIZE];
-    if (rq == NULL)
-        return;
-    if (r->err == ERR_NOT_FOUND) {
-        api_answer_error(rq, 400, "Bad request", "cursor: the job it stands for is gone");
-        return;
-    }
-    if (api_answer_failure(rq, r))
+    if (rq == NULL || api_answer_failure(rq, r))
         return;
     const struct store_filter *filter = rq->state;
     struct buf out = BUF_INIT(API_ANSWER_MAX);
@@ -69,8 +90,10 @@ static void on_list(void *ctx, const struct store_result *r)
         job_json_put(&out, &r->jobs[i], false);
     }
     buf_puts(&out, "]");
-    bool more = r->n == filter->limit;
-    job_json_put_string(&out, "next_cursor", more ? uuid_text(&r->jobs[r->n - 1].id, id) : NULL);
+    if (r->n == filter->limit)
+        put_cursor(&out, &r->jobs[r->n - 1]);
+    else
+        buf_puts(&out, ",\"next_cursor\":null");
     buf_puts(&out, "}");
     api_answer_json(rq, 200, &out);
     buf_free(&out);
@@ -95,8 +118,7 @@ void handle_job_list(struct api_request *rq)
     filter->status = JOB_STATUS_MAX;
     if (!read_status(rq, &filter->status) ||
         !api_request_query_int(rq, "limit", 1, STORE_BATCH_MAX, &limit) ||
-        !api_request_query_id(rq, "user_id", &filter->user_id) ||
-        !api_request_query_id(rq, "cursor", &filter->after))
+        !api_request_query_id(rq, "user_id", &filter->user_id) || !read_cursor(rq, filter))
         return;
     if (rq->who.role == ROLE_USER && !uuid_is_nil(&filter->user_id) &&
         !uuid_equal(&filter->user_id, &rq->who.user_id)) {

@@ -54,20 +54,22 @@ static const struct route_field row[] = {
     {"output_tokens", "integer", NULL},
     {"cost_usd", "number", NULL},
     {0}};
-static const struct route_field job[] = {{"generation_params", "any", NULL},
-                                         {"script_metadata", "any", NULL},
-                                         {"generated_script", "string?", NULL},
-                                         {"estimated_start", "time?", "null while nobody knows"},
-                                         {"estimated_finish", "time?", NULL},
-                                         {"steps", "[Step]", "finished ones, without their texts"},
-                                         {0}};
+static const struct route_field job[] = {
+    {"generation_params", "any", NULL},
+    {"script_metadata", "any", NULL},
+    {"generated_script", "string?", NULL},
+    {"estimated_start", "time?", "null while nobody knows"},
+    {"estimated_finish", "time?", NULL},
+    {"usage", "object", "of all its calls: input, output, cacheRead, cacheWrite"},
+    {"steps", "[Step]", "finished ones, without their texts"},
+    {0}};
 static const struct route_field step[] = {
     {"key", "string", NULL},      {"stop", "string?", "why the model stopped"},
     {"model", "string?", NULL},   {"started_at", "time?", NULL},
     {"ended_at", "time?", NULL},  {"usage", "object", "input, output, cacheRead, cacheWrite"},
     {"cost_usd", "number", NULL}, {0}};
 static const struct route_field jobs[] = {
-    {"jobs", "[Row]", NULL}, {"next_cursor", "uuid?", "null: there are no more"}, {0}};
+    {"jobs", "[Row]", NULL}, {"next_cursor", "string?", "null: there are no more"}, {0}};
 static const struct route_field changed[] = {{"id", "uuid", NULL}, {"status", "string", NULL}, {0}};
 static const struct route_field why[] = {{"id", "uuid", NULL},
                                          {"status", "string", NULL},

@@ -54,6 +54,8 @@ struct store_job { /* the users' row and what the queue knows of it */
                      old at most, or ten times as old as it takes to read */
     int beside;   /* others at that very place: which of them goes first is not settled */
     int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
+    int64_t cache_read, cache_write;                   /* of input_tokens; only of a single job */
+    int64_t listed_at; /* with the id its place in lists, for a cursor; the store's own measure */
 };
 
 /* ---- clients: enqueue, look, cancel, retry ---- */
@@ -67,7 +69,8 @@ void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
 struct store_filter {
     enum job_status status; /* JOB_STATUS_MAX = any */
     struct uuid user_id;    /* nil = any */
-    struct uuid after;      /* nil = from the newest; else the cursor: the last id seen */
+    struct uuid after;      /* nil = from the newest; else the cursor: the last id seen ... */
+    int64_t after_at;       /* ... and its listed_at; the job itself may be gone by now */
     size_t limit;           /* 1..STORE_BATCH_MAX */
 };
 /* -> jobs, newest first, without params, script and metadata. */

@@ -41,6 +41,9 @@ test('a job is asked for, waited for, shown and read in every form', async (t) =
   assert.deepEqual(done.generation_params, { topic: body.topic, targetDuration: 120, note: 'kept' });
   assert.equal(done.progress, 100);
   assert.ok(done.steps.length >= 1 && done.steps.every((s) => s.usage.output > 0 && s.cost_usd > 0));
+  for (const kind of ['input', 'output', 'cacheRead', 'cacheWrite']) {
+    assert.equal(done.usage[kind], done.steps.reduce((sum, s) => sum + s.usage[kind], 0), kind);
+  }
   assert.ok(Math.abs(done.cost_usd - done.steps.reduce((sum, s) => sum + s.cost_usd, 0)) < 1e-9);
   assert.deepEqual(json(dir, ['jobs', 'show', job.id]).generated_script, done.generated_script);
 
@@ -108,6 +111,12 @@ test('lists page by cursor, newest first, filtered by status and user', async (t
     cursor = page.next_cursor;
   } while (cursor);
   assert.deepEqual(seen, ids);
+  const first = await (await d.get('/v1/jobs?limit=2')).json();
+  const last = first.jobs[1];
+  assert.equal((await d.delete(`/v1/jobs/${last.id}`)).status, 204);
+  const next = await (await d.get(`/v1/jobs?limit=2&cursor=${first.next_cursor}`)).json();
+  assert.deepEqual(next.jobs.map((j) => j.id), ids.slice(2, 4), 'the cursor outlives its job');
+  await created(d, { user_id: last.user_id });
   const count = async (query) => (await (await d.get(`/v1/jobs?${query}`)).json()).jobs.length;
   assert.equal(await count(`user_id=${BOB}`), 3);
   assert.equal(await count('status=pending'), 7);
@@ -115,7 +124,7 @@ test('lists page by cursor, newest first, filtered by status and user', async (t
   assert.equal(await count('status=&user_id=&limit=&cursor='), 7);
   for (const [query, pattern] of [['status=done', /'done' is none/], ['limit=0', /1 to 1000/],
     ['limit=many', /1 to 1000/], ['limit=1001', /1 to 1000/], ['user_id=x', /'x' is no id/],
-    [`cursor=${NOBODY}`, /cursor/]]) {
+    [`cursor=${NOBODY}`, /cursor/], ['cursor=1', /cursor/], ['cursor=1.x', /cursor/]]) {
     await refused(await d.get(`/v1/jobs?${query}`), 400, pattern);
   }
 });

@@ -286,6 +286,8 @@ static void the_ledger_sums_what_calls_cost(void **state)
     assert_int_equal(j->cost_udollar, 777);
     assert_int_equal(j->input_tokens, 139);
     assert_int_equal(j->output_tokens, 200);
+    assert_int_equal(j->cache_read, 30);
+    assert_int_equal(j->cache_write, 9);
     const struct store_stats *s = CALL0(f, store_stats)->stats;
     assert_int_equal(s->calls, 2);
     assert_int_equal(s->calls_estimated, 0);

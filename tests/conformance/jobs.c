@@ -145,11 +145,30 @@ static void a_list_is_newest_first_and_goes_on_at_the_cursor(void **state)
     assert_true(uuid_equal(&r->jobs[1].id, &ids[3]));
     assert_null(r->jobs[0].params);
     filter.after = ids[3];
+    filter.after_at = r->jobs[1].listed_at;
     filter.limit = 10;
     r = CALL(f, store_list, &filter);
     assert_int_equal(r->n, 3);
     assert_true(uuid_equal(&r->jobs[0].id, &ids[2]));
     assert_true(uuid_equal(&r->jobs[2].id, &ids[0]));
+}
+
+static void a_list_goes_on_behind_a_job_that_is_gone(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid ids[4];
+    for (int i = 0; i < 4; i++)
+        ids[i] = add_job(f, 1);
+    struct store_filter filter = {.status = JOB_STATUS_MAX, .limit = 2};
+    const struct store_result *r = CALL(f, store_list, &filter);
+    assert_int_equal(r->n, 2);
+    filter.after = r->jobs[1].id;
+    filter.after_at = r->jobs[1].listed_at;
+    assert_int_equal(CALL(f, store_delete, &ids[2])->err, OK);
+    r = CALL(f, store_list, &filter);
+    assert_int_equal(r->n, 2);
+    assert_true(uuid_equal(&r->jobs[0].id, &ids[1]));
+    assert_true(uuid_equal(&r->jobs[1].id, &ids[0]));
 }
 
 static void a_list_filters_by_status_and_user(void **state)
@@ -354,6 +373,7 @@ const struct CMUnitTest jobs_tests[] = {
     CASE(the_key_of_a_deleted_job_is_free_again),
     CASE(unknown_jobs_are_not_found),
     CASE(a_list_is_newest_first_and_goes_on_at_the_cursor),
+    CASE(a_list_goes_on_behind_a_job_that_is_gone),
     CASE(a_list_filters_by_status_and_user),
     CASE(the_position_counts_due_jobs_ahead),
     CASE(cancel_is_for_jobs_that_have_not_ended),

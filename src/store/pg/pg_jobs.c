@@ -45,6 +45,7 @@ void pg_jobs_put_filter(struct pg_params *p, struct pg_task *t)
     pg_put_text(p, f->status == JOB_STATUS_MAX ? NULL : job_status_name(f->status));
     pg_put_uuid(p, &f->user_id);
     if (t->op->verb == VERB_LIST) {
+        pg_put_long(p, f->after_at);
         pg_put_uuid(p, &f->after);
         pg_put_int(p, (int64_t)f->limit);
     }
@@ -91,6 +92,7 @@ static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
     j->cost_udollar = pg_get_int(r);
     j->input_tokens = pg_get_int(r);
     j->output_tokens = pg_get_int(r);
+    j->listed_at = j->created_us;
     if (!texts)
         return;
     j->params = pg_get_text(r);
@@ -106,11 +108,13 @@ struct store_place pg_get_place(struct pg_reader *r)
     return place;
 }
 
-static void read_place(struct store_op *op, struct pg_reader *r, struct store_job *j)
+static void read_beside(struct store_op *op, struct pg_reader *r, struct store_job *j)
 {
     bool due = !pg_next_is_null(r);
     op->place = pg_get_place(r);
     op->placed = due ? j : NULL;
+    j->cache_read = pg_get_int(r);
+    j->cache_write = pg_get_int(r);
 }
 
 bool pg_jobs_take(struct pg_task *t, struct pg_reader *r)
@@ -127,7 +131,7 @@ bool pg_jobs_take(struct pg_task *t, struct pg_reader *r)
         pg_reader_row(r, (int)i);
         read_job(r, &jobs[i], one);
         if (one)
-            read_place(t->op, r, &jobs[i]);
+            read_beside(t->op, r, &jobs[i]);
     }
     t->op->result.jobs = jobs;
     t->op->result.n = n;

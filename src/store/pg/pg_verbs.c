@@ -39,10 +39,11 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
                      pg_jobs_put_insert, pg_jobs_take_insert},
     [VERB_GET] = {LANE_ANY, false, true,
-                  "SELECT j.*, p.* FROM scriptorium.get_job($1) j"
-                  " LEFT JOIN LATERAL scriptorium.place_of(j.id) p ON true",
-                  JOB_COLUMNS + 3, pg_jobs_put_id, pg_jobs_take},
-    [VERB_LIST] = {LANE_ANY, false, true, F "list_jobs($1, $2, $3, $4)", JOB_COLUMNS,
+                  "SELECT j.*, p.*, c.* FROM scriptorium.get_job($1) j"
+                  " LEFT JOIN LATERAL scriptorium.place_of(j.id) p ON true"
+                  " CROSS JOIN LATERAL scriptorium.cached_of(j.id) c",
+                  JOB_COLUMNS + 5, pg_jobs_put_id, pg_jobs_take},
+    [VERB_LIST] = {LANE_ANY, false, true, F "list_jobs($1, $2, $3, $4, $5)", JOB_COLUMNS,
                    pg_jobs_put_filter, pg_jobs_take},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, pg_jobs_put_id, take_count},
     [VERB_RETRY] = {LANE_ANY, true, false, F "retry_job($1)", 1, pg_jobs_put_id, take_count},

@@ -136,7 +136,8 @@ static void read_small(struct query *q, struct store_job *j, struct arena *a)
 }
 
 static const char sql_job_cost[] =
-    "SELECT sum(cost), sum(input + cache_read + cache_write_5m + cache_write_1h), sum(output)"
+    "SELECT sum(cost), sum(input + cache_read + cache_write_5m + cache_write_1h), sum(output),"
+    " sum(cache_read), sum(cache_write_5m + cache_write_1h)"
     " FROM scriptorium_call WHERE job_id = ?";
 
 static enum err read_cost(struct sqlite_store *s, struct store_job *j)
@@ -147,6 +148,8 @@ static enum err read_cost(struct sqlite_store *s, struct store_job *j)
         j->cost_udollar = query_get_int(q, 0);
         j->input_tokens = query_get_int(q, 1);
         j->output_tokens = query_get_int(q, 2);
+        j->cache_read = query_get_int(q, 3);
+        j->cache_write = query_get_int(q, 4);
         query_end(q);
     }
     return db_error(s->db);
@@ -242,7 +245,7 @@ enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
  * are the users': none is named, for they may drop them. All four take the same parameters, used or
  * not. */
 #define LIST(where)                                                                                \
-    "SELECT " SMALL_COLUMNS " FROM script_generation_jobs j" JOINS                                 \
+    "SELECT " SMALL_COLUMNS ", j.rowid FROM script_generation_jobs j" JOINS                        \
     " WHERE j.rowid < ?1 AND ?2 IS ?2 AND ?3 IS ?3" where " ORDER BY j.rowid DESC LIMIT ?4"
 
 static const char *const sql_list[2][2] = {
@@ -250,40 +253,22 @@ static const char *const sql_list[2][2] = {
     {LIST(""), LIST(" AND j.user_id = ?3")},
     {LIST(" AND j.status = ?2"), LIST(" AND +j.status = ?2 AND j.user_id = ?3")},
 };
-static const char sql_cursor[] = "SELECT rowid FROM script_generation_jobs WHERE id = ?";
-
-static enum err read_cursor(struct sqlite_store *s, struct store_op *op, int64_t *ret_rowid)
-{
-    const struct uuid *after = &op->in.filter.after;
-    *ret_rowid = INT64_MAX;
-    if (uuid_is_nil(after))
-        return OK;
-    struct query *q = db_query(s->db, sql_cursor);
-    query_id(q, after);
-    if (!query_next(q))
-        return db_error(s->db) != OK ? db_error(s->db) : not_found(op, after);
-    *ret_rowid = query_get_int(q, 0);
-    query_end(q);
-    return OK;
-}
-
 enum err sqlite_list(struct sqlite_store *s, struct store_op *op)
 {
     const struct store_filter *f = &op->in.filter;
     bool by_status = f->status != JOB_STATUS_MAX, by_user = !uuid_is_nil(&f->user_id);
-    int64_t before;
-    enum err e = read_cursor(s, op, &before);
-    if (e != OK)
-        return e;
     struct query *q = db_query(s->db, sql_list[by_status][by_user]);
-    query_int(q, before);
+    query_int(q, uuid_is_nil(&f->after) ? INT64_MAX : f->after_at);
     query_text(q, by_status ? job_status_name(f->status) : NULL);
     query_id(q, &f->user_id);
     query_int(q, (int64_t)f->limit);
     struct store_job *jobs = arena_array(&op->arena, f->limit, sizeof *jobs);
     size_t n = 0;
-    while (query_next(q))
-        read_small(q, &jobs[n++], &op->arena);
+    while (query_next(q)) {
+        read_small(q, &jobs[n], &op->arena);
+        jobs[n++].listed_at = query_get_int(q, 20);
+    }
+    enum err e = OK;
     for (size_t i = 0; i < n && e == OK; i++)
         e = read_cost(s, &jobs[i]);
     op->result.jobs = jobs;

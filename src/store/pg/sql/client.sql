@@ -108,6 +108,19 @@ BEGIN
     INTO cost, input, output FROM scriptorium.call c WHERE c.job_id = job;
 END $$;
 
+CREATE OR REPLACE FUNCTION scriptorium.cached_of(job uuid, OUT cache_read bigint,
+                                                 OUT cache_write bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT coalesce(sum(c.cache_read), 0)::bigint,
+           coalesce(sum(c.cache_write_5m + c.cache_write_1h), 0)::bigint
+    INTO cached_of.cache_read, cached_of.cache_write
+    FROM scriptorium.call c WHERE c.job_id = job;
+END $$;
+
 -- Where a due job stands: higher priorities first, then smaller tags, then the older; no row for any
 -- other job.
 DROP FUNCTION IF EXISTS scriptorium.place_of(uuid);
@@ -170,8 +183,10 @@ BEGIN
     WHERE j.id = job;
 END $$;
 
-CREATE OR REPLACE FUNCTION scriptorium.list_jobs(of_status text, of_user uuid, after uuid,
-                                                 most integer)
+-- Behind that place in the order: the job that stood there may be gone. (Nodes of an earlier version call
+-- a function of this name with four parameters; where there is one it stays.)
+CREATE OR REPLACE FUNCTION scriptorium.list_jobs(of_status text, of_user uuid, after_us bigint,
+                                                 after uuid, most integer)
 RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
                current_chunk integer, total_chunks integer, retry_count integer,
                max_retries integer, priority integer, current_step text, error_message text,
@@ -185,14 +200,8 @@ SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
-    since timestamptz := 'infinity';
+    since timestamptz := coalesce(scriptorium.at(after_us), '-infinity');
 BEGIN
-    IF after IS NOT NULL THEN
-        SELECT coalesce(j.created_at, '-infinity') INTO since FROM {{jobs}} j WHERE j.id = after;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'there is no job %', after USING ERRCODE = 'SCN01';
-        END IF;
-    END IF;
     RETURN QUERY
     SELECT j.id, j.user_id, j.workflow_id, j.status::text, coalesce(j.progress, 0)::integer,
            coalesce(j.current_chunk, 0)::integer, coalesce(j.total_chunks, 0)::integer,
