@@ -1,6 +1,7 @@
-// In: a store, jobs, slots, a speed. Out: how near the predicted starts of a backlog come to the real
+// In: SCRIPTORIUM (the program), a store, jobs, slots, a speed. Out: how near the predicted starts of a backlog come to the real
 // ones. Usage: node bench/estimates.mjs [--jobs 200] [--slots 20] [--speed 10] [--minutes 10] [--mixed]
 //   [--database URL] [--seed N]
+import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,9 @@ const { values: o } = parseArgs({ options: {
 const dir = mkdtempSync(join(tmpdir(), 'scriptorium-estimates-'));
 const hooks = [];
 try {
+  if (o.database) {
+    execFileSync(process.env.SCRIPTORIUM, ['migrate', '--database', o.database], { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
   const seen = await measure({ after: (fn) => hooks.push(fn) }, dir, { jobs: Number(o.jobs),
     slots: Number(o.slots), speed: o.speed, minutes: Number(o.minutes), mixed: o.mixed,
     database: o.database, seed: o.seed });

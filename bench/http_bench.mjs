@@ -1,6 +1,6 @@
 // In: SCRIPTORIUM, BENCH_HTTP (the programs), optionally a database URL. Out: what a look at a job
 // costs while 500 jobs run: node bench/http_bench.mjs [STREAMS] [RATE] [SECONDS] [DATABASE_URL]
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +15,7 @@ const key = 'sb_secret_of_the_bench';
 const env = { ...process.env, SCRIPTORIUM_SERVICE_KEY: key };
 delete env.ANTHROPIC_API_KEY;
 
+if (database) execFileSync(program, ['migrate', '--database', database], { env, stdio: ['ignore', 'ignore', 'inherit'] });
 const daemon = spawn(program, ['serve', '--listen', '127.0.0.1:0', '--json', '--speed', '1',
   '--concurrency', String(JOBS), '--log-level', 'error',
   ...(database ? ['--database', database] : [])],
