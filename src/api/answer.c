@@ -184,6 +184,10 @@ char *api_refusal_body(void *ctx, int status)
     struct buf out = BUF_INIT(1024);
     count_status(api, status);
     switch (status) {
+    case 400:
+        put_error(&out, "Bad request",
+                  "a body has one Content-Length, or Transfer-Encoding: chunked and none");
+        break;
     case 408:
         put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");
         break;

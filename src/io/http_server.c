@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -123,6 +124,33 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_c
     exchange_free(x);
 }
 
+struct framing {
+    unsigned lengths, codings;
+    bool foreign; /* a coding that is not spoken here */
+};
+
+static enum MHD_Result note_framing(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct framing *f = ctx;
+    (void)kind;
+    f->lengths += strcasecmp(name, "Content-Length") == 0;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        f->codings++;
+        f->foreign = value == NULL || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* A proxy in front may find the end of such a body elsewhere, and take the rest of it for a request
+ * of somebody else's. */
+static bool ends_unclearly(const struct http_exchange *x)
+{
+    struct framing f = {.lengths = 0};
+    (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, note_framing, &f);
+    return f.lengths + f.codings > 1 || f.foreign;
+}
+
 /* The headers are here. A body that is too big is refused at once only when its sender waits for
  * leave or when swallowing it would take too long. */
 static enum MHD_Result begin(struct http_exchange *x)
@@ -134,6 +162,8 @@ static enum MHD_Result begin(struct http_exchange *x)
     unsigned long long length = announced == NULL ? 0 : strtoull(announced, NULL, 10);
     if (size != NULL && size->header_size > config->max_headers)
         refuse(x, 431);
+    else if (ends_unclearly(x))
+        refuse(x, 400);
     else if (length > config->max_body &&
              (length > SWALLOW_MAX || http_request_header(x, "Expect") != NULL))
         refuse(x, 413);

@@ -33,7 +33,8 @@ struct http_server_config {
     /* Asked when the first byte of a body is here, after the headers: is it worth keeping? false:
      * the handler gets the request without it, which is to refuse it. NULL = each is kept. */
     bool (*keeps_body)(void *ctx, const struct http_exchange *x);
-    /* Called with each refusal that the server answers itself (408, 413, 431, 503), to make its
+    /* Called with each refusal that the server answers itself (400 when it is not clear where the
+     * body ends, 408, 413, 431, 503), to make its
      * body; NULL = an empty JSON object. Returns an owned string. What is not HTTP at all, or twice
      * past max_headers, gets a 400 or 431 with libmicrohttpd's own short page. */
     char *(*refusal_body)(void *ctx, int status);

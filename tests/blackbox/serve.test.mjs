@@ -242,6 +242,17 @@ test('what is no HTTP gets 400 and the daemon goes on', async (t) => {
   assert.equal((await d.get('/healthz')).status, 200);
 });
 
+test('a body whose end is not clear is refused, and nothing behind it is taken for a request', async (t) => {
+  const d = await daemon(t, folder(t));
+  for (const framing of ['Content-Length: 2\r\nContent-Length: 3', 'Content-Length: 2\r\nTransfer-Encoding: chunked',
+    'Transfer-Encoding: gzip', 'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity']) {
+    const said = await raw(d.port, `POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n{}`
+      + 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    refusesItself(said, 400, /bad request/i);
+    assert.doesNotMatch(said, /"ok"/, framing);
+  }
+});
+
 test('500 clients that leave in the middle of a request are forgotten', async (t) => {
   const d = await daemon(t, folder(t));
   const halves = ['GET /healthz HTTP/1.1\r\nHost: loc', 'POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{"to'];
