@@ -259,7 +259,7 @@ enum err api_reload(struct api *api, const struct auth_config *auth, struct errm
     return e;
 }
 
-static void count_event(struct api *api, enum engine_event_kind kind)
+static void count_event(struct api *api, const struct engine_event *event)
 {
     static const struct {
         enum engine_event_kind kind;
@@ -269,16 +269,18 @@ static void count_event(struct api *api, enum engine_event_kind kind)
         {ENGINE_JOB_RETRY, JOB_EVENT_RETRIED},        {ENGINE_JOB_FAILED, JOB_EVENT_FAILED},
         {ENGINE_JOB_RELEASED, JOB_EVENT_HANDED_BACK}, {ENGINE_JOB_LOST, JOB_EVENT_LOST}};
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++) {
-        if (counted[i].kind == kind)
+        if (counted[i].kind == event->kind)
             metrics_add(api->metrics, METRIC_JOB_EVENTS, counted[i].as, 1);
     }
-    if (kind == ENGINE_TROUBLE)
+    if (event->kind == ENGINE_JOB_FAILED || event->kind == ENGINE_JOB_RETRY)
+        metrics_add(api->metrics, METRIC_JOB_FAILURES, event->failure, 1);
+    if (event->kind == ENGINE_TROUBLE)
         metrics_add(api->metrics, METRIC_TROUBLES, 0, 1);
 }
 
 void api_engine_event(struct api *api, const struct engine_event *event)
 {
-    count_event(api, event->kind);
+    count_event(api, event);
     streams_event(api->streams, event);
     if (event->kind == ENGINE_JOB_COMPLETED)
         figures_learn(&api->figures, event->worked_us);

@@ -1,10 +1,18 @@
 /* In: nothing. Out: the one table of all metrics. */
 #include "api/metric_table.h"
 
+#include "engine/engine.h"
 #include "store/store.h"
 
 static const char *const job_events[] = {"claimed",     "completed", "retried", "failed",
                                          "handed_back", "lost",      NULL};
+static const char *const failures[] = {[ENGINE_FAIL_REQUEST] = "request",
+                                       [ENGINE_FAIL_LIMIT] = "limit",
+                                       [ENGINE_FAIL_PROVIDER] = "provider",
+                                       [ENGINE_FAIL_SCRIPT] = "script",
+                                       [ENGINE_FAIL_HOOK] = "hook",
+                                       [ENGINE_FAIL_DATABASE] = "database",
+                                       [ENGINE_FAIL_MAX] = NULL};
 static const char *const answers[] = {"2xx", "3xx", "4xx", "5xx", NULL};
 /* By enum watch_event. */
 static const char *const stream_events[] = {"progress", "text", "step", "reset", "done", NULL};
@@ -51,6 +59,11 @@ const struct metric metric_table[METRIC_ID_MAX] = {
                            "What became of jobs in this process.",
                            {"event"},
                            job_events},
+    [METRIC_JOB_FAILURES] = {"job_failures_total",
+                             METRIC_COUNTER,
+                             "Attempts that failed in this process, retried or not, by why.",
+                             {"class"},
+                             failures},
     [METRIC_TROUBLES] =
         {"troubles_total", METRIC_COUNTER, "Times that an operator had to look.", {NULL}, NULL},
     [METRIC_LEASES_LOST] = {"leases_lost_total",

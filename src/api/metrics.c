@@ -176,8 +176,8 @@ static void put_engine(struct buf *out, const struct api *api)
 static void put_process(struct buf *out, const struct api *api)
 {
     static const enum metric_id counted[] = {
-        METRIC_JOB_EVENTS,   METRIC_TROUBLES,      METRIC_STORE_SECONDS, METRIC_LOOP_LAG,
-        METRIC_HTTP_ANSWERS, METRIC_STREAM_EVENTS, METRIC_STREAM_BYTES};
+        METRIC_JOB_EVENTS, METRIC_JOB_FAILURES, METRIC_TROUBLES,      METRIC_STORE_SECONDS,
+        METRIC_LOOP_LAG,   METRIC_HTTP_ANSWERS, METRIC_STREAM_EVENTS, METRIC_STREAM_BYTES};
     put_engine(out, api);
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         metrics_put(api->metrics, counted[i], out);

@@ -173,7 +173,7 @@ static void after_overload(struct run *r, const struct trouble *t)
 {
     struct engine *e = r->engine;
     if (t->should_retry == 0) {
-        run_fail(r, true, r->call.error);
+        run_fail(r, ENGINE_FAIL_PROVIDER, true, r->call.error);
         return;
     }
     if (is_outage(r)) {
@@ -194,7 +194,7 @@ static void after_break(struct run *r, const struct trouble *t)
     if (t->should_retry != 0 && is_outage(r))
         wait_for_its_end(r);
     else if (r->call.tries >= TRIES_MAX || t->should_retry == 0)
-        run_fail(r, false, r->call.error);
+        run_fail(r, ENGINE_FAIL_PROVIDER, false, r->call.error);
     else
         back_off(r, r->call.tries, t->retry_after_us);
 }
@@ -227,7 +227,7 @@ static void after_failure(struct run *r, const struct trouble *t)
         after_break(r, t);
         return;
     default:
-        run_fail(r, true, r->call.error);
+        run_fail(r, ENGINE_FAIL_PROVIDER, true, r->call.error);
         return;
     }
 }
@@ -291,7 +291,7 @@ static void on_text(void *ctx, const char *text, size_t n)
     struct call *c = &r->call;
     if (buf_add(&c->text, text, n) != OK) {
         call_abort(r);
-        run_fail(r, true, "the model's answer is larger than a script can be");
+        run_fail(r, ENGINE_FAIL_SCRIPT, true, "the model's answer is larger than a script can be");
         return;
     }
     int64_t now = loop_now(e->loop);
@@ -362,7 +362,7 @@ static void on_intent(void *ctx, const struct store_result *result)
         ledger_close(e, &(struct store_call_end){.id = intent->id, .state = CALL_UNBILLED});
     } else if (engine_store_refused(result)) {
         call_abort(r);
-        run_fail(r, true, result->message);
+        run_fail(r, ENGINE_FAIL_DATABASE, true, result->message);
     } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->call.timer, loop_now(e->loop) + ENGINE_STORE_RETRY_US, write_intent,
                   r);
@@ -427,7 +427,7 @@ void call_start(struct run *r)
     c->tries = c->overloads = 0;
     c->model = catalog_model(e->catalog, r->want.model);
     if (c->model == NULL) {
-        run_fail(r, true, "the model is not in the catalogue");
+        run_fail(r, ENGINE_FAIL_REQUEST, true, "the model is not in the catalogue");
         return;
     }
     c->untaught_input = ledger_untaught_input(&r->want);

@@ -28,7 +28,7 @@ static void on_saved(void *ctx, const struct store_result *result)
     } else if (engine_store_refused(result)) {
         if (r->has_call_end)
             ledger_close(e, &r->call_end);
-        run_fail(r, true, result->message);
+        run_fail(r, ENGINE_FAIL_DATABASE, true, result->message);
     } else if (engine_store_failed(e, result)) {
         timer_set(e->loop, &r->store_retry, loop_now(e->loop) + ENGINE_STORE_RETRY_US, save_step,
                   r);

@@ -67,8 +67,19 @@ enum engine_event_kind {
                        err_passes(`err`) */
     ENGINE_EVENT_MAX
 };
+/* Why an attempt has failed. */
+enum engine_failure {
+    ENGINE_FAIL_REQUEST,  /* what was asked for cannot be made */
+    ENGINE_FAIL_LIMIT,    /* its deadline or its cost is passed */
+    ENGINE_FAIL_PROVIDER, /* a model call, for good or too often */
+    ENGINE_FAIL_SCRIPT,   /* what the model wrote cannot be used */
+    ENGINE_FAIL_HOOK,     /* the users' input hook */
+    ENGINE_FAIL_DATABASE, /* a hook, a trigger or a check refused what was to be stored */
+    ENGINE_FAIL_MAX
+};
 struct engine_event {
     enum engine_event_kind kind;
+    enum engine_failure failure; /* FAILED, RETRY */
     struct uuid job, user_id;
     const char *step; /* as in the users' row */
     int progress, chunk, chunks;

@@ -86,7 +86,7 @@ static void refused(struct run *r, const char *why)
         return;
     }
     if (r->outcome == STORE_COMPLETE) {
-        run_fail(r, false, why);
+        run_fail(r, ENGINE_FAIL_DATABASE, false, why);
         return;
     }
     r->refusals++;

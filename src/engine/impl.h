@@ -112,6 +112,7 @@ struct run {
 
     /* How it ended. */
     enum store_outcome outcome;
+    enum engine_failure failure;
     struct run *finish_next; /* in engine.finishing */
     char *error;
     int64_t run_at_us;
@@ -244,7 +245,7 @@ void run_resume(struct run *r); /* resume.c: from its checkpoints, then run_cont
 /* checkpoint.c: keeps the answer, then run_continue() */
 void run_answered(struct run *r, const struct script_answer *answer,
                   const struct store_call_end *end);
-void run_fail(struct run *r, bool permanent, const char *error);
+void run_fail(struct run *r, enum engine_failure failure, bool permanent, const char *error);
 /* Due again after that delay; nothing is burned. */
 void run_release(struct run *r, int64_t delay_us, const char *why);
 void run_lost(struct run *r, enum store_lost how); /* the fence is gone: stop at once */

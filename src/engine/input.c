@@ -13,7 +13,7 @@ static void refused(struct run *r, const struct store_result *result)
     const char *why = result->why != NULL ? result->why[0] : "refused";
     char *error = mem_printf("hooks.input: %s", why);
     /* The hook's own words alone where it meant them for people. */
-    run_fail(r, result->for_good, result->for_good ? why : error);
+    run_fail(r, ENGINE_FAIL_HOOK, result->for_good, result->for_good ? why : error);
     free(error);
 }
 

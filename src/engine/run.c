@@ -20,6 +20,7 @@ void run_tell(struct run *r, enum engine_event_kind kind, const char *message)
     const struct call *call = &r->call;
     struct engine_event event = {
         .kind = kind,
+        .failure = r->failure,
         .job = r->id,
         .user_id = r->user_id,
         .step = plan_step_name(r->phase, r->chunk, r->chunks, step),
@@ -115,7 +116,7 @@ static int64_t lesser(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-void run_fail(struct run *r, bool permanent, const char *error)
+void run_fail(struct run *r, enum engine_failure failure, bool permanent, const char *error)
 {
     struct engine *e = r->engine;
     struct job_model job = {.state = STATE_RUNNING,
@@ -131,6 +132,7 @@ void run_fail(struct run *r, bool permanent, const char *error)
         job_apply(&job, permanent ? EVENT_FAIL_FOR_GOOD : EVENT_FAIL, &args, &after, &effects);
     free(r->error);
     r->error = mem_strdup(error);
+    r->failure = failure;
     r->run_at_us = lesser(args.run_at_us, r->deadline_us);
     finish_run(r, err == OK && after.state == STATE_WAITING ? STORE_RETRY : STORE_FAIL);
 }
@@ -163,7 +165,7 @@ bool run_spent(struct run *r)
 {
     int64_t next = ledger_expected_cost(r->engine, r);
     if (r->deadline_us > 0 && claim_wall(r->engine) >= r->deadline_us) {
-        run_fail(r, true, deadline_passed);
+        run_fail(r, ENGINE_FAIL_LIMIT, true, deadline_passed);
         return true;
     }
     if (r->max_cost_udollar == 0 || r->cost_udollar + next <= r->max_cost_udollar)
@@ -173,7 +175,7 @@ bool run_spent(struct run *r)
                            "and run the job again, finished steps are kept",
                            (double)r->cost_udollar / 1e6, r->want.key, (double)next / 1e6,
                            (double)r->max_cost_udollar / 1e6);
-    run_fail(r, true, why);
+    run_fail(r, ENGINE_FAIL_LIMIT, true, why);
     free(why);
     return true;
 }
@@ -197,7 +199,7 @@ void run_continue(struct run *r)
     if (what == SCRIPT_FAILED) {
         bool permanent = false;
         const char *error = script_error(r->script, &permanent);
-        run_fail(r, permanent, error);
+        run_fail(r, ENGINE_FAIL_SCRIPT, permanent, error);
         return;
     }
     r->stage = RUN_CALLING;
@@ -215,7 +217,7 @@ static void on_deadline(void *ctx)
     if (r->stage != RUN_CALLING)
         return; /* call_start() looks too */
     call_abort(r);
-    run_fail(r, true, deadline_passed);
+    run_fail(r, ENGINE_FAIL_LIMIT, true, deadline_passed);
 }
 
 /* What the request asks for, but not past what the configuration allows to anybody. */
@@ -275,7 +277,7 @@ bool run_prepare(struct run *r)
     free(r->overlay);
     r->params = r->overlay = NULL;
     if (err != OK) {
-        run_fail(r, true, msg.text);
+        run_fail(r, ENGINE_FAIL_REQUEST, true, msg.text);
         return false;
     }
     if (r->deadline_us > 0)

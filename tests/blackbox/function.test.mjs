@@ -155,6 +155,10 @@ test('one failure never disturbs another; a retry is queued, the last attempt fa
   assert.deepEqual(body.results.map((r) => [r.jobId, r.success]), [[bad, false]]);
   body = await same(await call(d, { 'x-worker-id': 'wide' }), 200);
   assert.deepEqual(body.results.map((r) => [r.jobId, r.success]), [[good, true]]);
+  const metrics = await (await d.get('/metrics')).text();
+  const failures = [...metrics.matchAll(/^scriptorium_job_failures_total\{class="(\w+)"\} (\d+)$/gm)];
+  assert.deepEqual(failures.map((m) => [m[1], Number(m[2])]), [['request', 1], ['limit', 0], ['provider', 2],
+    ['script', 0], ['hook', 0], ['database', 0]]);
 });
 
 test('a good and a bad job in one batch', async (t) => {
