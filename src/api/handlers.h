@@ -27,7 +27,7 @@ void handle_job_retry(struct api_request *rq);
 void handle_job_create(struct api_request *rq);
 /* job_script.c */
 void handle_job_script(struct api_request *rq);
-/* streams.c */
+/* streams.c, streams_all.c */
 void handle_job_events(struct api_request *rq);
 void handle_events(struct api_request *rq);
 /* job_why.c */
