@@ -19,11 +19,17 @@ static const char function_headers[] =
     "baggage";
 static const char function_paths[] = "/functions/";
 
+/* What a page of another site may read of an answer beside the few that browsers always show. */
+static const char shown_headers[] =
+    "Location, Retry-After, Content-Disposition, Preference-Applied, Allow";
+
 /* Keys travel in headers that a foreign page must know, never in cookies: any page may ask. */
 static const char *const usual[] = {"Access-Control-Allow-Origin",
                                     "*",
                                     "Access-Control-Allow-Headers",
                                     cors_headers,
+                                    "Access-Control-Expose-Headers",
+                                    shown_headers,
                                     "X-Content-Type-Options",
                                     "nosniff",
                                     "Cache-Control",
