@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -146,9 +147,12 @@ static void make_link(struct api *api, const struct api_config *config)
     if (token == NULL)
         return;
     bool brackets = strchr(host, ':') != NULL;
+    char port[16] = ""; /* a socket that is a path has none */
+    if (api_port(api) > 0)
+        (void)snprintf(port, sizeof port, ":%u", api_port(api));
     /* A fragment stays in the browser: it is in no request line and in no log. */
-    api->link = mem_printf("http://%s%s%s:%u/#token=%s", brackets ? "[" : "", host,
-                           brackets ? "]" : "", api_port(api), token);
+    api->link = mem_printf("http://%s%s%s%s/#token=%s", brackets ? "[" : "", host,
+                           brackets ? "]" : "", port, token);
 }
 
 enum err api_new(struct loop *loop, struct store *store, struct engine *engine,

@@ -66,6 +66,8 @@ int cmd_serve(struct invocation *inv)
         return code;
     if (notify_take_listener(&crew.config.listener, &msg) != OK)
         return command_fail(inv, EXIT_USAGE, "%s", msg.text);
+    if (crew.config.listener > 0)
+        listen_address_of(crew.config.listener, &crew.config.address);
     daemon_set_log(&inv->set);
     return inv->set.processes > 1 ? serve_many(&crew) : daemon_serve(inv, &crew.config);
 }

@@ -344,9 +344,10 @@ static void announce(const struct server_life *s)
     const struct daemon_config *config = s->config;
     const char *host = config->address.host, *link = api_operator_link(s->api);
     bool v6 = strchr(host, ':') != NULL;
-    char url[128];
-    (void)snprintf(url, sizeof url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
-                   api_port(s->api));
+    char url[128], port[16] = "";
+    if (api_port(s->api) > 0)
+        (void)snprintf(port, sizeof port, ":%u", api_port(s->api));
+    (void)snprintf(url, sizeof url, "http://%s%s%s%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
     log_info(NULL, "listening on %s", url);
     if (s->workshop.sim != NULL)
         log_warn(NULL, "no ANTHROPIC_API_KEY: a simulated provider writes the scripts");

@@ -1,10 +1,13 @@
 /* In: --listen. Out: the address and port it means. */
 #include "app/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 
@@ -31,6 +34,24 @@ int listen_parse(const struct invocation *inv, const char *text, struct listen_a
     ret_address->host[n] = '\0';
     ret_address->port = (uint16_t)port;
     return EXIT_DONE;
+}
+
+void listen_address_of(int fd, struct listen_address *ret_address)
+{
+    struct sockaddr_storage a = {0};
+    const struct sockaddr_in *v4 = (const void *)&a;
+    const struct sockaddr_in6 *v6 = (const void *)&a;
+    socklen_t size = sizeof a;
+    *ret_address = (struct listen_address){.host = "localhost"};
+    if (getsockname(fd, (struct sockaddr *)&a, &size) != 0)
+        return;
+    bool six = a.ss_family == AF_INET6;
+    if (six || a.ss_family == AF_INET) {
+        (void)inet_ntop(a.ss_family,
+                        six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr,
+                        ret_address->host, sizeof ret_address->host);
+        ret_address->port = ntohs(six ? v6->sin6_port : v4->sin_port);
+    }
 }
 
 unsigned listen_room(unsigned wanted, size_t others)

@@ -14,6 +14,8 @@ struct listen_address {
 /* "127.0.0.1:8401", "[::1]:0". EXIT_DONE, or EXIT_USAGE after one line. */
 int listen_parse(const struct invocation *inv, const char *text,
                  struct listen_address *ret_address);
+/* Where a socket that was passed on listens; one that is a path: "localhost" and port 0. */
+void listen_address_of(int fd, struct listen_address *ret_address);
 /* Where one reaches, from this machine, who listens there: on all addresses is on loopback, too.
  * Owned. */
 char *listen_url(const char *host, uint16_t port);

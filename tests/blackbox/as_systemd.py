@@ -11,7 +11,7 @@ folder = tempfile.mkdtemp()
 told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 told.bind(f"{folder}/notify")
 server = socket.socket()
-server.bind(("127.0.0.1", 0))
+server.bind(("127.0.0.2", 0))
 server.listen(16)
 print(f"port {server.getsockname()[1]}", flush=True)
 

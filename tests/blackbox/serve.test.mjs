@@ -58,6 +58,7 @@ test('a preflight is answered before any key', async (t) => {
   assert.equal(await answer.text(), 'ok');
   assert.equal(answer.headers.get('access-control-allow-origin'), '*');
   assert.match(answer.headers.get('access-control-allow-headers'), /authorization, x-client-info, apikey/);
+  assert.match((await d.get('/v1/jobs')).headers.get('access-control-expose-headers'), /Location, Retry-After, Content-Disposition/);
 });
 
 test('without a key: loopback only, a token of its own, and no other name', async (t) => {
@@ -355,7 +356,8 @@ test('under systemd: takes the passed socket, tells ready, feeds the watchdog, t
   t.after(() => helper.kill('SIGKILL'));
   await until(() => /READY=1/.test(out));
   const port = /^port (\d+)/.exec(out)[1];
-  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+  assert.equal((await fetch(`http://127.0.0.2:${port}/readyz`)).status, 200);
+  assert.match(out, new RegExp(`answers at http://127\\.0\\.0\\.2:${port}$`, 'm'), 'the socket decides, not --listen');
   await until(() => (out.match(/WATCHDOG=1/g) ?? []).length >= 3);
   helper.kill('SIGTERM');
   assert.equal(await ended, 0);
