@@ -6,12 +6,19 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
 
 #define ROOM_MIN 16u
+
+static bool is_address(const char *host)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
 
 int listen_parse(const struct invocation *inv, const char *text, struct listen_address *ret_address)
 {
@@ -33,7 +40,14 @@ int listen_parse(const struct invocation *inv, const char *text, struct listen_a
     memcpy(ret_address->host, from, n);
     ret_address->host[n] = '\0';
     ret_address->port = (uint16_t)port;
-    return EXIT_DONE;
+    if (strcasecmp(ret_address->host, "localhost") == 0) /* whatever a hosts file makes of it */
+        memcpy(ret_address->host, "127.0.0.1", sizeof "127.0.0.1");
+    if (is_address(ret_address->host))
+        return EXIT_DONE;
+    return command_fail(inv, EXIT_USAGE,
+                        "--listen: '%s' is no IPv4 or IPv6 address, such as 127.0.0.1 for this "
+                        "machine alone or 0.0.0.0 for all networks",
+                        ret_address->host);
 }
 
 void listen_address_of(int fd, struct listen_address *ret_address)

@@ -11,7 +11,7 @@ struct listen_address {
     uint16_t port;
 };
 
-/* "127.0.0.1:8401", "[::1]:0". EXIT_DONE, or EXIT_USAGE after one line. */
+/* "127.0.0.1:8401", "localhost:8401", "[::1]:0". EXIT_DONE, or EXIT_USAGE after one line. */
 int listen_parse(const struct invocation *inv, const char *text,
                  struct listen_address *ret_address);
 /* Where a socket that was passed on listens; one that is a path: "localhost" and port 0. */

@@ -87,7 +87,7 @@ test('wrong settings: exit 2 and one line', (t) => {
     [['--processes', '2'], /--processes needs PostgreSQL/],
     [['--processes', '0'], /--processes must be between 1 and/],
     [['--mode', 'sometimes'], /--mode/],
-    [['--listen', 'example.com:80'], /no key is configured|not an IPv4/],
+    [['--listen', 'example.com:80'], /'example\.com' is no IPv4 or IPv6 address/],
   ]) {
     const done = run(dir, ['serve', ...args]);
     assert.equal(done.code, 2, done.err);

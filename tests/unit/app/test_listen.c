@@ -22,14 +22,25 @@ static void reads_addresses_of_both_kinds(void **state)
     reads("127.0.0.1:8400", "127.0.0.1", 8400);
     reads("0.0.0.0:0", "0.0.0.0", 0);
     reads("[::1]:65535", "::1", 65535);
+    reads("localhost:8400", "127.0.0.1", 8400);
 }
 
 static void refuses_everything_else(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "",        "8400", ":8400", "127.0.0.1", "a:-1",
-        "a:65536", "a:1x", "a: 1",  "a:",        "a:99999999999999999999999"};
+    static const char *const texts[] = {"",
+                                        "8400",
+                                        ":8400",
+                                        "127.0.0.1",
+                                        "a:-1",
+                                        "a:65536",
+                                        "a:1x",
+                                        "a: 1",
+                                        "a:",
+                                        "a:99999999999999999999999",
+                                        "example.com:80",
+                                        "1.2.3:80",
+                                        "[]:80"};
     struct invocation inv = {0};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct listen_address a = {0};
