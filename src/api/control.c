@@ -47,8 +47,10 @@ static void on_scale(void *ctx, const struct store_result *r)
     struct api_request *rq = api_request_told(ctx);
     if (rq == NULL || api_answer_failure(rq, r))
         return;
-    struct scale_figures f =
-        scale_figures(r->scale, (int64_t)api_slots(rq->api), rq->api->concurrent_limit);
+    const struct api *api = rq->api;
+    /* As it is configured: what the engine still has of an undone scale is no measure. */
+    size_t slots = api->engine != NULL ? engine_view(api->engine).slots : api->slots;
+    struct scale_figures f = scale_figures(r->scale, (int64_t)slots, api->concurrent_limit);
     struct buf out = BUF_INIT(SCALE_JSON_MAX);
     scale_put_json(&out, r->scale, &f);
     api_answer_json(rq, 200, &out);

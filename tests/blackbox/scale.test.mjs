@@ -53,7 +53,8 @@ test('workers x scripts is what all daemons together run; a change shows within 
   await nodes[1].process.ended;
   await until(async () => await running(nodes[0]) === 15);
   assert.equal(json(dir, ['scale', '--undo', '--database', url]).slots, 6);
-  assert.equal((await (await nodes[0].post('/v1/scale', { body: { undo: true } })).json()).scaled, false);
+  const undone = await (await nodes[0].post('/v1/scale', { body: { undo: true } })).json();
+  assert.deepEqual([undone.scaled, undone.slots], [false, 256], 'at once what will be, not what still is');
   assert.equal((await nodes[0].post('/v1/scale', { body: { undo: true } })).status, 409);
   await until(async () => await running(nodes[0]) === 40); // its own 256 slots again
 });
