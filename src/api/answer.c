@@ -192,7 +192,8 @@ char *api_refusal_body(void *ctx, int status)
     switch (status) {
     case 400:
         put_error(&out, "Bad request",
-                  "a body has one Content-Length, or Transfer-Encoding: chunked and none");
+                  "where the body ends is not clear: send one Content-Length, or "
+                  "Transfer-Encoding: chunked, and no space in a header's name");
         break;
     case 408:
         put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");

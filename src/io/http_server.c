@@ -126,7 +126,7 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_c
 
 struct framing {
     unsigned lengths, codings;
-    bool foreign; /* a coding that is not spoken here */
+    bool odd; /* a coding that is not spoken here, a name that others read as another */
 };
 
 static enum MHD_Result note_framing(void *ctx, enum MHD_ValueKind kind, const char *name,
@@ -137,8 +137,10 @@ static enum MHD_Result note_framing(void *ctx, enum MHD_ValueKind kind, const ch
     f->lengths += strcasecmp(name, "Content-Length") == 0;
     if (strcasecmp(name, "Transfer-Encoding") == 0) {
         f->codings++;
-        f->foreign = value == NULL || strcasecmp(value, "chunked") != 0;
+        f->odd = f->odd || value == NULL || strcasecmp(value, "chunked") != 0;
     }
+    if (name[strcspn(name, " \t")] != '\0') /* "Content-Length : 5" */
+        f->odd = true;
     return MHD_YES;
 }
 
@@ -148,7 +150,7 @@ static bool ends_unclearly(const struct http_exchange *x)
 {
     struct framing f = {.lengths = 0};
     (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, note_framing, &f);
-    return f.lengths + f.codings > 1 || f.foreign;
+    return f.lengths + f.codings > 1 || f.odd;
 }
 
 /* The headers are here. A body that is too big is refused at once only when its sender waits for

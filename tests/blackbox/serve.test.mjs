@@ -246,7 +246,8 @@ test('what is no HTTP gets 400 and the daemon goes on', async (t) => {
 test('a body whose end is not clear is refused, and nothing behind it is taken for a request', async (t) => {
   const d = await daemon(t, folder(t));
   for (const framing of ['Content-Length: 2\r\nContent-Length: 3', 'Content-Length: 2\r\nTransfer-Encoding: chunked',
-    'Transfer-Encoding: gzip', 'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity']) {
+    'Transfer-Encoding: gzip', 'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity',
+    'Content-Length : 2', 'Transfer-Encoding : chunked', 'Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked']) {
     const said = await raw(d.port, `POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n{}`
       + 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
     refusesItself(said, 400, /bad request/i);
