@@ -87,7 +87,9 @@ static void put_result(struct buf *out, const struct engine_batch_job *job)
     buf_putf(out, "{\"jobId\":\"%s\",\"status\":\"fulfilled\",\"success\":%s",
              uuid_text(&job->id, id), job->success ? "true" : "false");
     if (job->success) {
-        buf_putf(out, ",\"processingTime\":%lld", (long long)(job->worked_us / USEC_PER_SEC));
+        /* As the row's processing_time_seconds is: to the nearest one. */
+        buf_putf(out, ",\"processingTime\":%lld",
+                 (long long)((job->worked_us + USEC_PER_SEC / 2) / USEC_PER_SEC));
     } else {
         buf_puts(out, ",\"error\":");
         json_put_string(out, job->error, strlen(job->error));

@@ -34,7 +34,7 @@ const messages = (d) => d.logs().map((l) => l.message);
 async function grumpy(t, dir) {
   const sim = await simulator(t, dir, ['--speed', '100000']);
   const behind = new URL(sim.url);
-  const provider = { conflicts: 0 };
+  const provider = { conflicts: 0, delay: 0 };
   const server = http.createServer((request, answer) => {
     if (provider.conflicts > 0) {
       provider.conflicts -= 1;
@@ -49,7 +49,7 @@ async function grumpy(t, dir) {
       reply.pipe(answer);
     });
     onward.on('error', () => answer.destroy());
-    request.pipe(onward);
+    setTimeout(() => request.pipe(onward), provider.delay);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   t.after(() => { server.closeAllConnections(); server.close(); });
@@ -159,6 +159,17 @@ test('one failure never disturbs another; a retry is queued, the last attempt fa
   const failures = [...metrics.matchAll(/^scriptorium_job_failures_total\{class="(\w+)"\} (\d+)$/gm)];
   assert.deepEqual(failures.map((m) => [m[1], Number(m[2])]), [['request', 1], ['limit', 0], ['provider', 2],
     ['script', 0], ['hook', 0], ['database', 0]]);
+});
+
+test('processingTime is to the nearest second, as in the row', async (t) => {
+  const dir = folder(t);
+  const provider = await grumpy(t, dir);
+  const d = await triggered(t, dir, { env: provider.env });
+  insert(dir, 1);
+  provider.delay = 700;
+  const { results: [one] } = await same(await call(d), 200);
+  assert.ok(one.processingTime >= 1, String(one.processingTime));
+  assert.ok(sql(dir, 'SELECT processing_time_seconds AS s FROM script_generation_jobs')[0].s >= 1);
 });
 
 test('a good and a bad job in one batch', async (t) => {
