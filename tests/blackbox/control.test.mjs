@@ -14,7 +14,7 @@ test('pause stops claiming at once and across restarts; resume starts it; what r
   const running = enqueue(dir, 'Salt');
   await until(() => status(dir, running) === 'processing');
   assert.match(run(dir, ['pause']).out, /^Paused: /);
-  await until(() => d.logs().some((l) => l.message.startsWith('paused: ')));
+  await d.logged((l) => l.message.startsWith('paused: '));
   const waiting = enqueue(dir, 'Bridges');
   await until(() => status(dir, running) === 'completed');
   assert.equal(status(dir, waiting), 'pending');
@@ -32,7 +32,7 @@ test('pause stops claiming at once and across restarts; resume starts it; what r
   d.process.kill('SIGTERM');
   await d.process.ended;
   d = await daemon(t, dir, { speed: '100000' });
-  await until(() => d.logs().some((l) => l.message.startsWith('paused: ')));
+  await d.logged((l) => l.message.startsWith('paused: '));
   assert.equal(status(dir, waiting), 'pending');
   const resumed = Date.now();
   assert.deepEqual(await (await d.post('/v1/resume')).json(), { paused: false });
@@ -65,7 +65,7 @@ test('retention takes the texts of old jobs and keeps rows and money; it is off 
   const [before] = rows();
   assert.ok(before.generated_script && before.generation_params && before.cost_usd > 0);
   let d = await daemon(t, dir, { env: { SCRIPTORIUM_RETENTION_FAILED: '1ms' } });
-  await until(() => d.logs().some((l) => l.message === 'ready'));
+  await d.logged((l) => l.message === 'ready');
   d.process.kill('SIGTERM');
   await d.process.ended;
   assert.ok(rows().every((j) => j.generated_script));
@@ -74,7 +74,7 @@ test('retention takes the texts of old jobs and keeps rows and money; it is off 
   const after = rows().find((j) => j.id === before.id);
   assert.deepEqual([after.status, after.cost_usd, after.generation_params, after.script_metadata],
     ['completed', before.cost_usd, null, null]);
-  await until(() => d.logs().some((l) => /^retention: 2 job/.test(l.message)));
+  await d.logged((l) => /^retention: 2 job/.test(l.message));
 });
 
 test('erase takes a user\'s texts by command and API, and refuses whoever is no operator', async (t) => {

@@ -162,7 +162,7 @@ test('on PostgreSQL another node rescues a job with the version it began with', 
   a.process.kill('SIGKILL');
   assert.equal((await completed(b, id)).deployment, 1);
   assert.equal((await completed(b, await ask(b))).deployment, 2);
-  assert.match(b.logs().map((l) => l.message).join('\n'), /pipeline version 2 \(script/);
+  await b.logged((l) => /pipeline version 2 \(script/.test(l.message));
 });
 
 test('a version this program cannot read changes nothing; the operator is told', async (t) => {

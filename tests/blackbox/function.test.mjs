@@ -111,6 +111,7 @@ test('a batch: claimed, worked off, answered and logged word for word', async (t
     assert.equal(r.success, true);
     assert.ok(Number.isInteger(r.processingTime) && r.processingTime >= 0 && r.processingTime < 60);
   }
+  await d.logged((l) => l.message === '✅ Batch complete: 3 succeeded, 0 failed');
   const said = d.logs().filter((l) => l.invocation !== undefined);
   const texts = said.map((l) => l.message);
   assert.deepEqual(texts.slice(0, 5), ['📋 Found 3 pending job(s) to process concurrently',
@@ -123,7 +124,7 @@ test('a batch: claimed, worked off, answered and logged word for word', async (t
     .map((r) => r.id), ids.slice(3));
   assert.equal((await same(await call(d), 200)).processed, 2);
   await same(await call(d), 200, { message: 'No pending jobs', processed: 0 });
-  assert.ok(messages(d).includes('✅ No pending script jobs found'));
+  await d.logged((l) => l.message === '✅ No pending script jobs found');
 });
 
 test('one failure never disturbs another; a retry is queued, the last attempt fails', async (t) => {
@@ -138,8 +139,8 @@ test('one failure never disturbs another; a retry is queued, the last attempt fa
   assert.deepEqual({ ...body.results[0], error: '' },
     { jobId: once, status: 'fulfilled', success: false, error: '', shouldRetry: true });
   assert.ok(body.results[0].error.length > 0);
-  assert.ok(messages(d).includes(`🔄 Job ${once} queued for retry (attempt 1/3)`));
-  assert.ok(messages(d).includes('✅ Batch complete: 0 succeeded, 1 failed'));
+  await d.logged((l) => l.message === `🔄 Job ${once} queued for retry (attempt 1/3)`);
+  await d.logged((l) => l.message === '✅ Batch complete: 0 succeeded, 1 failed');
 
   const [last] = insert(dir, 1, { retries: 2 });
   sql(dir, `UPDATE scriptorium_queue SET attempts = 2 WHERE job_id = '${last}'`);
@@ -147,7 +148,7 @@ test('one failure never disturbs another; a retry is queued, the last attempt fa
   body = await same(await call(d), 200);
   assert.deepEqual({ ...body.results[0], error: '' },
     { jobId: last, status: 'fulfilled', success: false, error: '', shouldRetry: false });
-  assert.ok(messages(d).includes(`❌ Job ${last} failed after 3 attempts`));
+  await d.logged((l) => l.message === `❌ Job ${last} failed after 3 attempts`);
 
   const [bad] = insert(dir, 1, { params: {} });
   const [good] = insert(dir, 1);
@@ -250,9 +251,9 @@ test('a caller that hangs up changes nothing', async (t) => {
   const ids = insert(dir, 3);
   const socket = net.connect(d.port, '127.0.0.1');
   socket.write(`POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${KEY}\r\nContent-Length: 2\r\n\r\n{}`);
-  await until(() => messages(d).includes('🚀 Processing 3 job(s) in parallel...'));
+  await d.logged((l) => l.message === '🚀 Processing 3 job(s) in parallel...');
   socket.destroy();
-  await until(() => messages(d).includes('✅ Batch complete: 3 succeeded, 0 failed'));
+  await d.logged((l) => l.message === '✅ Batch complete: 3 succeeded, 0 failed');
   for (const id of ids) assert.equal(json(dir, ['jobs', 'show', id]).status, 'completed');
 });
 
@@ -260,7 +261,7 @@ test('continuous mode and the endpoint side by side: its jobs take no slot', asy
   const dir = folder(t);
   const d = await daemon(t, dir, { args: ['--concurrency', '1'], speed: '0.5' });
   insert(dir, 6);
-  await until(() => messages(d).some((m) => /Claimed job/.test(m)));
+  await d.logged((l) => /Claimed job/.test(l.message));
   assert.equal((await same(await call(d, { prefer: 'respond-async' }), 202)).processed, 3);
   assert.equal(sql(dir, 'SELECT count(*) AS n FROM scriptorium_queue WHERE state = 1')[0].n, 4);
 });
@@ -392,7 +393,7 @@ test('a stop while a caller waits: it hears that the job is handed back', async 
   const d = await triggered(t, dir, { speed: '1' });
   const [id] = insert(dir, 1);
   const waiting = call(d);
-  await until(() => messages(d).includes('🚀 Processing 1 job(s) in parallel...'));
+  await d.logged((l) => l.message === '🚀 Processing 1 job(s) in parallel...');
   d.process.kill('SIGTERM');
   const body = await same(await waiting, 200);
   assert.equal(body.results[0].jobId, id);

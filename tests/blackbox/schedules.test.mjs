@@ -76,7 +76,7 @@ test('a schedule fires, claims for its worker id and works jobs off', async (t) 
   const done = runs(dir, ['tick']).find((r) => r.message === '2 job(s) accepted');
   assert.deepEqual([done.state, done.attempt, done.worker_id], ['succeeded', 1, 'worker-7']);
   assert.ok(json(dir, ['invocations']).invocations.some((i) => i.id === done.invocation));
-  assert.ok(d.logs().some((l) => l.message.startsWith('📋 Found 2 pending')));
+  await d.logged((l) => l.message.startsWith('📋 Found 2 pending'));
 });
 
 test('@reboot fires once at each start', async (t) => {

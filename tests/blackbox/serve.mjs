@@ -1,11 +1,11 @@
 // In: what a test wants of a daemon. Out: `scriptorium serve` on a free port, and requests to it.
 import { createHmac } from 'node:crypto';
 import net from 'node:net';
-import { start } from './harness.mjs';
+import { start, until } from './harness.mjs';
 
 export const KEY = 'sb_secret_for_tests';
 
-// {process, url, get(), post(), logs()}; with `env` over a service key and a fast simulator.
+// {process, url, get(), post(), logs(), logged()}; with `env` over a service key and a fast simulator.
 export async function daemon(t, dir, { args = [], env = {}, speed = '1000' } = {}) {
   const process = start(t, dir, ['serve', '--listen', '127.0.0.1:0', '--speed', speed, '--json',
     ...args], { env: { SCRIPTORIUM_SERVICE_KEY: KEY, ...env } });
@@ -16,10 +16,12 @@ export async function daemon(t, dir, { args = [], env = {}, speed = '1000' } = {
   const ask = (method) => (path, { key = KEY, headers = {}, body } = {}) => fetch(url + path, {
     method, headers: { ...(key ? { authorization: `Bearer ${key}` } : {}), ...headers },
     body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body) });
+  const logs = () => process.err.split('\n').slice(0, -1).filter((l) => l.startsWith('{')).map((l) => JSON.parse(l));
   return {
     process, url, hello, port: Number(new URL(url).port),
     get: ask('GET'), post: ask('POST'), delete: ask('DELETE'), options: ask('OPTIONS'), ask,
-    logs: () => process.err.split('\n').filter((l) => l.startsWith('{')).map((l) => JSON.parse(l)),
+    logs, // what has been read so far; a line may come behind the answer to which it belongs
+    logged: (wanted) => until(() => logs().find(wanted), { what: () => `${wanted} in the log:\n${process.err}` }),
   };
 }
 

@@ -100,7 +100,7 @@ test('works off what another process enqueues, and says so in JSON with job and 
   const dir = folder(t);
   const d = await daemon(t, dir);
   const id = run(dir, ['enqueue', '--topic', 'Salt']).out.trim();
-  await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  await d.logged((l) => l.job === id && /^completed/.test(l.message));
   const claimed = d.logs().find((l) => l.job === id && /Claimed job/.test(l.message));
   assert.match(claimed.worker, /:\d+$/);
   assert.match(claimed.time, /^\d{4}-\d\d-\d\dT/);
@@ -117,7 +117,7 @@ test('SIGTERM saves what is written, hands the job back and exits 0; the next on
   assert.equal(d.process.code, 0, d.process.err);
   assert.equal(json(dir, ['jobs', 'show', id]).status, 'pending');
   const again = await daemon(t, dir);
-  await until(() => again.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  await again.logged((l) => l.job === id && /^completed/.test(l.message));
 });
 
 test('while it drains: alive, not ready, no new work; a second signal exits at once', async (t) => {
@@ -316,7 +316,7 @@ test('10,000 connections that say nothing: newcomers hear 503, who is known is s
   refusesItself(refused, 503, /unavailable/i);
   assert.equal(await known(), 200);
   const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim();
-  await until(() => d.logs().some((l) => l.job === id && /^completed/.test(l.message)));
+  await d.logged((l) => l.job === id && /^completed/.test(l.message));
   assert.equal(await known(), 200);
   silent.forEach((s) => s.destroy());
   await until(async () => (await d.get('/healthz').catch(() => ({ status: 0 }))).status === 200);

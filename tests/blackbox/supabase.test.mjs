@@ -173,7 +173,7 @@ test('an afternoon with docs/supabase.md: role, plan, migration, forwarding, cha
   await until(async () => (await p.owner.query(
     "SELECT count(*)::int AS n FROM script_generation_jobs WHERE status = 'completed'")).rows[0].n === 2,
   { what: () => 'both jobs completed' });
-  assert.ok(d.logs().some((l) => l.message === '📋 Found 2 pending job(s) to process concurrently'));
+  await d.logged((l) => l.message === '📋 Found 2 pending job(s) to process concurrently');
   const [counts, running] = await p.owner.query(monitoring);
   assert.deepEqual(counts.rows.map((r) => [r.status, r.count]), [['completed', 2]]);
   assert.deepEqual(running.rows, []);

@@ -139,7 +139,7 @@ test('a receiver that was down gets everything when it is back, a few at a time'
   assert.ok(r.most <= 8, `${r.most} at once`);
   const jobs = new Set(r.seen.map((s) => s.json.data.job_id));
   assert.equal(jobs.size, 300);
-  assert.ok(warnings(d).some((l) => /works again/.test(l.message)));
+  await d.logged((l) => /works again/.test(l.message));
 });
 
 test('killed between sending and noting, it sends again: nothing is lost', async (t) => {
@@ -215,7 +215,7 @@ test('410 Gone stops an endpoint; retry sends again what was given up', async (t
   const args = [...still, ...configured(dir, { billing: { url: r.url, secret: secret() } })];
   const d = await daemon(t, dir, { env: allow, args });
   await cancel(d, await ask(d));
-  await until(() => d.logs().some((l) => /410 Gone; nothing more is sent/.test(l.message)));
+  await d.logged((l) => /410 Gone; nothing more is sent/.test(l.message));
   await cancel(d, await ask(d));
   const { endpoints: [e], deliveries } = json(dir, ['webhooks', 'list']);
   assert.deepEqual([e.events, e.waiting, e.given_up, deliveries.length], [[], 0, 1, 1]);
@@ -237,7 +237,7 @@ test('after its time a delivery is given up, and that is told', async (t) => {
   const d = await daemon(t, dir, { env: { ...allow, SCRIPTORIUM_WEBHOOK_GIVE_UP: '2s' },
     args: [...still, ...configured(dir, { billing: { url: r.url, secret: secret() } })] });
   await cancel(d, await ask(d));
-  await until(() => d.logs().some((l) => /given up after \d attempts; 'scriptorium webhooks retry/.test(l.message)));
+  await d.logged((l) => /given up after \d attempts; 'scriptorium webhooks retry/.test(l.message));
   assert.equal(json(dir, ['webhooks', 'list', '--state', 'given-up']).deliveries.length, 1);
 });
 
