@@ -24,7 +24,7 @@ function filled(name, schema, engine) {
         engine: pg.escapeIdentifier(engine),
         engine_text: pg.escapeLiteral(engine),
     };
-    return text(name).replace(/\{\{(\w+)\}\}/g, (_, key) => values[key]);
+    return text(name).replace(/\{\{(\w+)\}\}/g, (_, key) => values[key] ?? text(`${key}.set`));
 }
 
 export class Refused extends Error {}

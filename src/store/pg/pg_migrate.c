@@ -86,21 +86,35 @@ static void put_quoted(struct buf *b, const char *s, char quote)
     buf_put(b, &quote, 1);
 }
 
+/* {{plan_joins}} is the text of plan_joins.set. */
+static void put_settings(struct pg_migration *m, const char *name, size_t n)
+{
+    for (size_t i = 0; i < pg_migrations_count; i++) {
+        const struct embedded_file *file = &pg_migrations[i];
+        if (strncmp(file->name, name, n) == 0 && strcmp(file->name + n, ".set") == 0)
+            buf_puts(&m->sql, (const char *)file->data);
+    }
+}
+
 static void put_name(struct pg_migration *m, const char *name, size_t n)
 {
-    struct pg_store *s = m->store;
-    if (n == 4 && strncmp(name, "jobs", n) == 0) {
-        put_quoted(&m->sql, s->schema, '"');
-        buf_puts(&m->sql, ".script_generation_jobs");
-    } else if (n == 6 && strncmp(name, "schema", n) == 0) {
-        put_quoted(&m->sql, s->schema, '"');
-    } else if (n == 11 && strncmp(name, "schema_text", n) == 0) {
-        put_quoted(&m->sql, s->schema, '\'');
-    } else if (n == 6 && strncmp(name, "engine", n) == 0) {
-        put_quoted(&m->sql, m->engine, '"');
-    } else {
-        put_quoted(&m->sql, m->engine, '\'');
+    const struct {
+        const char *name, *text;
+        char quote;
+        const char *then;
+    } names[] = {{"jobs", m->store->schema, '"', ".script_generation_jobs"},
+                 {"schema", m->store->schema, '"', ""},
+                 {"schema_text", m->store->schema, '\'', ""},
+                 {"engine", m->engine, '"', ""},
+                 {"engine_text", m->engine, '\'', ""}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strlen(names[i].name) == n && strncmp(names[i].name, name, n) == 0) {
+            put_quoted(&m->sql, names[i].text, names[i].quote);
+            buf_puts(&m->sql, names[i].then);
+            return;
+        }
     }
+    put_settings(m, name, n);
 }
 
 /* {{jobs}} and friends are filled in. */
@@ -242,7 +256,8 @@ static void after_commit(struct pg_migration *m, const PGresult *res)
 static bool is_due(const struct pg_migration *m, const struct embedded_file *file)
 {
     int version = file_version(file->name);
-    if (strcmp(file->name, "inspect.sql") == 0 || strcmp(file->name, "surface_inspect.sql") == 0)
+    if (strcmp(file->name, "inspect.sql") == 0 || strcmp(file->name, "surface_inspect.sql") == 0 ||
+        strstr(file->name, ".set") != NULL)
         return false;
     for (size_t i = 0; i < PARTS_MAX; i++) {
         if (strcmp(file->name, parts[i].file) == 0)

@@ -5,9 +5,7 @@
 CREATE OR REPLACE FUNCTION scriptorium.promote(now timestamptz, since timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     ids uuid[];
@@ -28,9 +26,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.uncap(cap integer, room integer)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     one record;
@@ -73,9 +69,7 @@ CREATE OR REPLACE FUNCTION scriptorium.look(
     OUT seen integer, OUT picked uuid[], OUT over_cap uuid[], OUT over_users uuid[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 BEGIN
     WITH due AS MATERIALIZED (
@@ -115,9 +109,7 @@ END $$;
 -- now and commit a moment later; a sweep, once a second, reads from the very front.
 CREATE OR REPLACE FUNCTION scriptorium.raise_floors(sweep boolean) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     front bigint;
@@ -150,9 +142,7 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
                created_us bigint, waited_us bigint, params text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -203,9 +193,7 @@ END $$;
 -- hide the job from us.
 CREATE OR REPLACE FUNCTION scriptorium.leave(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -236,9 +224,7 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run intege
                created_us bigint, waited_us bigint, params text, next_due_us bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 DECLARE

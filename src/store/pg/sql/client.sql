@@ -6,9 +6,7 @@ CREATE OR REPLACE FUNCTION scriptorium.insert_jobs(
     params text[], run_at_us bigint[], keys text[])
 RETURNS TABLE (id uuid, existed boolean) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -12,9 +12,7 @@ CREATE OR REPLACE FUNCTION scriptorium.give_back(
     now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -40,9 +38,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.fail(ids uuid[], errors text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -70,9 +66,7 @@ CREATE OR REPLACE FUNCTION scriptorium.complete(ids uuid[], scripts text[], meta
                                                 now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -143,9 +137,7 @@ CREATE OR REPLACE FUNCTION scriptorium.finish_batch(
     errors text[], run_at_us bigint[], hook text)
 RETURNS TABLE (lost integer, sqlstate text, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -13,9 +13,7 @@ RETURNS TABLE (
     cache_write_1h bigint, cost bigint, call uuid, at bigint, content bytea)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 BEGIN

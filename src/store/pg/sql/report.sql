@@ -18,9 +18,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.hold(jobs uuid[], fences bigint[]) RETURNS uuid[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -37,9 +35,7 @@ CREATE OR REPLACE FUNCTION scriptorium.check_held(jobs uuid[], fences bigint[])
 RETURNS TABLE (lost integer)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 BEGIN
     RETURN QUERY
@@ -53,9 +49,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.calm(ids uuid[], fences bigint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 BEGIN
     UPDATE scriptorium.queue SET crashes = 0 WHERE job_id IN (
@@ -73,9 +67,7 @@ CREATE OR REPLACE FUNCTION scriptorium.add_text(
     calls uuid[], tokens bigint[], rates bigint[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -109,9 +101,7 @@ CREATE OR REPLACE FUNCTION scriptorium.write_progress(
     total_chunks integer[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -134,9 +124,7 @@ CREATE OR REPLACE FUNCTION scriptorium.progress(
     texts bytea[], calls uuid[], output_tokens bigint[], rates bigint[])
 RETURNS TABLE (lost integer, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -234,9 +222,7 @@ CREATE OR REPLACE FUNCTION scriptorium.step_save(
     request_id text, error text, http_status integer)
 RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -26,9 +26,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rows_started(ids uuid[], attempts integer[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -50,9 +48,7 @@ CREATE OR REPLACE FUNCTION scriptorium.rows_given_back(
     ids uuid[], attempts integer[], step text, errors text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -75,9 +71,7 @@ CREATE OR REPLACE FUNCTION scriptorium.rows_failed(
     ids uuid[], seconds integer[], errors text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -100,9 +94,7 @@ CREATE OR REPLACE FUNCTION scriptorium.rows_completed(
     ids uuid[], seconds integer[], scripts text[], metadata text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -130,9 +122,7 @@ CREATE OR REPLACE FUNCTION scriptorium.rows_progress(
     now timestamptz)
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_variable
 BEGIN

@@ -14,9 +14,7 @@
 CREATE OR REPLACE FUNCTION scriptorium.tags(ids uuid[], users uuid[], priorities smallint[])
 RETURNS TABLE (id uuid, u uuid, p smallint, tag bigint) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -41,9 +39,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.enqueue(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -60,9 +56,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.note_ended(ids uuid[], users uuid[], outcomes text[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 BEGIN
     INSERT INTO scriptorium.outbox (kind, endpoint, job_id, run, user_id, outcome, ended_at, due_at,
@@ -90,9 +84,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.drop_text(ids uuid[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 BEGIN
     WITH gone AS (
@@ -110,9 +102,7 @@ END $$;
 -- Jobs whose row is gone: nothing of them stays but their calls.
 CREATE OR REPLACE FUNCTION scriptorium.forget(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     unfinished uuid[];
@@ -169,9 +159,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.after_update() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -266,9 +254,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.move(ids uuid[], users uuid[], priorities smallint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off
-SET enable_hashjoin = on SET enable_mergejoin = off
+{{plan_joins}}
 AS $$
 #variable_conflict use_column
 BEGIN

@@ -83,9 +83,7 @@ RETURNS TABLE (n bigint, id uuid, endpoint text, job_id uuid, user_id uuid, run 
                cache_write_5m bigint, cache_write_1h bigint, cost bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -114,9 +112,7 @@ CREATE OR REPLACE FUNCTION scriptorium.deliveries_note(
     errors text[])
 RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     noted bigint;

@@ -31,9 +31,7 @@ END $$;
 -- two saves, for half of 280 ms more, as in the embedded store.
 CREATE OR REPLACE FUNCTION scriptorium.end_lost_calls() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     c record;
@@ -69,9 +67,7 @@ CREATE OR REPLACE FUNCTION scriptorium.take_back(
     jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     now timestamptz := scriptorium.clock();
@@ -146,9 +142,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.worker_close(of_worker uuid) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     ids uuid[];
@@ -188,9 +182,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rescue(by uuid, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = on
-SET enable_hashjoin = off SET enable_mergejoin = off
+{{plan_lookups}}
 AS $$
 DECLARE
     now timestamptz := scriptorium.clock();
