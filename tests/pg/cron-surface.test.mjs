@@ -338,9 +338,65 @@ test('a user who keeps rows locked in an open transaction holds up nobody else',
     await ann.query('ROLLBACK');
     await node.query("SELECT scriptorium.cron_ended($1, true, '1 row')", [first.runid]);
     await ann.query('BEGIN');
-    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 2')");
+    await ann.query("SELECT cron.schedule('a', '*/2 * * * *', 'SELECT 2')");
     const both = await due(node);
     assert.equal(both.length, 2);
     assert.deepEqual((await take(node, both, 3)).map((r) => r.username), ['bob']);
     await ann.query('COMMIT');
+});
+
+// Both surfaces: what runs with the owner's rights is nobody's to call, but for what is listed here.
+test('no function that runs as its owner can be called by everybody', async (t) => {
+    const { admin } = await prepared(t);
+    assert.deepEqual(await rows(admin, `SELECT p.oid::regprocedure::text AS f FROM pg_proc p
+        WHERE p.pronamespace IN ('cron'::regnamespace, 'net'::regnamespace) AND p.prosecdef
+          AND has_function_privilege('eve', p.oid, 'EXECUTE')`), []);
+    assert.deepEqual(await rows(admin, `SELECT p.oid::regprocedure::text AS f FROM pg_proc p
+        WHERE p.pronamespace IN ('cron'::regnamespace, 'net'::regnamespace) AND p.prorettype = 'trigger'::regtype
+          AND has_function_privilege('eve', p.oid, 'EXECUTE')`), []);
+});
+
+test('a trigger of ours on a table of one\'s own does nothing to others\' schedules', async (t) => {
+    const { as, ann, bob, admin } = await prepared(t);
+    const node = await as('worker');
+    const id = await value(bob, "SELECT cron.schedule('b', '* * * * *', 'SELECT 1')");
+    await take(node, await due(node), 1);
+    const state = () => row(admin, 'SELECT * FROM cron.scriptorium_state WHERE jobid = $1', id);
+    const before = await state();
+    await ann.query('CREATE TEMP TABLE t (jobid bigint, schedule text, active boolean)');
+    const attach = () => ann.query('CREATE TRIGGER x AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_note()');
+    await told(attach(), '42501', /^permission denied for function/);
+    await admin.query('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO ann'); // as an administrator may
+    await attach();
+    await told(ann.query('INSERT INTO t VALUES ($1, $2, true)', [id, '@yearly']), '42501', 'this trigger belongs to cron.job');
+    assert.deepEqual(await state(), before);
+});
+
+test('the same schedule saved again keeps what is due', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    const save = (expr, command) => ann.query('SELECT cron.schedule($1, $2, $3)', ['a', expr, command]);
+    await save('* * * * *', 'SELECT 1');
+    await take(node, await due(node), 1);
+    await save('* * * * *', 'SELECT 1');
+    await save('* * * * *', 'SELECT 2');
+    await ann.query('UPDATE cron.job SET schedule = schedule, active = active');
+    const [seen] = await due(node);
+    assert.deepEqual([seen.due, seen.next], [true, 1]);
+    await save('*/2 * * * *', 'SELECT 2');
+    assert.deepEqual((await due(node)).map((j) => [j.due, j.next]), [[false, 0]]);
+    assert.equal(await value(admin, 'SELECT count(*) FROM cron.scriptorium_state'), 1);
+});
+
+test('a time zone is a name of the zone database as it is spelled there, and is found at once', async (t) => {
+    const { ann } = await prepared(t);
+    const names = (await rows(ann, "SELECT name FROM pg_timezone_names WHERE name ~ '^[A-Za-z][A-Za-z0-9_/+-]*$'")).map((r) => r.name);
+    const is = (zone) => value(ann, 'SELECT cron.scriptorium_is_zone($1)', zone);
+    const wrong = [];
+    for (const name of names) if (!await is(name)) wrong.push(name);
+    assert.ok(names.length > 300);
+    assert.deepEqual(wrong, []);
+    for (const no of ['europe/berlin', 'utc', 'PDT', 'CEST', 'Foo+3', 'FOO3', 'Europe/Berlin5', 'default', 'DEFAULT', 'interval', 'zulu', 'posixrules_'])
+        assert.equal(await is(no), false, no);
+    assert.equal(await value(ann, "SELECT current_setting('TimeZone')"), await value(ann, 'SHOW TimeZone'));
 });

@@ -90,6 +90,25 @@ BEGIN
     RETURN all_values;
 END $$;
 
+-- A name that the zone database has, in its spelling; no abbreviation and no offset. The server makes a
+-- zone of any letters with a number after them: those, a few names, are looked up in the list of all,
+-- which takes long.
+CREATE OR REPLACE FUNCTION cron.scriptorium_is_zone(zone text)
+RETURNS boolean LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+BEGIN
+    IF zone !~ '^[A-Za-z][A-Za-z0-9_/+-]*$' THEN
+        RETURN false;
+    ELSIF zone ~ '[0-9]' THEN
+        RETURN EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone);
+    END IF;
+    PERFORM set_config('TimeZone', zone, true); -- until this returns
+    RETURN current_setting('TimeZone') = zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END $$;
+
 CREATE OR REPLACE FUNCTION cron.scriptorium_is_schedule(schedule text)
 RETURNS boolean LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -105,8 +124,7 @@ BEGIN
         RETURN false;
     END IF;
     IF zone IS NOT NULL THEN
-        IF zone !~ '^[A-Za-z][A-Za-z0-9_/+-]*$'
-           OR NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone) THEN
+        IF NOT cron.scriptorium_is_zone(zone) THEN
             RETURN false;
         END IF;
         rest := ltrim(substr(rest, length('CRON_TZ=') + length(zone) + 1), E' \t');
@@ -187,11 +205,15 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- As the owner. Firings count from now on: what the old schedule missed is not made up for.
+-- As the owner, and therefore for this table alone: whoever may make a trigger of it on a table of their
+-- own decides what NEW is. Firings count from now on: what the old schedule missed is not made up for.
 CREATE OR REPLACE FUNCTION cron.scriptorium_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_RELID <> 'cron.job'::regclass THEN
+        RAISE EXCEPTION 'this trigger belongs to cron.job' USING ERRCODE = '42501';
+    END IF;
     INSERT INTO cron.scriptorium_state AS s (jobid, since, next)
     VALUES (NEW.jobid, scriptorium.us(scriptorium.clock()), 0)
     ON CONFLICT (jobid) DO UPDATE SET since = EXCLUDED.since, next = 0;
@@ -202,8 +224,13 @@ DROP TRIGGER IF EXISTS scriptorium_check ON cron.job;
 CREATE TRIGGER scriptorium_check BEFORE INSERT OR UPDATE OR DELETE ON cron.job
     FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_check();
 DROP TRIGGER IF EXISTS scriptorium_note ON cron.job;
-CREATE TRIGGER scriptorium_note AFTER INSERT OR UPDATE OF jobid, schedule, active ON cron.job
+CREATE TRIGGER scriptorium_note AFTER INSERT ON cron.job
     FOR EACH ROW EXECUTE FUNCTION cron.scriptorium_note();
+-- The same schedule saved again, as migrations do, leaves what is due as it is.
+DROP TRIGGER IF EXISTS scriptorium_note_change ON cron.job;
+CREATE TRIGGER scriptorium_note_change AFTER UPDATE OF jobid, schedule, active ON cron.job FOR EACH ROW
+    WHEN ((OLD.jobid, OLD.schedule, OLD.active) IS DISTINCT FROM (NEW.jobid, NEW.schedule, NEW.active))
+    EXECUTE FUNCTION cron.scriptorium_note();
 
 -- ---- the users' functions ----
 
@@ -353,6 +380,8 @@ GRANT SELECT ON SEQUENCE cron.runid_seq TO PUBLIC;
 -- these two.
 REVOKE ALL ON FUNCTION cron.schedule_in_database(text,text,text,text,text,boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cron.alter_job(bigint,text,text,text,text,boolean) FROM PUBLIC;
+-- A trigger fires without it; to make one takes it.
+REVOKE ALL ON FUNCTION cron.scriptorium_check(), cron.scriptorium_note() FROM PUBLIC;
 GRANT USAGE ON SCHEMA cron TO {{engine}};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO {{engine}};
 
