@@ -81,7 +81,7 @@ test('nobody reads or changes the queue, or asks in the name of others', async (
         "INSERT INTO net.http_request_queue (method, url, username) VALUES ('GET', 'http://x', 'bob')",
         "INSERT INTO net.http_request_queue (id, method, url) VALUES (1, 'GET', 'http://x')",
         "INSERT INTO net._http_response (id) VALUES (7)", 'UPDATE net._http_response SET status_code = 1',
-        'SELECT * FROM net.scriptorium_owner'])
+        'UPDATE net.scriptorium_owner SET id = 1'])
         await told(ann.query(sql), '42501', /^permission denied/);
     await told(ann.query('SELECT scriptorium.net_take(1)'), '42501', /^permission denied/);
     await ann.query("INSERT INTO net.http_request_queue (method, url) VALUES ('GET', 'http://x')"); // as the functions do
@@ -98,6 +98,7 @@ test('answers are for who asked, and can be thrown away by them', async (t) => {
     await done(worker, b, 404);
     assert.deepEqual(await rows(ann, 'SELECT id, status_code, content FROM net._http_response'), [{ id: a, status_code: 200, content: 'hello' }]);
     assert.deepEqual(await rows(bob, 'SELECT id, status_code FROM net._http_response'), [{ id: b, status_code: 404 }]);
+    assert.deepEqual(await rows(bob, 'SELECT * FROM net.scriptorium_owner'), [{ id: b, username: 'bob' }]);
     assert.equal((await bob.query('DELETE FROM net._http_response WHERE id = $1', [a])).rowCount, 0);
     assert.equal((await bob.query('DELETE FROM net._http_response WHERE id = $1', [b])).rowCount, 1);
     assert.equal(await value(admin, 'SELECT count(*) FROM net._http_response'), 1);
@@ -150,4 +151,11 @@ test('old answers go; those that their user holds in a transaction hold up nothi
     await worker.query('SELECT scriptorium.net_hold($1, 21600)', [[]]);
     assert.deepEqual((await rows(ann, 'SELECT id FROM net._http_response')).map((r) => r.id), [ids[0]]);
     assert.equal(await value(admin, 'SELECT count(*) FROM net.scriptorium_owner'), 1);
+});
+
+test('a schema that its administrator has closed stays closed', async (t) => {
+    const { admin, ann } = await prepared(t);
+    await admin.query('REVOKE USAGE ON SCHEMA net FROM PUBLIC');
+    await migrate(admin, { withCron: true, engine: 'worker' });
+    await told(ann.query("SELECT net.http_get('http://x')"), '42501', 'permission denied for schema net');
 });

@@ -2,7 +2,13 @@
 -- transaction that makes it: sent after its COMMIT, never without. Clients may add requests and read
 -- the answers to their own; nobody but the owner reads the queue, which holds their keys.
 
-CREATE SCHEMA IF NOT EXISTS net;
+DO $do$
+BEGIN
+    IF to_regnamespace('net') IS NULL THEN -- once: whoever closes it to some keeps it closed
+        CREATE SCHEMA net;
+        GRANT USAGE ON SCHEMA net TO PUBLIC;
+    END IF;
+END $do$;
 
 CREATE TABLE IF NOT EXISTS net.http_request_queue (
     id bigserial PRIMARY KEY,
@@ -32,16 +38,11 @@ CREATE TABLE IF NOT EXISTS net._http_response (
 );
 CREATE INDEX IF NOT EXISTS _http_response_created_idx ON net._http_response (created);
 
--- Whose answer it is; beside the answers, whose columns are a contract.
+-- Whose answer it is; beside the answers, whose columns are a contract. Each sees their own rows.
 CREATE TABLE IF NOT EXISTS net.scriptorium_owner (
     id bigint PRIMARY KEY REFERENCES net._http_response ON DELETE CASCADE,
     username name NOT NULL
 );
-
-CREATE OR REPLACE FUNCTION net.scriptorium_owner_of(request bigint) RETURNS name
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS 'SELECT o.username FROM net.scriptorium_owner o WHERE o.id = request';
 
 -- What no server can be sent is refused where the author sees it.
 CREATE OR REPLACE FUNCTION net.scriptorium_check() RETURNS trigger LANGUAGE plpgsql
@@ -155,14 +156,19 @@ ALTER TABLE net.http_request_queue ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS scriptorium_add ON net.http_request_queue;
 CREATE POLICY scriptorium_add ON net.http_request_queue FOR INSERT
     WITH CHECK (username = current_user);
+ALTER TABLE net.scriptorium_owner ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS scriptorium_own ON net.scriptorium_owner;
+CREATE POLICY scriptorium_own ON net.scriptorium_owner USING (username = current_user);
 ALTER TABLE net._http_response ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS scriptorium_own ON net._http_response;
-CREATE POLICY scriptorium_own ON net._http_response
-    USING (net.scriptorium_owner_of(id) = current_user);
-GRANT USAGE ON SCHEMA net TO PUBLIC;
+CREATE POLICY scriptorium_own ON net._http_response USING (EXISTS (
+    SELECT FROM net.scriptorium_owner o WHERE o.id = _http_response.id AND o.username = current_user));
+DROP FUNCTION IF EXISTS net.scriptorium_owner_of(bigint); -- an old way, which told whose it is
 GRANT INSERT (method, url, headers, body, timeout_milliseconds) ON net.http_request_queue TO PUBLIC;
 GRANT USAGE ON SEQUENCE net.http_request_queue_id_seq TO PUBLIC;
 GRANT SELECT, DELETE ON net._http_response TO PUBLIC;
+GRANT SELECT ON net.scriptorium_owner TO PUBLIC;
+REVOKE ALL ON FUNCTION net.scriptorium_check() FROM PUBLIC;
 
 -- ---- the daemon's side; as in surface_cron.sql it waits for no client ----
 
