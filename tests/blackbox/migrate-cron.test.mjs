@@ -38,6 +38,22 @@ test('a dry run tells, and changes nothing; then both schemas are there', async 
   assert.deepEqual(json(dir, ['migrate', '--database', url]), { plan: '', said: '' });
 });
 
+test('an owner who is no superuser migrates where pg_cron is loaded, whose settings only superusers read', async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  const client = await server.connect({ database: 'postgres' });
+  await client.query(`CREATE ROLE plain LOGIN; ALTER DATABASE ${database} OWNER TO plain`);
+  await client.end();
+  const url = server.url({ database, user: 'plain' });
+  const dry = run(dir, ['migrate', '--dry-run', '--database', url]);
+  assert.equal(dry.code, 0, dry.err);
+  const done = run(dir, ['migrate', '--database', url]);
+  assert.equal(done.code, 0, done.err);
+  assert.match(run(dir, ['migrate', '--with-cron', '--dry-run', '--database', url]).out, /^CREATE SCHEMA cron with /m);
+  assert.equal(run(dir, ['migrate', '--with-cron', '--database', url]).code, 0);
+  assert.equal(run(dir, ['jobs', 'list', '--database', url]).code, 0);
+});
+
 test('the real pg_cron is left as it is; net is ours beside it', async (t) => {
   const dir = folder(t);
   const url = server.url();

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION pg_temp.scriptorium_surface(wanted boolean)
 RETURNS TABLE (part text, kind text, line text) LANGUAGE plpgsql AS $$
 DECLARE
     p record;
-    preloaded text := coalesce(current_setting('cron.database_name', true), '');
+    preloaded text := '';
 BEGIN
     FOR p IN VALUES ('cron', 'pg_cron', to_regclass('cron.scriptorium_state'),
                      'CREATE SCHEMA cron with cron.job, cron.job_run_details, cron.schedule(), '
@@ -36,9 +36,16 @@ BEGIN
         ELSE
             kind := 'install';
             line := p.column4;
-            IF p.column1 = 'cron' AND preloaded NOT IN ('', current_database()) THEN
-                line := line || format(' -- the server''s pg_cron works in the database %I, not here',
-                                       preloaded);
+            IF p.column1 = 'cron' THEN
+                BEGIN -- where pg_cron is loaded only superusers may read it
+                    preloaded := coalesce(current_setting('cron.database_name', true), '');
+                EXCEPTION WHEN insufficient_privilege THEN
+                    preloaded := '';
+                END;
+                IF preloaded NOT IN ('', current_database()) THEN
+                    line := line || format(' -- the server''s pg_cron works in the database %I, not here',
+                                           preloaded);
+                END IF;
             END IF;
         END IF;
         RETURN NEXT;
