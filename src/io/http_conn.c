@@ -77,6 +77,9 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
         timer_stop(server->loop, &c->deadline);
         free(c);
         server->open--;
+        /* libmicrohttpd without a free place does not watch the listening socket, and looks at it
+         * again in its next run, which nothing else may bring about. */
+        loop_defer(server->loop, &server->run);
         return;
     }
     c = mem_alloc(sizeof(*c));

@@ -10,8 +10,6 @@
 
 #include "io/http_conn.h"
 
-#define BACKLOG 1024
-
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -47,7 +45,7 @@ enum err http_listen(const char *host, uint16_t port, int *ret_fd, struct errmsg
     if (fd < 0)
         return err_set(msg, ERR_IO, "cannot open a socket: %s", strerror(errno));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, &a.any, size) < 0 || listen(fd, BACKLOG) < 0) {
+    if (bind(fd, &a.any, size) < 0 || listen(fd, SOMAXCONN) < 0) {
         int why = errno;
         (void)close(fd);
         return err_set(msg,

@@ -373,6 +373,27 @@ static void connections_past_the_limit_hear_so_and_others_go_on(void **state)
     assert_int_equal(w->handled, 9);
 }
 
+/* More than libmicrohttpd has places for, so that it stops listening for a while. */
+static void newcomers_at_the_limit_hear_so_however_many_they_are(void **state)
+{
+    struct world *w = *state;
+    enum { KNOWN = 8, NEW = 200 };
+    int known[KNOWN], newcomers[NEW];
+    for (int i = 0; i < KNOWN; i++) {
+        known[i] = ask(w, GET("/echo"));
+        expect(w, known[i], "GET /echo");
+    }
+    for (int i = 0; i < NEW; i++)
+        newcomers[i] = peer_connect(w->loop, w->port);
+    for (int i = 0; i < NEW; i++) {
+        expect(w, newcomers[i], "{\"error\":\"refused 503\"}");
+        assert_int_equal(strncmp(w->in, "HTTP/1.1 503 ", 13), 0);
+        close(newcomers[i]);
+    }
+    for (int i = 0; i < KNOWN; i++)
+        close(known[i]);
+}
+
 static void a_reader_that_is_too_slow_is_cut(void **state)
 {
     struct world *w = *state;
@@ -479,6 +500,7 @@ int main(void)
         TEST(big_headers_are_refused),
         TEST_IMPATIENT(garbage_is_refused_and_harms_nobody),
         TEST(connections_past_the_limit_hear_so_and_others_go_on),
+        TEST(newcomers_at_the_limit_hear_so_however_many_they_are),
         TEST(a_reader_that_is_too_slow_is_cut),
         TEST_IMPATIENT(an_answer_that_nobody_takes_is_given_up),
         TEST(head_requests_end_once_with_no_body),
