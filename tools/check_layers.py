@@ -29,7 +29,7 @@ OUTSIDES = {"store/store.h", "store/store_deployments.h",
 HOMES = {
     "uv.h": ["src/io/loop"],
     "curl/curl.h": ["src/io/http_client", "src/io/curl_loop"],
-    "microhttpd.h": ["src/io/http_server", "src/io/http_conn", "src/io/http_exchange"],
+    "microhttpd.h": ["src/io/http_server", "src/io/http_conn", "src/io/http_exchange", "src/io/http_head"],
     "sqlite3.h": ["src/store/sqlite/"],
     "libpq-fe.h": ["src/store/pg/"],
     "jansson.h": ["src/text/json"],

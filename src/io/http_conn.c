@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <utlist.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "io/http_head.h"
 
 #define KEPT_IDLE_US (75 * USEC_PER_SEC) /* a kept connection between two requests */
 #define REFUSED_US   (1 * USEC_PER_SEC)  /* to take the refusal and close */
@@ -61,8 +63,23 @@ void conn_set_deadline(struct conn *c, enum conn_phase phase, int64_t us)
     timer_set(c->server->loop, &c->deadline, loop_now(c->server->loop) + us, on_deadline, c);
 }
 
+static void receive(struct conn *c)
+{
+    loop_watch_set(c->next_request, 0);
+    conn_set_deadline(c, CONN_RECEIVING, c->server->config.header_timeout_us);
+}
+
+static void on_first_byte(void *ctx, unsigned events)
+{
+    (void)events;
+    receive(ctx);
+}
+
 void conn_rest(struct conn *c)
 {
+    if (c->next_request == NULL)
+        c->next_request = loop_watch(c->server->loop, c->fd, 0, on_first_byte, c);
+    loop_watch_set(c->next_request, LOOP_READ);
     conn_set_deadline(c, CONN_KEPT, KEPT_IDLE_US);
 }
 
@@ -75,6 +92,8 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
     struct conn *c = *conn_ctx;
     if (what != MHD_CONNECTION_NOTIFY_STARTED) {
         timer_stop(server->loop, &c->deadline);
+        loop_unwatch(c->next_request);
+        DL_DELETE(server->conns, c);
         free(c);
         server->open--;
         /* libmicrohttpd without a free place does not watch the listening socket, and looks at it
@@ -84,8 +103,10 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
     }
     c = mem_alloc(sizeof(*c));
     c->server = server;
+    c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     *conn_ctx = c;
+    DL_APPEND(server->conns, c);
     if (++server->open > server->config.max_connections) {
         conn_set_deadline(c, CONN_REFUSED, REFUSED_US);
         conn_send_refusal(c, 503, "Service Unavailable");
@@ -95,13 +116,44 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
     }
 }
 
-/* The request line of a kept connection's next request has come. */
+/* The request line of a kept connection's next request has come; with the request before, if its
+ * first byte was not noticed. */
 void *conn_request_line(void *ctx, const char *uri, struct MHD_Connection *mhd)
 {
     struct conn *c = conn_of(mhd);
     (void)ctx;
     (void)uri;
     if (c->phase == CONN_KEPT)
-        conn_set_deadline(c, CONN_RECEIVING, c->server->config.header_timeout_us);
+        receive(c);
     return NULL;
+}
+
+/* ---- a Content-Length that is no number ---- */
+
+static int length_refusal(const struct conn *c)
+{
+    if (c->phase != CONN_RECEIVING)
+        return 0;
+    const char *length = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "Content-Length");
+    return length == NULL ? 0 : head_length_refusal(length);
+}
+
+/* libmicrohttpd 0.9.75 answers it without asking us, and by mistake twice on one connection. Before
+ * that it writes to its log, when the headers are read: so we answer, and it finds the socket shut.
+ * Whose line it is the log does not say. */
+void conn_log(void *ctx, const char *format, va_list args)
+{
+    struct http_server *server = ctx;
+    struct conn *c;
+    (void)args;
+    if (strstr(format, "Content-Length") == NULL)
+        return;
+    DL_FOREACH (server->conns, c) {
+        int status = length_refusal(c);
+        if (status == 0)
+            continue;
+        conn_send_refusal(c, status, status == 413 ? "Content Too Large" : "Bad Request");
+        (void)shutdown(c->fd, SHUT_RDWR);
+        conn_set_deadline(c, CONN_REFUSED, REFUSED_US);
+    }
 }

@@ -5,6 +5,7 @@
 #define IO_HTTP_CONN_H
 
 #include <microhttpd.h>
+#include <stdarg.h>
 #include <stdbool.h>
 
 #include "io/http_server.h"
@@ -22,6 +23,7 @@ struct http_server {
     struct loop_watch *watch;
     struct loop_task run;
     struct loop_timer run_timer, gone_timer;
+    struct conn *conns;
     struct http_exchange *suspended, *resuming; /* lists by place; the rest is libmicrohttpd's */
 };
 
@@ -34,15 +36,18 @@ enum conn_phase {
 
 struct conn {
     struct http_server *server;
+    struct MHD_Connection *mhd;
     int fd;
     enum conn_phase phase;
     struct loop_timer deadline;
+    struct loop_watch *next_request; /* its first byte; NULL until one was answered */
+    struct conn *prev, *next;        /* in server->conns */
 };
 
 struct conn *conn_of(struct MHD_Connection *mhd);
 /* When it is not moved in time: a refusal if a request was on its way, and the end. */
 void conn_set_deadline(struct conn *c, enum conn_phase phase, int64_t us);
-/* Between two requests: kept for a while. */
+/* Between two requests: kept for a while, or until the next one begins. */
 void conn_rest(struct conn *c);
 /* The refusal's body, owned. */
 char *conn_refusal_body(const struct http_server *server, int status);
@@ -53,6 +58,7 @@ void conn_send_refusal(const struct conn *c, int status, const char *reason);
 void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
                  enum MHD_ConnectionNotificationCode what);
 void *conn_request_line(void *ctx, const char *uri, struct MHD_Connection *mhd);
+void conn_log(void *ctx, const char *format, va_list args);
 
 /* http_listen.c: a socket of our own, or one that a parent process or systemd has opened. The port
  * is 0 when it has none. */

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -15,6 +14,7 @@
 #include "base/mem.h"
 #include "io/http_conn.h"
 #include "io/http_exchange.h"
+#include "io/http_head.h"
 
 #define MAX_BODY_DEFAULT        (1u << 20)
 #define MAX_HEADERS_DEFAULT     ((size_t)16 * 1024)
@@ -124,53 +124,28 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_c
     exchange_free(x);
 }
 
-struct framing {
-    unsigned lengths, codings;
-    bool odd; /* a coding that is not spoken here, a name that others read as another */
-};
-
-static enum MHD_Result note_framing(void *ctx, enum MHD_ValueKind kind, const char *name,
-                                    const char *value)
-{
-    struct framing *f = ctx;
-    (void)kind;
-    f->lengths += strcasecmp(name, "Content-Length") == 0;
-    if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        f->codings++;
-        f->odd = f->odd || value == NULL || strcasecmp(value, "chunked") != 0;
-    }
-    if (name[strcspn(name, " \t")] != '\0') /* "Content-Length : 5" */
-        f->odd = true;
-    return MHD_YES;
-}
-
-/* A proxy in front may find the end of such a body elsewhere, and take the rest of it for a request
- * of somebody else's. */
-static bool ends_unclearly(const struct http_exchange *x)
-{
-    struct framing f = {.lengths = 0};
-    (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, note_framing, &f);
-    return f.lengths + f.codings > 1 || f.odd;
-}
-
 /* The headers are here. A body that is too big is refused at once only when its sender waits for
  * leave or when swallowing it would take too long. */
-static enum MHD_Result begin(struct http_exchange *x)
+static enum MHD_Result begin(struct http_exchange *x, const char *version)
 {
     const struct http_server_config *config = &x->server->config;
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *announced = http_request_header(x, "Content-Length");
     unsigned long long length = announced == NULL ? 0 : strtoull(announced, NULL, 10);
+    const char *path = head_path(x->mhd, x->path);
     if (size != NULL && size->header_size > config->max_headers)
         refuse(x, 431);
-    else if (ends_unclearly(x))
+    else if (path == NULL ||
+             !head_is_clear(x->mhd, x->method, size == NULL ? 0 : size->header_size, version))
         refuse(x, 400);
     else if (length > config->max_body &&
              (length > SWALLOW_MAX || http_request_header(x, "Expect") != NULL))
         refuse(x, 413);
-    if (x->response == NULL)
+    if (x->response == NULL) {
+        x->path = path;
         return MHD_YES;
+    }
     x->handled = true;
     return exchange_queue(x);
 }
@@ -216,7 +191,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
     struct http_server *server = ctx;
     struct http_exchange *x = *request_ctx;
     struct conn *c = conn_of(mhd);
-    (void)version;
     if (c->phase == CONN_REFUSED || server->closing)
         return MHD_NO;
     if (x == NULL) {
@@ -224,7 +198,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
         x->method = method;
         x->path = path;
         *request_ctx = x;
-        return begin(x);
+        return begin(x, version);
     }
     if (*upload_size > 0) {
         size_t n = *upload_size;
@@ -297,8 +271,9 @@ static struct http_server_config with_defaults(struct http_server_config c)
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        server, MHD_OPTION_EXTERNAL_LOGGER, conn_log, server, MHD_OPTION_LISTEN_SOCKET,
+        server->listener, MHD_OPTION_CONNECTION_LIMIT,
         server->config.max_connections + HTTP_SERVER_SPARE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         POOL_FOR(server->config.max_headers), MHD_OPTION_NOTIFY_CONNECTION, conn_notify, server,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,

@@ -1,5 +1,5 @@
 /* In: HTTP/1.1 requests. Out: one callback per whole request, answered at once, later, or as a
- * stream. microhttpd.h has its home in http_conn.h and http_exchange.h. */
+ * stream. microhttpd.h has its home in http_conn.h, http_exchange.h and http_head.h. */
 #ifndef IO_HTTP_SERVER_H
 #define IO_HTTP_SERVER_H
 
@@ -25,7 +25,8 @@ struct http_server_config {
                                   the server is made; host and port are not used */
     size_t max_body;           /* 0 = 1 MiB; past it 413 */
     size_t max_headers;        /* 0 = 16 KiB; past it 431 */
-    int64_t header_timeout_us; /* whole request line, headers and body; 0 = 10 s; past it 408.
+    int64_t header_timeout_us; /* from a request's first byte, or the connection's beginning, to
+                                  the end of the body; 0 = 10 s; past it 408.
                                   A finished answer has to be taken within six times this */
     unsigned max_connections;  /* 0 = 1024; past it 503 and the connection is closed */
     size_t max_unsent;         /* bytes a slow reader of a stream may owe before it is cut;
@@ -34,9 +35,9 @@ struct http_server_config {
      * the handler gets the request without it, which is to refuse it. NULL = each is kept. */
     bool (*keeps_body)(void *ctx, const struct http_exchange *x);
     /* Called with each refusal that the server answers itself (400 when it is not clear where the
-     * body ends, 408, 413, 431, 503), to make its
-     * body; NULL = an empty JSON object. Returns an owned string. What is not HTTP at all, or twice
-     * past max_headers, gets a 400 or 431 with libmicrohttpd's own short page. */
+     * body ends, who is asked or who asks; 408, 413, 431, 503), to make its body; NULL = an empty
+     * JSON object. Returns an owned string. What is not HTTP at all, a chunk that is none, or twice
+     * max_headers gets a 400 or 431 with libmicrohttpd's own short page. */
     char *(*refusal_body)(void *ctx, int status);
     const char *const *refusal_headers; /* as in http_reply(), up to 8; borrowed; may be NULL */
 };

@@ -264,6 +264,37 @@ static void half_a_body_and_half_a_second_request_are_cut_too(void **state)
     close(fd);
 }
 
+static void a_second_request_line_that_drips_is_cut_too(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/echo"));
+    expect(w, fd, "GET /echo");
+    peer_says(w->loop, fd, "G");
+    int64_t from = clock_mono();
+    for (int i = 0; i < 6; i++) {
+        peer_turns(w->loop, 100 * USEC_PER_MSEC);
+        peer_says(w->loop, fd, "E");
+    }
+    expect(w, fd, "{\"error\":\"refused 408\"}");
+    assert_true(peer_hears_end(w->loop, fd));
+    assert_true(clock_mono() - from < 3 * USEC_PER_SEC);
+    assert_int_equal(w->handled, 1);
+    close(fd);
+}
+
+static void a_kept_connection_may_rest_for_longer_than_a_request(void **state)
+{
+    struct world *w = *state;
+    int fd = ask(w, GET("/echo"));
+    for (int i = 0; i < 3; i++) {
+        expect(w, fd, "GET /echo");
+        peer_turns(w->loop, 400 * USEC_PER_MSEC);
+        peer_says(w->loop, fd, GET("/echo"));
+    }
+    expect(w, fd, "GET /echo");
+    close(fd);
+}
+
 static void a_body_that_is_not_wanted_is_not_kept(void **state)
 {
     struct world *w = *state;
@@ -330,6 +361,119 @@ static void big_headers_are_refused(void **state)
         close(fd);
     }
     assert_int_equal(w->handled, 1);
+}
+
+/* Until the connection closes: all that came, which is one answer. */
+static void expect_only(struct world *w, int fd, const char *status, const char *body)
+{
+    int answers = 0;
+    assert_false(peer_hears(w->loop, fd, "\x01", w->in, IN_SIZE)); /* never there */
+    for (const char *at = w->in; (at = strstr(at, "HTTP/1.1 ")) != NULL; at += 9)
+        answers += at[9] >= '0' && at[9] <= '9';
+    if (answers != 1 || strncmp(w->in + 9, status, 3) != 0 || strstr(w->in, body) == NULL)
+        fail_msg("wanted one %s with %s, heard \"%s\"", status, body, w->in);
+    close(fd);
+}
+
+static void a_length_that_is_none_is_refused_once(void **state)
+{
+    struct world *w = *state;
+    static const char *const lengths[] = {"-1", "abc", "1x", "+1", "0x1", "", "1 2", "5, 5"};
+    char request[256];
+    int good = ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhe");
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        (void)snprintf(request, sizeof request,
+                       "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %s\r\n\r\n", lengths[i]);
+        expect_only(w, ask(w, request), "400", "{\"error\":\"refused 400\"}");
+    }
+    expect_only(w,
+                ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\n"
+                       "Content-Length: 99999999999999999999\r\n\r\n"),
+                "413", "{\"error\":\"refused 413\"}");
+    int drips = ask(w, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\nX: 1\r\n");
+    peer_says(w->loop, drips, "\r\n");
+    expect_only(w, drips, "400", "{\"error\":\"refused 400\"}");
+    assert_int_equal(w->handled, 0);
+    peer_says(w->loop, good, "llo");
+    expect(w, good, "len=5 body=hello");
+    close(good);
+}
+
+struct head_case {
+    const char *head;
+    size_t n;
+};
+#define HEAD_CASE(text)                                                                            \
+    {                                                                                              \
+        text "\r\n\r\n", sizeof(text "\r\n\r\n") - 1                                               \
+    }
+#define ECHO_WITH(header) HEAD_CASE("GET /echo HTTP/1.1\r\nHost: t\r\n" header)
+
+static int ask_bytes(struct world *w, const struct head_case *c)
+{
+    int fd = peer_connect(w->loop, w->port);
+    peer_send(w->loop, fd, c->head, c->n);
+    return fd;
+}
+
+static void a_head_that_can_be_read_in_two_ways_is_refused(void **state)
+{
+    struct world *w = *state;
+    static const struct head_case odd[] = {
+        HEAD_CASE("GET /echo HTTP/1.1"),
+        HEAD_CASE("GET /echo HTTP/1.1\r\nX: 1"),
+        ECHO_WITH("Host: t"),
+        ECHO_WITH("Host: u"),
+        HEAD_CASE("GET /echo HTTP/1.0\r\nHost: t\r\nHost: u"),
+        ECHO_WITH("Authorization: Bearer a\r\nAuthorization: Bearer b"),
+        ECHO_WITH("Authorization: Bearer a\0junk"),
+        ECHO_WITH("Authorization: Bearer a\0junk\r\nX: 1"),
+        ECHO_WITH("X: a\0b\r\nY: 1"),
+        ECHO_WITH("Content-Length: 5\r\n b"),
+        HEAD_CASE("GET http://other/echo HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET http://t.other/echo HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET https://t/echo HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET echo HTTP/1.1\r\nHost: t"),
+    };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        expect_only(w, ask_bytes(w, &odd[i]), "400", ""); /* later libmicrohttpds refuse some */
+    assert_int_equal(w->handled, 0);
+}
+
+/* RFC 9112, 5.2: refused, or joined by spaces as later libmicrohttpds do. */
+static void a_folded_line_is_never_a_header_of_another_name(void **state)
+{
+    struct world *w = *state;
+    static const struct head_case folded[] = {
+        ECHO_WITH("Connection: close\r\nX-Test: a\r\n b"),
+        ECHO_WITH("Connection: close\r\nX-Test: a\r\n\tb\r\nY: 1"),
+    };
+    for (size_t i = 0; i < sizeof folded / sizeof *folded; i++) {
+        int fd = ask_bytes(w, &folded[i]);
+        assert_false(peer_hears(w->loop, fd, "\x01", w->in, IN_SIZE));
+        if (strncmp(w->in, "HTTP/1.1 400 ", 13) != 0)
+            assert_non_null(strstr(w->in, "x-test=a "));
+        close(fd);
+    }
+}
+
+static void a_head_that_is_merely_unusual_is_read(void **state)
+{
+    struct world *w = *state;
+    static const struct head_case fine[] = {
+        HEAD_CASE("GET /echo HTTP/1.0"),
+        HEAD_CASE("GET /echo HTTP/1.0\r\nHost: t"),
+        ECHO_WITH("X:1\r\nY:\t2 \t \r\nZ:"),
+        ECHO_WITH("X: 1\r\nX: 2"),
+        HEAD_CASE("GET /echo HTTP/1.1\nHost: t\nAuthorization: Bearer a"),
+        HEAD_CASE("GET http://t/echo HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET HTTP://T:80/echo?x=1 HTTP/1.1\r\nHost: t:80"),
+    };
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        int fd = ask_bytes(w, &fine[i]);
+        expect(w, fd, "GET /echo name=(none)");
+        close(fd);
+    }
 }
 
 static void garbage_is_refused_and_harms_nobody(void **state)
@@ -494,10 +638,16 @@ int main(void)
         TEST(a_vanished_client_is_noticed_within_a_second),
         TEST_IMPATIENT(half_a_header_is_cut_at_the_deadline_however_it_drips),
         TEST_IMPATIENT(half_a_body_and_half_a_second_request_are_cut_too),
+        TEST_IMPATIENT(a_second_request_line_that_drips_is_cut_too),
+        TEST_IMPATIENT(a_kept_connection_may_rest_for_longer_than_a_request),
         TEST(a_body_that_is_not_wanted_is_not_kept),
         TEST(big_bodies_are_refused_and_the_refusal_can_be_read),
         TEST(a_body_at_the_limit_is_taken),
         TEST(big_headers_are_refused),
+        TEST(a_length_that_is_none_is_refused_once),
+        TEST(a_head_that_can_be_read_in_two_ways_is_refused),
+        TEST(a_folded_line_is_never_a_header_of_another_name),
+        TEST(a_head_that_is_merely_unusual_is_read),
         TEST_IMPATIENT(garbage_is_refused_and_harms_nobody),
         TEST(connections_past_the_limit_hear_so_and_others_go_on),
         TEST(newcomers_at_the_limit_hear_so_however_many_they_are),
