@@ -192,8 +192,9 @@ char *api_refusal_body(void *ctx, int status)
     switch (status) {
     case 400:
         put_error(&out, "Bad request",
-                  "where the body ends is not clear: send one Content-Length, or "
-                  "Transfer-Encoding: chunked, and no space in a header's name");
+                  "not everybody would read these headers alike: send one Host and one "
+                  "Authorization, one Content-Length or Transfer-Encoding: chunked, no space in a "
+                  "header's name, no folded line, and a path that begins with /");
         break;
     case 408:
         put_error(&out, "Request timeout", "the whole request must arrive within 10 seconds");

@@ -49,14 +49,18 @@ static bool socket_is_loopback(int fd)
 static bool host_is_local(const char *host)
 {
     char name[HOST_MAX + 1];
-    size_t n = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
-    const char *from = host[0] == '[' ? host + 1 : host;
-    size_t len = host[0] == '[' && n > 0 ? n - 1 : n;
-    if (len > HOST_MAX)
+    bool brackets = host[0] == '[';
+    const char *from = host + brackets;
+    size_t n = strcspn(from, brackets ? "]" : ":");
+    if (n > HOST_MAX || (brackets && from[n] != ']'))
         return false;
-    memcpy(name, from, len);
-    name[len] = '\0';
-    return strcasecmp(name, "localhost") == 0 || address_is_loopback(name);
+    memcpy(name, from, n);
+    name[n] = '\0';
+    const char *port = from + n + brackets;
+    if (*port != '\0' && (*port != ':' || port[1 + strspn(port + 1, "0123456789")] != '\0'))
+        return false;
+    bool v6 = strchr(name, ':') != NULL;
+    return v6 == brackets && (strcasecmp(name, "localhost") == 0 || address_is_loopback(name));
 }
 
 /* ---- one request ---- */
@@ -99,7 +103,7 @@ static void on_request(void *ctx, struct http_exchange *x)
     struct api_request *rq = api_request_new(api, x);
     http_on_gone(x, on_gone, rq);
     const char *method = http_method(x), *host = http_request_header(x, "Host");
-    if (api->local && host != NULL && !host_is_local(host)) {
+    if (api->local && (host == NULL || !host_is_local(host))) {
         api_answer_error(rq, 403, "Forbidden",
                          "without a configured key this server answers under localhost only");
         return;

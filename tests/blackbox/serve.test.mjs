@@ -75,9 +75,13 @@ test('without a key: loopback only, a token of its own, and no other name', asyn
   assert.match(await host('localhost'), /^HTTP\/1.1 200/);
   assert.match(await host(`127.0.0.1:${d.port}`), /^HTTP\/1.1 200/);
   assert.match(await host('[::1]:80'), /^HTTP\/1.1 200/);
-  for (const name of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example', '10.0.0.1', '[::2]']) {
+  for (const name of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example', '10.0.0.1', '[::2]',
+    '[::1', '::1', '[localhost]', '[127.0.0.1]', '[::1]x', '[::1]:80x', 'localhost:80@evil.example', 'localhost:x', 'localhost]',
+    'localhost evil.example', '']) {
     assert.match(await host(name), /^HTTP\/1.1 403/, name);
   }
+  assert.match(await host('LOCALHOST:'), /^HTTP\/1.1 200/, 'a port may be empty');
+  assert.match(await raw(d.port, 'GET /healthz HTTP/1.0\r\n\r\n'), /^HTTP\/1.[01] 403/, 'no name at all');
 });
 
 test('wrong settings: exit 2 and one line', (t) => {
@@ -243,6 +247,25 @@ test('what is no HTTP gets 400 and the daemon goes on', async (t) => {
   assert.equal((await d.get('/healthz')).status, 200);
 });
 
+test('a head that can be read in two ways is refused once, in JSON', async (t) => {
+  const d = await daemon(t, folder(t));
+  const head = (lines) => raw(d.port, `POST /v1/jobs HTTP/1.1\r\n${lines}\r\n\r\n`);
+  assert.match(await head('X: 1'), /^HTTP\/1.1 400 /);
+  assert.match(await head(`Host: localhost\r\nAuthorization: Bearer ${KEY}\0junk`), /^HTTP\/1.1 400 /);
+  for (const lines of ['Host: localhost\r\nHost: other', `Host: localhost\r\nAuthorization: Bearer ${KEY}\r\nAuthorization: Bearer other`,
+    ...['-1', 'abc', '1x', ''].map((n) => `Host: localhost\r\nContent-Length: ${n}`)]) {
+    const said = await head(lines);
+    refusesItself(said, 400, /bad request/i);
+    assert.equal(said.match(/^HTTP\//mg).length, 1, lines);
+  }
+  const huge = await head('Host: localhost\r\nContent-Length: 99999999999999999999');
+  refusesItself(huge, 413, /too large/i);
+  assert.equal(huge.match(/^HTTP\//mg).length, 1);
+  const absolute = (target) => raw(d.port, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  assert.match(await absolute('http://localhost/healthz'), /^HTTP\/1.1 200 /);
+  refusesItself(await absolute('http://other/healthz'), 400, /bad request/i);
+});
+
 test('a body whose end is not clear is refused, and nothing behind it is taken for a request', async (t) => {
   const d = await daemon(t, folder(t));
   for (const framing of ['Content-Length: 2\r\nContent-Length: 3', 'Content-Length: 2\r\nTransfer-Encoding: chunked',
@@ -302,23 +325,51 @@ test('10,000 connections that say nothing: newcomers hear 503, who is known is s
     }).on('error', fail);
   });
   assert.equal(await known(), 200);
-  const silent = [];
-  let refused, cut = 0;
-  for (let i = 0; i < 10000; i++) {
-    const socket = connect(d.port, '127.0.0.1');
-    socket.on('data', (b) => { refused ??= String(b); });
-    socket.on('error', () => {});
-    socket.on('close', () => { cut += 1; });
-    silent.push(socket);
-  }
-  t.after(() => { silent.forEach((s) => s.destroy()); agent.destroy(); });
-  await until(() => refused && cut > 0);
-  refusesItself(refused, 503, /unavailable/i);
+  const silent = Array.from({ length: 10000 }, () => {
+    const one = { socket: connect(d.port, '127.0.0.1'), opened: false, heard: '', closed: false };
+    one.socket.on('connect', () => { one.opened = true; });
+    one.socket.on('data', (b) => { one.heard += b; });
+    one.socket.on('error', () => {});
+    one.socket.on('close', () => { one.closed = true; });
+    return one;
+  });
+  t.after(() => { silent.forEach((s) => s.socket.destroy()); agent.destroy(); });
+  const heard = (status) => silent.filter((s) => s.heard.startsWith(`HTTP/1.1 ${status} `));
+  await until(() => heard(503).length > 0);
   assert.equal(await known(), 200);
   const id = run(dir, ['enqueue', '--topic', 'Salt', '--minutes', '1']).out.trim();
   await d.logged((l) => l.job === id && /^completed/.test(l.message));
   assert.equal(await known(), 200);
-  silent.forEach((s) => s.destroy());
+  // Those that found a place hear after ten seconds that they were too slow; all others that there is none.
+  await until(() => silent.every((s) => s.closed), { what: () => `${silent.filter((s) => !s.closed).length} of them` });
+  assert.equal(silent.filter((s) => s.opened).length, 10000);
+  heard(503).forEach((s) => refusesItself(s.heard, 503, /unavailable/i));
+  heard(408).forEach((s) => refusesItself(s.heard, 408, /timeout/i));
+  assert.equal(heard(503).length + heard(408).length, 10000);
+  assert.ok(heard(408).length >= 999, `${heard(408).length} found a place`);
+  assert.equal((await d.get('/healthz')).status, 200);
+});
+
+test('at the limit every newcomer hears 503 within a second or so, health checks too', async (t) => {
+  const d = await daemon(t, folder(t), { args: ['--mode', 'triggered'], env: { SCRIPTORIUM_MAX_CONNECTIONS: '100' } });
+  const { connect } = await import('node:net');
+  const ask = (end) => new Promise((done) => {
+    const began = Date.now();
+    const one = { text: '', socket: connect(d.port, '127.0.0.1') };
+    one.socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    one.socket.on('data', (b) => { one.text += b; });
+    one.socket.on('error', () => {});
+    one.socket.on(end, () => done({ ...one, took: Date.now() - began }));
+    t.after(() => one.socket.destroy());
+  });
+  const kept = await Promise.all(Array.from({ length: 100 }, () => ask('data')));
+  kept.forEach((k) => assert.match(k.text, /^HTTP\/1.1 200 /));
+  const newcomers = await Promise.all(Array.from({ length: 200 }, () => ask('close')));
+  for (const n of newcomers) {
+    refusesItself(n.text, 503, /unavailable/i);
+    assert.ok(n.took < 3000, `${n.took} ms`);
+  }
+  kept[0].socket.destroy();
   await until(async () => (await d.get('/healthz').catch(() => ({ status: 0 }))).status === 200);
 });
 
