@@ -13,8 +13,9 @@ struct jwks {
     struct jwt_keys *keys; /* the last good ones, or NULL */
     struct rng rng;
     bool fetching;
-    unsigned failures; /* in a row */
-    int64_t started_us;
+    bool wanted;             /* the next fetch is by need */
+    unsigned failures;       /* in a row */
+    int64_t wanted_us;       /* from then on an unknown key may bring a fetch */
     struct loop_timer timer; /* fetching: the end of patience; else: the next fetch */
 };
 
@@ -22,9 +23,13 @@ static void on_timer(void *ctx);
 
 static void fetch(struct jwks *jwks)
 {
+    int64_t now = loop_now(jwks->loop);
     jwks->fetching = true;
-    jwks->started_us = loop_now(jwks->loop);
-    timer_set(jwks->loop, &jwks->timer, jwks->started_us + JWKS_FETCH_US, on_timer, jwks);
+    if (jwks->wanted) {
+        jwks->wanted = false;
+        jwks->wanted_us = now + JWKS_WANT_US;
+    }
+    timer_set(jwks->loop, &jwks->timer, now + JWKS_FETCH_US, on_timer, jwks);
     jwks->source.start(jwks->source.ctx, jwks);
 }
 
@@ -52,9 +57,7 @@ static int64_t retry_delay(struct jwks *jwks)
 
 static void take(struct jwks *jwks, struct jwt_keys *keys)
 {
-    if (jwt_keys_count(keys) == 0)
-        log_warn(NULL, "the JWK set has no key for RS256 or ES256; no token is accepted by it");
-    else if (jwks->keys == NULL || jwks->failures > 0)
+    if (jwks->keys == NULL || jwks->failures > 0)
         log_info(NULL, "the JWK set is here; usable keys: %zu", jwt_keys_count(keys));
     jwt_keys_free(jwks->keys);
     jwks->keys = keys;
@@ -70,12 +73,26 @@ static void note_failure(struct jwks *jwks, const char *why)
                  jwks->keys == NULL ? "no token is accepted by it yet" : "the last good one stays");
 }
 
+/* A set without a usable key is a mistake at its source, or the answer of something else there. */
+static enum err read_set(const char *text, size_t n, struct jwt_keys **ret_keys, struct errmsg *msg)
+{
+    struct jwt_keys *keys = NULL;
+    enum err e = jwt_keys_parse(text, n, &keys, msg);
+    if (e == OK && jwt_keys_count(keys) == 0) {
+        jwt_keys_free(keys);
+        return err_set(msg, ERR_INVALID, "it has no key for RS256 or ES256");
+    }
+    if (e == OK)
+        *ret_keys = keys;
+    return e;
+}
+
 void jwks_arrived(struct jwks *jwks, enum err err, const char *text, size_t n, const char *why)
 {
     struct jwt_keys *keys = NULL;
     struct errmsg msg = {{0}};
     if (err == OK) {
-        err = jwt_keys_parse(text, n, &keys, &msg);
+        err = read_set(text, n, &keys, &msg);
         why = msg.text;
     }
     int64_t delay = JWKS_EVERY_US;
@@ -119,9 +136,11 @@ void jwks_want(struct jwks *jwks)
 {
     if (jwks->fetching)
         return;
-    int64_t at = jwks->started_us + JWKS_WANT_US, now = loop_now(jwks->loop);
+    int64_t at = jwks->wanted_us, now = loop_now(jwks->loop);
     if (at < now)
         at = now;
-    if (at < jwks->timer.node.key)
-        timer_set(jwks->loop, &jwks->timer, at, on_timer, jwks);
+    if (at >= jwks->timer.node.key)
+        return;
+    jwks->wanted = true;
+    timer_set(jwks->loop, &jwks->timer, at, on_timer, jwks);
 }

@@ -31,7 +31,9 @@ void jwks_free(struct jwks *jwks); /* takes NULL */
 
 /* NULL until the first success. Borrowed until the loop turns. */
 const struct jwt_keys *jwks_keys(const struct jwks *jwks);
-/* A token came whose key is not there: fetches as soon as the last fetch is JWKS_WANT_US ago. */
+/* A token came whose key is not there: fetches at once, unless the last fetch by need was less than
+ * JWKS_WANT_US ago; then as soon as it is. A fetch by the clock does not count: keys may have been
+ * rotated right after it. */
 void jwks_want(struct jwks *jwks);
 
 /* For the source: OK and a whole document, or an error and why, for people. */

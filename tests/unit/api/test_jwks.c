@@ -90,22 +90,40 @@ static void keys_are_fetched_at_once_and_every_ten_minutes(void **state)
     }
 }
 
-static void an_unknown_key_brings_the_next_fetch_forward_once_a_minute(void **state)
+/* An issuer may rotate its keys right after they were fetched. */
+static void an_unknown_key_brings_a_fetch_at_once_and_then_once_a_minute(void **state)
 {
     struct world *w = *state;
+    jwks_want(w->jwks); /* one is on its way */
+    arrive(w, one_key);
+    jwks_want(w->jwks); /* not from inside the call */
+    assert_int_equal(w->starts, 1);
+    loop_advance(w->loop, 0);
+    assert_int_equal(w->starts, 2);
+    jwks_want(w->jwks);
     arrive(w, one_key);
     for (int i = 0; i < 1000; i++)
         jwks_want(w->jwks);
     loop_advance(w->loop, 60 * SEC - 1);
-    assert_int_equal(w->starts, 1);
-    loop_advance(w->loop, 1);
     assert_int_equal(w->starts, 2);
-    jwks_want(w->jwks); /* one is on its way */
+    loop_advance(w->loop, 1);
+    assert_int_equal(w->starts, 3);
     arrive(w, one_key);
     loop_advance(w->loop, 90 * SEC);
+    assert_int_equal(w->starts, 3);
+    jwks_want(w->jwks); /* more than a minute ago */
+    loop_advance(w->loop, 0);
+    assert_int_equal(w->starts, 4);
+}
+
+static void a_fetch_by_the_clock_leaves_one_by_need(void **state)
+{
+    struct world *w = *state;
+    arrive(w, one_key);
+    loop_advance(w->loop, 600 * SEC);
     assert_int_equal(w->starts, 2);
-    jwks_want(w->jwks); /* a minute ago: at once, but not from inside the call */
-    assert_int_equal(w->starts, 2);
+    arrive(w, one_key);
+    jwks_want(w->jwks);
     loop_advance(w->loop, 0);
     assert_int_equal(w->starts, 3);
 }
@@ -123,13 +141,19 @@ static void strangers_cause_at_most_a_fetch_a_minute(void **state)
         jwks_want(w->jwks);
         loop_advance(w->loop, SEC);
     }
-    assert_int_equal(w->starts, 61); /* the first, and one at each full minute */
+    assert_int_equal(w->starts, 62); /* the first, one at once, and one at each full minute */
 }
 
 static void failure_keeps_the_last_good_keys(void **state)
 {
     struct world *w = *state;
-    static const char *const bad[] = {"", "<html>", "{}", "{\"keys\":7}", "{\"keys\":["};
+    static const char *const bad[] = {"",
+                                      "<html>",
+                                      "{}",
+                                      "{\"keys\":7}",
+                                      "{\"keys\":[",
+                                      "{\"keys\":[]}",
+                                      "{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"}]}"};
     arrive(w, one_key);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         loop_advance(w->loop, 600 * SEC);
@@ -139,15 +163,6 @@ static void failure_keeps_the_last_good_keys(void **state)
     loop_advance(w->loop, 600 * SEC);
     fail_once(w);
     assert_int_equal(jwt_keys_count(jwks_keys(w->jwks)), 1);
-}
-
-static void an_empty_set_takes_all_keys_away(void **state)
-{
-    struct world *w = *state;
-    arrive(w, one_key);
-    loop_advance(w->loop, 600 * SEC);
-    arrive(w, "{\"keys\":[]}");
-    assert_int_equal(jwt_keys_count(jwks_keys(w->jwks)), 0);
 }
 
 /* Time until the source is asked again, to the tenth of a second. */
@@ -161,6 +176,16 @@ static int64_t silence(struct world *w)
         assert_true(us <= 600 * SEC);
     }
     return us;
+}
+
+static void a_set_without_a_usable_key_is_asked_for_again_soon(void **state)
+{
+    struct world *w = *state;
+    arrive(w, "{\"keys\":[]}");
+    assert_null(jwks_keys(w->jwks));
+    assert_true(silence(w) <= 2 * SEC);
+    arrive(w, one_key);
+    assert_int_equal(jwt_keys_count(jwks_keys(w->jwks)), 1);
 }
 
 static void failures_are_retried_ever_more_slowly_but_within_90_seconds(void **state)
@@ -206,11 +231,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_are_fetched_at_once_and_every_ten_minutes, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(an_unknown_key_brings_the_next_fetch_forward_once_a_minute,
-                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_unknown_key_brings_a_fetch_at_once_and_then_once_a_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fetch_by_the_clock_leaves_one_by_need, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_cause_at_most_a_fetch_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(failure_keeps_the_last_good_keys, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_set_takes_all_keys_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_set_without_a_usable_key_is_asked_for_again_soon, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(failures_are_retried_ever_more_slowly_but_within_90_seconds,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_unknown_key_puts_no_retry_off, setup, teardown),
