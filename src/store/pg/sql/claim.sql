@@ -215,6 +215,68 @@ BEGIN
     WHERE job_id = ANY (left_ids) AND job_id <> ALL (coalesce(orphans, '{}'));
 END $$;
 
+-- Jobs that cannot be started now step back: a rule of the users' refuses them, or a trigger waits for
+-- what a client holds. The others go on.
+CREATE OR REPLACE FUNCTION scriptorium.put_off(ids uuid[], until timestamptz) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+BEGIN
+    UPDATE scriptorium.queue SET state = 2, run_at = until
+    WHERE job_id IN (SELECT q.job_id FROM scriptorium.queue q
+                     WHERE q.job_id = ANY (ids) AND q.state = 0 FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- The same as take(), for each job by itself, after it failed for all. Of a user whose job finds something
+-- locked no other is tried; after a while none is: each wait for a lock holds up all other claims.
+CREATE OR REPLACE FUNCTION scriptorium.take_each(by uuid, picked uuid[], now timestamptz)
+RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
+               attempts integer, crashes integer, max_retries integer, priority integer,
+               created_us bigint, waited_us bigint, params text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+#variable_conflict use_column
+DECLARE
+    began timestamptz := clock_timestamp();
+    one record;
+    refused uuid[];
+    busy uuid[];
+    busy_users uuid[] := '{}';
+BEGIN
+    FOR one IN
+        SELECT i.id, (SELECT q.user_id FROM scriptorium.queue q WHERE q.job_id = i.id) AS user_id
+        FROM unnest(picked) WITH ORDINALITY AS i (id, n) ORDER BY i.n
+    LOOP
+        EXIT WHEN scriptorium.is_too_long(began);
+        IF one.user_id = ANY (busy_users) THEN
+            busy := busy || one.id;
+            CONTINUE;
+        END IF;
+        BEGIN
+            RETURN QUERY SELECT t.* FROM scriptorium.take(by, ARRAY[one.id], now) t;
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
+            IF scriptorium.is_ours(SQLSTATE) THEN
+                RAISE;
+            ELSIF scriptorium.is_busy(SQLSTATE) THEN
+                busy := busy || one.id;
+                busy_users := busy_users || one.user_id;
+                CONTINUE;
+            END IF;
+            RAISE WARNING 'job % cannot be started: %', one.id, SQLERRM;
+            refused := refused || one.id;
+            PERFORM scriptorium.log_add(
+                ARRAY[scriptorium.us(now)], ARRAY[one.id], NULL, ARRAY['error'], ARRAY['refused'],
+                ARRAY['a rule of the table does not let the job start: tried again in a minute'],
+                ARRAY[SQLERRM], NULL, 4611686018427387904);
+        END;
+    END LOOP;
+    PERFORM scriptorium.put_off(refused, now + '1 minute'::interval);
+    PERFORM scriptorium.put_off(busy, now + '2 seconds'::interval);
+END $$;
+
 -- A claim of an earlier epoch than the worker's was sent down a connection that broke, and comes after
 -- the worker has asked what its lost claims got: it takes nothing.
 CREATE OR REPLACE FUNCTION scriptorium.claim(by uuid, room integer, cap integer,
@@ -236,10 +298,8 @@ DECLARE
     width integer := greatest(64, room * 3);
     tries integer := 0;
     taken uuid[];
-    refused uuid[];
     since timestamptz;
     again boolean := false;
-    one uuid;
 BEGIN
     IF NOT EXISTS (SELECT FROM scriptorium.worker w WHERE w.id = by) THEN
         RAISE EXCEPTION 'the worker''s lease is gone' USING ERRCODE = 'SCL01';
@@ -290,41 +350,22 @@ BEGIN
                 taken := taken || id;
                 RETURN NEXT;
             END LOOP;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
             END IF;
             again := true;
         END;
-        -- A trigger of the users' refuses a job: the others go on, and it steps back for a minute.
-        FOREACH one IN ARRAY CASE WHEN again THEN seen.picked ELSE '{}' END LOOP
-            BEGIN
-                FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
-                    created_us, waited_us, params IN
-                    SELECT * FROM scriptorium.take(by, ARRAY[one], now)
-                LOOP
-                    taken := taken || id;
-                    RETURN NEXT;
-                END LOOP;
-            EXCEPTION WHEN OTHERS THEN
-                IF scriptorium.is_ours(SQLSTATE) THEN
-                    RAISE;
-                END IF;
-                RAISE WARNING 'job % cannot be started: %', one, SQLERRM;
-                refused := refused || one;
-                PERFORM scriptorium.log_add(
-                    ARRAY[now_us], ARRAY[one], NULL, ARRAY['error'], ARRAY['refused'],
-                    ARRAY['a rule of the table does not let the job start: tried again in a minute'],
-                    ARRAY[SQLERRM], NULL, 4611686018427387904);
-            END;
-        END LOOP;
-        UPDATE scriptorium.queue SET state = 2, run_at = now + '1 minute'::interval
-        WHERE job_id IN (SELECT q.job_id FROM scriptorium.queue q
-                         WHERE q.job_id = ANY (refused) AND q.state = 0 FOR UPDATE SKIP LOCKED);
-        IF coalesce(cardinality(taken), 0) + coalesce(cardinality(refused), 0)
-                < cardinality(seen.picked) THEN
-            PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked)
-                                            EXCEPT SELECT unnest(taken || refused)));
+        IF again THEN
+            taken := NULL;
+            FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
+                created_us, waited_us, params IN
+                SELECT * FROM scriptorium.take_each(by, seen.picked, now)
+            LOOP
+                RETURN NEXT;
+            END LOOP;
+        ELSIF coalesce(cardinality(taken), 0) < cardinality(seen.picked) THEN
+            PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked) EXCEPT SELECT unnest(taken)));
         END IF;
     END IF;
     IF sweep OR now_us - scriptorium.last('scriptorium.rotated_at') NOT BETWEEN 0 AND 199999 THEN

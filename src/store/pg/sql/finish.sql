@@ -178,7 +178,8 @@ BEGIN
 END $$;
 
 -- Each item stands alone: if the batch fails, by a trigger of the users' or by the hook, it is
--- repeated item by item, and who fails then is refused.
+-- repeated item by item, and who fails then is refused, or busy. From anywhere in the batch: when locks
+-- that triggers wait for use up the time, those behind are first at another time.
 CREATE OR REPLACE FUNCTION scriptorium.finish(
     jobs uuid[], fences bigint[], outcomes integer[], scripts text[], metadata text[],
     errors text[], run_at_us bigint[], hook text)
@@ -186,28 +187,46 @@ RETURNS TABLE (lost integer, sqlstate text, message text) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    n integer := cardinality(jobs);
+    losts integer[] := array_fill(5, ARRAY[cardinality(jobs)]);
+    states text[] := array_fill(NULL::text, ARRAY[cardinality(jobs)]);
+    messages text[] := array_fill(NULL::text, ARRAY[cardinality(jobs)]);
+    began timestamptz := clock_timestamp();
+    first integer := floor(random() * cardinality(jobs));
+    i integer;
+    one integer;
 BEGIN
     IF hook IS NULL OR NOT 0 = ANY (outcomes) THEN
         BEGIN
             RETURN QUERY SELECT b.* FROM scriptorium.finish_batch(
                 jobs, fences, outcomes, scripts, metadata, errors, run_at_us, NULL) b;
             RETURN;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
             END IF;
         END;
     END IF;
-    FOR i IN 1..cardinality(jobs) LOOP
+    FOR k IN 0..n - 1 LOOP
+        EXIT WHEN k > 0 AND scriptorium.is_too_long(began);
+        i := 1 + (first + k) % n;
         BEGIN
-            RETURN QUERY SELECT b.* FROM scriptorium.finish_batch(
+            SELECT b.lost INTO one FROM scriptorium.finish_batch(
                 jobs[i:i], fences[i:i], outcomes[i:i], scripts[i:i], metadata[i:i], errors[i:i],
                 run_at_us[i:i], hook) b;
+            losts[i] := one;
         EXCEPTION WHEN QUERY_CANCELED OR ASSERT_FAILURE OR OTHERS THEN
-            IF scriptorium.is_ours(SQLSTATE) AND (hook IS NULL OR outcomes[i] <> 0) THEN
-                RAISE;
+            IF hook IS NULL OR outcomes[i] <> 0 THEN
+                IF scriptorium.is_ours(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                CONTINUE WHEN scriptorium.is_busy(SQLSTATE);
             END IF;
-            RETURN QUERY SELECT 4, SQLSTATE::text, SQLERRM::text;
+            losts[i] := 4;
+            states[i] := SQLSTATE;
+            messages[i] := SQLERRM;
         END;
     END LOOP;
+    RETURN QUERY SELECT u.* FROM unnest(losts, states, messages) AS u;
 END $$;

@@ -74,8 +74,8 @@ BEGIN
     IF 0 = ANY (offsets) THEN
         DELETE FROM scriptorium.step_text t
         WHERE t.job_id = ANY (jobs) AND EXISTS (
-            SELECT FROM unnest(jobs, steps, offsets) AS i (job, step, at)
-            WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step);
+            SELECT FROM unnest(jobs, fences, steps, offsets) AS i (job, fence, step, at)
+            WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step AND t.chain <= i.fence);
     END IF;
     INSERT INTO scriptorium.step_text
         (job_id, step, chain, at, tokens, rate, call, written_at, input_hash, content)
@@ -131,8 +131,10 @@ DECLARE
     now timestamptz := scriptorium.clock();
     losts integer[];
     messages text[] := array_fill(NULL::text, ARRAY[cardinality(jobs)]);
-    n integer;
     w record;
+    began timestamptz;
+    first integer;
+    i integer;
     text_rounds integer;
 BEGIN
     losts := ARRAY(SELECT c.lost FROM scriptorium.check_held(jobs, fences) c);
@@ -184,22 +186,27 @@ BEGIN
         BEGIN
             PERFORM scriptorium.write_progress(w.jobs, w.fences, w.steps, w.progress, w.chunk,
                                                w.chunks, now);
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
             END IF;
-            FOR i IN 1..cardinality(w.jobs) LOOP
+            -- One by one, from anywhere: what there is no time for is shown the next time.
+            began := clock_timestamp();
+            first := floor(random() * cardinality(w.jobs));
+            FOR k IN 0..cardinality(w.jobs) - 1 LOOP
+                EXIT WHEN scriptorium.is_too_long(began);
+                i := 1 + (first + k) % cardinality(w.jobs);
                 BEGIN
                     PERFORM scriptorium.write_progress(
                         w.jobs[i:i], w.fences[i:i], w.steps[i:i], w.progress[i:i], w.chunk[i:i],
                         w.chunks[i:i], now);
-                EXCEPTION WHEN OTHERS THEN
+                EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
                     IF scriptorium.is_ours(SQLSTATE) THEN
                         RAISE;
+                    ELSIF NOT scriptorium.is_busy(SQLSTATE) THEN
+                        losts[w.places[i]] := 4;
+                        messages[w.places[i]] := SQLERRM;
                     END IF;
-                    n := w.places[i];
-                    losts[n] := 4;
-                    messages[n] := SQLERRM;
                 END;
             END LOOP;
         END;
@@ -207,11 +214,22 @@ BEGIN
     RETURN QUERY SELECT u.* FROM unnest(losts, messages) AS u;
 END $$;
 
--- Failures that are not one item's fault: the whole request is to be repeated. Everything else was
--- raised by the users' own triggers and rules.
+-- Who is to blame when a write of the users' rows fails. Ours: the statement's time is over, the server is
+-- out of space or memory, or we raised it ourselves; the whole request is to be repeated. Anything else was
+-- raised by triggers and rules of the users', whatever class they gave it, and concerns one job.
 CREATE OR REPLACE FUNCTION scriptorium.is_ours(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS
-$$SELECT pg_catalog.left($1, 2) IN ('08', '40', '53', '55', '57', '58', 'XX', 'SC')$$;
+$$SELECT $1 IN ('57014', '53100', '53200', '58030', 'SCL01', 'SCN01', 'SCI01')$$;
+
+-- Somebody else holds what a trigger wanted, or both waited for each other: the job's turn comes again soon.
+CREATE OR REPLACE FUNCTION scriptorium.is_busy(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS
+$$SELECT pg_catalog.left($1, 2) = '40' OR $1 = '55P03'$$;
+
+-- For how long the jobs of a batch are tried one by one: each may wait for a lock.
+CREATE OR REPLACE FUNCTION scriptorium.is_too_long(since timestamptz) RETURNS boolean
+LANGUAGE sql VOLATILE AS
+$$SELECT pg_catalog.clock_timestamp() > $1 + '300 milliseconds'::interval$$;
 
 CREATE OR REPLACE FUNCTION scriptorium.step_save(
     job uuid, fence bigint, run integer, key text, input_hash text, output text, stop text,

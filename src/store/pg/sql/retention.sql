@@ -44,7 +44,7 @@ BEGIN
                 DELETE FROM scriptorium.log l WHERE l.job_id = one;
             END IF;
             changed := changed + did;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
             END IF;

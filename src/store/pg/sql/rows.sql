@@ -1,6 +1,8 @@
 -- What the engine has decided of jobs -> the users' rows. Triggers of the users' run inside these
 -- statements and must find what they find when a client writes: in here, and only in here, the search
 -- path is the session's own. So nothing else may be looked up in it: operators are spelled out.
+-- The engine's writes are for many jobs at once, of rows that it has locked: what they still wait for is what
+-- a trigger of the users' wants. They wait for that a moment only.
 
 -- Until the end of the function that calls this one. A function with its owner's rights gets a path that
 -- its caller has no say in.
@@ -25,7 +27,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_started(ids uuid[], attempts integer[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 {{plan_joins}}
 AS $$
 #variable_conflict use_variable
@@ -47,7 +49,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rows_given_back(
     ids uuid[], attempts integer[], step text, errors text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 {{plan_joins}}
 AS $$
 #variable_conflict use_variable
@@ -70,7 +72,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rows_failed(
     ids uuid[], seconds integer[], errors text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 {{plan_joins}}
 AS $$
 #variable_conflict use_variable
@@ -93,7 +95,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.rows_completed(
     ids uuid[], seconds integer[], scripts text[], metadata text[], now timestamptz)
 RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 {{plan_joins}}
 AS $$
 #variable_conflict use_variable
@@ -121,7 +123,7 @@ CREATE OR REPLACE FUNCTION scriptorium.rows_progress(
     ids uuid[], steps text[], progress integer[], current_chunk integer[], total_chunks integer[],
     now timestamptz)
 RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 {{plan_joins}}
 AS $$
 #variable_conflict use_variable

@@ -107,7 +107,8 @@ BEGIN
     failed := coalesce(cardinality(poison), 0);
 END $$;
 
--- The same for each alone, should a trigger of the users' refuse one.
+-- The same for each alone, should a trigger of the users' refuse one. What it has to wait for is found by
+-- the next sweep.
 CREATE OR REPLACE FUNCTION scriptorium.take_all_back(
     jobs uuid[], fences bigint[], crashed boolean, OUT requeued bigint, OUT failed bigint)
 LANGUAGE plpgsql
@@ -115,27 +116,34 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     one record;
+    n integer := coalesce(cardinality(jobs), 0);
+    began timestamptz := clock_timestamp();
+    first integer := floor(random() * n);
+    i integer;
 BEGIN
     BEGIN
         SELECT b.* INTO requeued, failed FROM scriptorium.take_back(jobs, fences, crashed) b;
         RETURN;
-    EXCEPTION WHEN OTHERS THEN
+    EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
         IF scriptorium.is_ours(SQLSTATE) THEN
             RAISE;
         END IF;
     END;
     requeued := 0;
     failed := 0;
-    FOR i IN 1..coalesce(cardinality(jobs), 0) LOOP
+    FOR k IN 0..n - 1 LOOP
+        EXIT WHEN scriptorium.is_too_long(began);
+        i := 1 + (first + k) % n;
         BEGIN
             SELECT b.* INTO one FROM scriptorium.take_back(jobs[i:i], fences[i:i], crashed) b;
             requeued := requeued + one.requeued;
             failed := failed + one.failed;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
+            ELSIF NOT scriptorium.is_busy(SQLSTATE) THEN
+                RAISE WARNING 'job % cannot be taken back: %', jobs[i], SQLERRM;
             END IF;
-            RAISE WARNING 'job % cannot be taken back: %', jobs[i], SQLERRM;
         END;
     END LOOP;
 END $$;
