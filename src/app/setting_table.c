@@ -42,15 +42,16 @@ const struct setting setting_table[SET_MAX] = {
                             "the server itself, when the database URL goes to a pooler: changes "
                             "are then told at once instead of found by polling",
                         FIELD(YAML_F_STRING, listen_url)},
-    [SET_POOL] = {.name = "postgres.pool",
-                  .from = FROM_ENV | FROM_FILE,
-                  .env = {"SCRIPTORIUM_POOL"},
-                  .value = "N",
-                  .fallback = "4",
-                  .help =
-                      "connections of one process, besides one that listens and one for schedules "
-                      "in SQL",
-                  RANGE(YAML_F_INT, pool, 1, STORE_PG_POOL_MAX)},
+    [SET_POOL] =
+        {.name = "postgres.pool",
+         .from = FROM_ENV | FROM_FILE,
+         .env = {"SCRIPTORIUM_POOL"},
+         .value = "N",
+         .fallback = "6",
+         .help = "connections of one process, besides one that listens and one for schedules "
+                 "in SQL; with fewer than 4 (with hooks, 5) what must not wait shares one with "
+                 "what may",
+         RANGE(YAML_F_INT, pool, 1, STORE_PG_POOL_MAX)},
     [SET_SCHEMA] = {.name = "postgres.schema",
                     .from = FROM_ENV | FROM_FILE,
                     .env = {"SCRIPTORIUM_SCHEMA"},

@@ -185,3 +185,52 @@ test('the jobs API says and does on PostgreSQL what it does on SQLite', async (t
   assert.equal((await d.get('/v1/jobs?cursor=' + id)).status, 400);
   assert.match(await (await d.get('/metrics')).text(), /^scriptorium_queue\{state="due"\} 4$/m);
 });
+
+test('a trigger of the users\' that waits for a lock holds up its own jobs, on no node another\'s, and costs nobody a lease', async (t) => {
+  const dir = folder(t), [held, free] = [USER, '22222222-2222-4222-8222-222222222222'];
+  const { url, ask } = await fresh(dir);
+  await ask(`CREATE TABLE profiles (id uuid PRIMARY KEY, n integer DEFAULT 0);
+    INSERT INTO profiles VALUES ('${held}'), ('${free}');
+    CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN UPDATE profiles SET n = n + 1 WHERE id = NEW.user_id; RETURN NULL; END';
+    CREATE TRIGGER counts AFTER UPDATE OF status ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION counts()`);
+  const options = { args: ['--database', url], env: { SCRIPTORIUM_LEASE: '2s' }, speed: '300' };
+  const nodes = [await daemon(t, dir, options), await daemon(t, dir, options)];
+  const database = new URL(url).pathname.slice(1);
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  await client.query('BEGIN');
+  await client.query('SELECT FROM profiles WHERE id = $1 FOR UPDATE', [held]);
+  await enqueue(nodes[0], 6, { user_id: held });
+  const first = await enqueue(nodes[1], 6, { user_id: free });
+  const done = async (ids) => (await ask(`SELECT FROM script_generation_jobs WHERE status = 'completed'
+    AND id = ANY ('{${ids}}')`)).length === ids.length;
+  await until(() => done(first), { what: () => 'the jobs of who is not held up' });
+  // Longer than a lease: each of these jobs is claimed and ended behind others that cannot be.
+  for (const end = Date.now() + 3000; Date.now() < end;) {
+    const more = await enqueue(nodes[0], 2, { user_id: free });
+    await until(() => done(more));
+  }
+  assert.deepEqual(await ask("SELECT DISTINCT status FROM script_generation_jobs WHERE user_id = '11111111-1111-4111-8111-111111111111'"),
+    [{ status: 'pending' }]);
+  await client.query('COMMIT');
+  await until(async () => (await ask("SELECT FROM script_generation_jobs WHERE status <> 'completed'")).length === 0);
+  for (const d of nodes) assert.doesNotMatch(d.process.err, /lease was lost|rescued/);
+});
+
+test('connections for some of its work only: a process claims nothing, says why, and goes on when there are more', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir, { migrate: false });
+  const engine = `few_${new URL(url).pathname.slice(1)}`;
+  await ask(`CREATE ROLE ${engine} LOGIN CONNECTION LIMIT 2`);
+  assert.equal(run(dir, ['migrate', '--database', url], { env: { SCRIPTORIUM_ENGINE_ROLE: engine } }).code, 0);
+  const own = new URL(url);
+  own.username = engine;
+  await ask("INSERT INTO script_generation_jobs (user_id, generation_params) SELECT gen_random_uuid(), '{\"topic\": \"Salt\", \"targetDuration\": 60}' FROM generate_series(1, 3)");
+  const d = launch(t, dir, ['serve', '--listen', '127.0.0.1:0', '--speed', '300', '--json', '--database', own.href],
+    { env: { SCRIPTORIUM_SERVICE_KEY: KEY } });
+  await d.says(/too many connections for role/);
+  assert.deepEqual(await statuses(ask), { pending: 3 });
+  await ask(`ALTER ROLE ${engine} CONNECTION LIMIT 20`);
+  await until(async () => (await statuses(ask)).completed === 3);
+});

@@ -83,6 +83,32 @@ test('a hook that raises keeps the steps: no model call is paid again, and its m
   assert.equal(await w.saved(), 1);
 });
 
+test('a hook that waits holds up nothing but hooks: other jobs run, looks are answered, the lease is kept', async (t) => {
+  const w = await prepared(t);
+  await w.db.query('BEGIN');
+  await w.db.query('SELECT * FROM credits FOR UPDATE'); // every completion waits here
+  const other = await server.connect({ database: new URL(w.url).pathname.slice(1) });
+  t.after(() => other.end());
+  const add = async (n) => (await other.query(`INSERT INTO script_generation_jobs (user_id, generation_params)
+    SELECT $1, '{"topic": "Why bridges hum", "targetDuration": 120}' FROM generate_series(1, $2) RETURNING id`, [USER, n])).rows.map((r) => r.id);
+  const d = await daemon(t, w.dir, env(w, undefined, { SCRIPTORIUM_LEASE: '2s' }));
+  await add(8);
+  const waiting = async () => (await other.query(`SELECT FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%scriptorium.finish%'`)).rowCount;
+  await until(async () => await waiting() > 0, { what: () => 'a hook that waits' });
+  const [later] = await add(1);
+  await until(async () => (await other.query("SELECT FROM scriptorium.step WHERE job_id = $1 AND step LIKE 'chunk%'", [later])).rowCount > 0,
+    { what: () => 'the text of a job that came later' });
+  assert.equal((await (await d.get(`/v1/jobs/${later}`)).json()).status, 'processing');
+  assert.equal((await d.get('/readyz')).status, 200);
+  assert.ok(await waiting() > 0, 'all the while the hook waited');
+  await w.db.query('COMMIT');
+  await until(async () => (await other.query("SELECT FROM script_generation_jobs WHERE status = 'completed'")).rowCount === 9,
+    { what: () => 'all completed' });
+  assert.equal(await w.balance(), 1);
+  assert.equal(d.logs().filter((l) => /lease was lost/.test(l.message)).length, 0);
+});
+
 test('kill -9 while the hook runs: the next worker completes it, once', async (t) => {
   const w = await prepared(t);
   const holder = await w.db;

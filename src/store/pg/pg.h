@@ -11,10 +11,14 @@
 #include "store/store_driver.h"
 
 /* Ops of one lane start in the order they were asked for; a lane with one connection also ends them
- * in that order. What running jobs write goes down one connection, as the SQL functions need it. */
+ * in that order. What running jobs write goes down one connection, as the SQL functions need it. A
+ * trigger or a hook of the users' may take its time: what they run in does not share a connection with
+ * what must not wait. */
 enum pg_lane_name {
     LANE_WRITE, /* progress, checkpoints, ends of attempts, the ledger */
-    LANE_LEASE, /* workers, claims, looks at running ids: never behind a slow write */
+    LANE_LEASE, /* leases, looks at running ids, parts of limits: no code of the users' runs here */
+    LANE_CLAIM, /* claims, and jobs taken back */
+    LANE_HOOK,  /* hooks, one at a time on a connection */
     LANE_ANY,   /* clients' requests and reading: as many connections as are left */
     LANE_MAX
 };
@@ -61,6 +65,7 @@ struct pg_member { /* of the pool */
 struct pg_lane {
     struct pg_task *head, **tail;
     int first, n; /* members that serve it */
+    size_t depth; /* statements in flight on one of them */
 };
 
 struct pg_listener;

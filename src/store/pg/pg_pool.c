@@ -121,6 +121,27 @@ static bool lane_has_connection(const struct pg_store *s, const struct pg_lane *
     return false;
 }
 
+/* Who claims has to work on what it gets: where the server has connections for some lanes only,
+ * jobs would lie about half begun. */
+static int first_needed(int lane)
+{
+    return lane == LANE_CLAIM ? 0 : lane;
+}
+
+static int last_needed(int lane)
+{
+    return lane == LANE_CLAIM ? LANE_MAX - 1 : lane;
+}
+
+static bool is_served(const struct pg_store *s, int lane)
+{
+    for (int i = first_needed(lane); i <= last_needed(lane); i++) {
+        if (!lane_has_connection(s, &s->lanes[i]))
+            return false;
+    }
+    return true;
+}
+
 static struct pg_failure why_not(const struct pg_store *s)
 {
     struct pg_failure f = s->last;
@@ -139,7 +160,7 @@ static void on_wait(void *ctx)
     int64_t now = loop_now(s->base.loop);
     for (int i = 0; i < LANE_MAX; i++) {
         struct pg_lane *lane = &s->lanes[i];
-        bool connected = lane_has_connection(s, lane);
+        bool connected = is_served(s, i);
         while (lane->head != NULL && lane->head->until_us <= now) {
             if (connected) {
                 lane->head->until_us = now + s->wait_us;
@@ -264,7 +285,7 @@ static void on_result(void *ctx, const PGresult *res, const struct pg_failure *f
     else if (left)
         busy(t, NULL);
     else if (t->claim_again && t->op->result.err == OK && t->op->result.n == 0)
-        lane_put_back(&s->lanes[LANE_LEASE], t); /* nothing was lost: now the claim itself */
+        lane_put_back(&s->lanes[LANE_CLAIM], t); /* nothing was lost: now the claim itself */
     else
         finish(t);
     pump(s);
@@ -294,7 +315,7 @@ static struct pg_member *least_busy(struct pg_store *s, const struct pg_lane *la
     struct pg_member *best = NULL;
     for (int i = lane->first; i < lane->first + lane->n; i++) {
         struct pg_member *m = &s->members[i];
-        if (is_usable(m) && pg_conn_in_flight(m->conn) < DEPTH &&
+        if (is_usable(m) && pg_conn_in_flight(m->conn) < lane->depth &&
             (best == NULL || pg_conn_in_flight(m->conn) < pg_conn_in_flight(best->conn)))
             best = m;
     }
@@ -327,10 +348,14 @@ static void pump(struct pg_store *s)
 {
     for (int i = 0; i < LANE_MAX; i++) {
         struct pg_lane *lane = &s->lanes[i];
-        if (lane->head != NULL)
-            widen(s, lane);
+        if (lane->head == NULL)
+            continue;
+        for (int k = first_needed(i); k <= last_needed(i); k++) {
+            if (k == i || !lane_has_connection(s, &s->lanes[k]))
+                widen(s, &s->lanes[k]);
+        }
         struct pg_member *m;
-        while (lane->head != NULL && (m = least_busy(s, lane)) != NULL)
+        while (is_served(s, i) && lane->head != NULL && (m = least_busy(s, lane)) != NULL)
             send(lane_take(lane), m);
     }
     watch_waiting(s);
@@ -418,20 +443,29 @@ static void on_ready(void *ctx)
                  &none);
 }
 
+/* The lane has nobody without it. */
+static bool is_missed(const struct pg_store *s, int lane, int member)
+{
+    for (int i = first_needed(lane); i <= last_needed(lane); i++) {
+        const struct pg_lane *l = &s->lanes[i];
+        if (member >= l->first && member < l->first + l->n && !lane_has_connection(s, l))
+            return true;
+    }
+    return false;
+}
+
 /* What waits goes on waiting, unless an operator must act first. */
 static void on_closed(void *ctx, const struct pg_failure *f)
 {
     struct pg_member *m = ctx;
     struct pg_store *s = m->store;
-    int i = (int)(m - s->members);
     m->usable = false;
     s->last = *f;
     timer_set(s->base.loop, &m->retry, loop_now(s->base.loop) + pg_backoff(&s->rng, m->failures++),
               connect_now, m);
     for (int k = 0; k < LANE_MAX && f->lasting; k++) {
-        struct pg_lane *lane = &s->lanes[k];
-        if (i >= lane->first && i < lane->first + lane->n && !lane_has_connection(s, lane))
-            fail_list(lane_take_all(lane), f);
+        if (is_missed(s, k, (int)(m - s->members)))
+            fail_list(lane_take_all(&s->lanes[k]), f);
     }
     watch_waiting(s);
 }
@@ -444,6 +478,20 @@ void pg_pool_schema_changed(struct pg_store *s)
     }
     s->last = (struct pg_failure){0};
     pump(s);
+}
+
+/* A connection for each lane, as far as there are so many; the last lanes share what is left. Of
+ * more, hooks get a third, where there are hooks. */
+static void share_out(struct pg_store *s)
+{
+    int last = s->n_members - 1, left = s->n_members - LANE_HOOK;
+    int hooks = s->base.hooks != 0 && left > 1 ? (left + 1) / 3 : 0;
+    for (int i = 0; i < LANE_HOOK; i++)
+        s->lanes[i] = (struct pg_lane){.first = i < last ? i : last, .n = 1, .depth = DEPTH};
+    int any = LANE_HOOK + hooks < last ? LANE_HOOK + hooks : last;
+    s->lanes[LANE_ANY] = (struct pg_lane){.first = any, .n = s->n_members - any, .depth = DEPTH};
+    s->lanes[LANE_HOOK] = hooks > 0 ? (struct pg_lane){.first = LANE_HOOK, .n = hooks, .depth = 1}
+                                    : s->lanes[LANE_ANY];
 }
 
 void pg_pool_init(struct pg_store *s, int members)
@@ -460,10 +508,7 @@ void pg_pool_init(struct pg_store *s, int members)
         s->members[i].store = s;
         s->members[i].conn = pg_conn_new(s->base.loop, &config);
     }
-    int lease = members > 1 ? 1 : 0, any = members > 2 ? 2 : lease;
-    s->lanes[LANE_WRITE] = (struct pg_lane){.first = 0, .n = 1};
-    s->lanes[LANE_LEASE] = (struct pg_lane){.first = lease, .n = 1};
-    s->lanes[LANE_ANY] = (struct pg_lane){.first = any, .n = members - any};
+    share_out(s);
     for (int i = 0; i < LANE_MAX; i++)
         s->lanes[i].tail = &s->lanes[i].head;
 }

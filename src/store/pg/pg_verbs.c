@@ -58,11 +58,11 @@ static const struct pg_verb verbs[VERB_MAX] = {
                              pg_deployments_put_worker, take_nothing},
     [VERB_WORKER_RENEW] = {LANE_LEASE, false, true, F "worker_renew($1)", 1, pg_jobs_put_id,
                            take_nothing},
-    [VERB_WORKER_CLOSE] = {LANE_LEASE, true, true, F "worker_close($1)", 1, pg_jobs_put_id,
+    [VERB_WORKER_CLOSE] = {LANE_CLAIM, true, true, F "worker_close($1)", 1, pg_jobs_put_id,
                            take_count},
-    [VERB_RESCUE] = {LANE_LEASE, false, true, F "rescue($1)", 2, pg_jobs_put_id,
+    [VERB_RESCUE] = {LANE_CLAIM, false, true, F "rescue($1)", 2, pg_jobs_put_id,
                      pg_workers_take_rescue},
-    [VERB_CLAIM] = {LANE_LEASE, false, true, F "claim($1, $2, $3, $4)", 13, pg_workers_put_claim,
+    [VERB_CLAIM] = {LANE_CLAIM, false, true, F "claim($1, $2, $3, $4)", 13, pg_workers_put_claim,
                     pg_workers_take_claim},
     [VERB_CHECK] = {LANE_LEASE, false, true, F "check_held($1, $2)", 1, pg_attempt_put_check,
                     pg_attempt_take_check},
@@ -96,9 +96,9 @@ static const struct pg_verb verbs[VERB_MAX] = {
                      10, pg_budget_put, pg_budget_take},
     [VERB_HOOKS_CHECK] = {LANE_ANY, false, true, F "hooks_check($1, $2, $3, $4::boolean)", 1,
                           pg_hooks_put_check, take_nothing},
-    [VERB_INPUT] = {LANE_ANY, false, true, F "input($1, $2, $3, $4)", 4, pg_hooks_put_input,
+    [VERB_INPUT] = {LANE_HOOK, false, true, F "input($1, $2, $3, $4)", 4, pg_hooks_put_input,
                     pg_hooks_take_input},
-    [VERB_RUN_ENDED] = {LANE_ANY, false, true, F "run_ended($1, $2)", 2, pg_hooks_put_ended,
+    [VERB_RUN_ENDED] = {LANE_HOOK, false, true, F "run_ended($1, $2)", 2, pg_hooks_put_ended,
                         pg_hooks_take_ended},
     [VERB_ENDPOINTS_SET] = {LANE_ANY, false, true, F "endpoints_set($1, $2)", 1,
                             pg_webhooks_put_endpoints, take_count},
@@ -184,12 +184,11 @@ const struct pg_verb *pg_verb_of(enum store_verb verb)
     return &verbs[verb];
 }
 
-/* A hook of the users' may take its time: the text of all other jobs does not wait behind it. */
 enum pg_lane_name pg_verb_lane(const struct pg_store *s, const struct store_op *op)
 {
     if (op->verb == VERB_FINISH && s->hook != NULL && op->n == 1 &&
         op->in.finish[0].outcome == STORE_COMPLETE)
-        return LANE_ANY;
+        return LANE_HOOK;
     return verbs[op->verb].lane;
 }
 

@@ -6,13 +6,13 @@
 #include "io/loop.h"
 #include "store/store.h"
 
-#define STORE_PG_POOL_DEFAULT 4
+#define STORE_PG_POOL_DEFAULT 6
 #define STORE_PG_POOL_MAX     32
 
 struct store_pg_config {
     const char *url;              /* postgres://... or "host=... dbname=..." */
     const char *listen_url;       /* past a transaction pooler, for LISTEN; NULL = url */
-    int pool;                     /* connections at most, besides the one that listens; 0 = 4 */
+    int pool;                     /* connections at most, besides the one that listens; 0 = 6 */
     const char *application_name; /* NULL = "scriptorium"; one in the URL wins */
     const char *schema;           /* of the users' table, for migrate; NULL = public */
     const char *engine_role;      /* who the engine logs in as, for migrate; NULL = who migrates */
