@@ -231,6 +231,11 @@ size_t api_slots(const struct api *api)
     return api->engine != NULL ? engine_slots(api->engine) : api->slots;
 }
 
+void api_hears(struct api *api, bool hears)
+{
+    api->deaf = !hears;
+}
+
 size_t api_waiting(const struct api *api)
 {
     return api->requests;

@@ -48,6 +48,9 @@ const char *api_operator_link(const struct api *api);
 void api_drain(struct api *api);
 size_t api_waiting(const struct api *api); /* requests that the store has not answered yet */
 void api_limit(struct api *api, int concurrent_limit); /* from now on; as in the config */
+/* Whether the store's notifications come, for the metrics and /v1/limits; until it is said they do.
+ */
+void api_hears(struct api *api, bool hears);
 /* New keys, as SIGHUP brings them. On failure the old ones stay. */
 enum err api_reload(struct api *api, const struct auth_config *auth, struct errmsg *msg) MUST_CHECK;
 /* For the metrics from now on; borrowed until the API is freed. */

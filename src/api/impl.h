@@ -18,6 +18,7 @@ struct api {
     bool local;  /* no key is configured: loopback only */
     bool shared; /* others accept on the same socket */
     bool draining;
+    bool deaf;                  /* the store's notifications do not come */
     struct job_ceiling ceiling; /* of what is asked for */
     size_t slots;
     struct invoker *invoker;         /* or NULL */

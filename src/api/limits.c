@@ -1,5 +1,5 @@
-/* In: GET /v1/limits. Out: what the provider allows, what this process uses of it, and what became
- * of its calls. */
+/* In: GET /v1/limits. Out: what the provider allows, what this process uses of it, what became of
+ * its calls, and how it hears of work. */
 #include <inttypes.h>
 
 #include "api/answer.h"
@@ -67,7 +67,8 @@ void handle_limits(struct api_request *rq)
     }
     buf_puts(&out, "]");
     job_json_put_string(&out, "provider", provider);
-    buf_puts(&out, "}");
+    buf_putf(&out, ",\"mode\":\"%s\",\"notifications_listening\":%s}",
+             rq->api->slots > 0 ? "continuous" : "triggered", rq->api->deaf ? "false" : "true");
     api_answer_json(rq, 200, &out);
     buf_free(&out);
 }

@@ -72,6 +72,12 @@ const struct metric metric_table[METRIC_ID_MAX] = {
                             {NULL},
                             NULL},
     [METRIC_RUNNING] = {"running", METRIC_GAUGE, "Jobs in work in this process.", {NULL}, NULL},
+    [METRIC_LISTENING] = {"notifications_listening",
+                          METRIC_GAUGE,
+                          "1 while this process hears at once of changes in the store, 0 while it "
+                          "only polls.",
+                          {NULL},
+                          NULL},
     [METRIC_SLOTS] = {"slots", METRIC_GAUGE, "Jobs this process takes at once.", {NULL}, NULL},
     [METRIC_PROVIDER_CALLS] = {"provider_calls_total",
                                METRIC_COUNTER,

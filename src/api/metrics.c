@@ -164,6 +164,7 @@ static void put_engine(struct buf *out, const struct api *api)
     if (api->engine == NULL)
         return;
     put_one(METRIC_LEASES_LOST, engine_leases_lost(api->engine), out);
+    put_one(METRIC_LISTENING, !api->deaf, out);
     put_one(METRIC_RUNNING, (int64_t)engine_running(api->engine), out);
     put_one(METRIC_SLOTS, (int64_t)api_slots(api), out);
     c.n = engine_limits(api->engine, c.view, CLASSES_MAX, &provider);

@@ -181,7 +181,11 @@ static const struct route_field worker[] = {{"id", "uuid", NULL},
                                             {"lease_until", "time?", NULL},
                                             {0}};
 static const struct route_field limits[] = {
-    {"provider", "string?", NULL}, {"classes", "[object]", "docs/metrics.md"}, {0}};
+    {"provider", "string?", NULL},
+    {"classes", "[object]", "docs/metrics.md"},
+    {"mode", "string", "continuous, or triggered: work is taken only when the function is called"},
+    {"notifications_listening", "boolean", "false: this process finds jobs by polling alone"},
+    {0}};
 
 const struct schema schema_table[] = {
     {"Error", error, NULL},

@@ -452,7 +452,7 @@ static void live(struct server_life *s)
     if (s->config->reload)
         on_reload(s, SIGHUP);
     probe(s);
-    hints_watch_start(&s->hints, &s->context);
+    hints_watch_start(&s->hints, &s->context, s->api);
     loop_run(loop);
     hints_watch_stop(&s->hints);
     timer_stop(loop, &s->probe_timer);

@@ -12,6 +12,8 @@
 #include "store/pg/store_pg.h"
 #include "store/store.h"
 
+#define OVERDUE_US (90 * USEC_PER_SEC) /* a schedule's minute, and somebody's to see it */
+
 enum verdict {
     VERDICT_WELL,
     VERDICT_NOTE,    /* worth knowing; nothing is broken */
@@ -61,6 +63,7 @@ struct doctor {
     int64_t errors;                            /* lines of the last hour */
     const char *latest_error;                  /* and the newest of them */
     int64_t calls, calls_failed;               /* of the function endpoint in the last hour */
+    int64_t last_call_us;                      /* 0 = none is known */
     int64_t schedules, schedules_off, overdue; /* overdue: due, and nobody has fired it */
     const char *schedule_error;
     int64_t failing; /* schedules whose newest ended run failed, in the last hour */
@@ -70,6 +73,7 @@ struct doctor {
     const char *pipeline_unusable; /* why this program cannot use it; NULL: it can */
     int64_t skew_us;               /* our clock minus the store's */
     bool clock_known;
+    bool daemon_triggered, daemon_deaf; /* claims only when called; hears no notifications */
     enum store_pg_hints hints;
     const char *hints_why;
     const char *url;                                               /* of the daemon */
@@ -113,11 +117,12 @@ void look_at_errors(struct doctor *d, struct finding *f);
 void look_at_concurrency(struct doctor *d, struct finding *f);
 /* doctor_machine.c */
 void look_at_files(struct doctor *d, struct finding *f);
+/* doctor_schedules.c */
+void look_at_schedules(struct doctor *d, struct finding *f);
+void look_at_cron_key(struct doctor *d, struct finding *f);
 /* doctor_service.c */
 void look_at_function(struct doctor *d, struct finding *f);
 void look_at_pipeline(struct doctor *d, struct finding *f);
-void look_at_schedules(struct doctor *d, struct finding *f);
-void look_at_cron_key(struct doctor *d, struct finding *f);
 void look_at_provider(struct doctor *d, struct finding *f);
 void look_at_budget(struct doctor *d, struct finding *f);
 

@@ -10,7 +10,6 @@
 #include "store/store_schedules.h"
 
 #define HOUR_US        (3600 * USEC_PER_SEC)
-#define OVERDUE_US     (90 * USEC_PER_SEC) /* a schedule's minute, and somebody's to see it */
 #define NOTIFY_WAIT_US (5 * USEC_PER_SEC)
 
 static void take_facts(void *ctx, const struct store_result *r)
@@ -66,6 +65,7 @@ static void take_calls(void *ctx, const struct store_result *r)
 {
     struct doctor *d = ctx;
     int64_t since = loop_wall(d->context.loop) - HOUR_US;
+    d->last_call_us = r->n > 0 ? r->invocations[0].at_us : 0;
     for (size_t i = 0; i < r->n; i++) {
         const struct store_invocation *call = &r->invocations[i];
         if (call->at_us < since)

@@ -89,12 +89,13 @@ void look_at_connections(struct doctor *d, struct finding *f)
     }
     bool full = used >= most - CONNECTIONS_LEFT / 2 || used * 20 >= most * 19;
     bool tight = used >= most - CONNECTIONS_LEFT || used * 5 >= most * 4;
-    doctor_say(d, f,
-               full    ? VERDICT_ILL
-               : tight ? VERDICT_NOTE
-                       : VERDICT_WELL,
-               "%" PRId64 " of %" PRId64 " used, %" PRId64 " of them by scriptorium", used, most,
-               doctor_number(d, "connections_ours", 0));
+    doctor_say(
+        d, f,
+        full    ? VERDICT_ILL
+        : tight ? VERDICT_NOTE
+                : VERDICT_WELL,
+        "%" PRId64 " of %" PRId64 " used of what %.80s allows, %" PRId64 " of them by scriptorium",
+        used, most, doctor_fact(d, "connections_of"), doctor_number(d, "connections_ours", 0));
     if (tight)
         doctor_remedy(d, f,
                       "a process takes SCRIPTORIUM_POOL (%" PRId64 ") and one; use a pooler, "
@@ -106,6 +107,14 @@ void look_at_notifications(struct doctor *d, struct finding *f)
 {
     if (!d->postgres) {
         doctor_say(d, f, VERDICT_WELL, "an embedded database is watched");
+    } else if (d->hints == PG_HINTS_LISTENING && d->daemon_deaf) {
+        doctor_say(d, f, VERDICT_NOTE,
+                   "a NOTIFY from one connection reaches another, but the daemon at %s hears none: "
+                   "it finds jobs by polling",
+                   d->url);
+        doctor_remedy(d, f,
+                      "its log says why; it must have the same SCRIPTORIUM_LISTEN_URL as is "
+                      "configured here, and comes back by itself once the connection holds");
     } else if (d->hints == PG_HINTS_LISTENING) {
         doctor_say(d, f, VERDICT_WELL, "a NOTIFY from one connection reaches another");
     } else {

@@ -6,6 +6,7 @@
 #include "app/outbound.h"
 #include "base/clock.h"
 #include "io/http_client.h"
+#include "text/json.h"
 
 #define ANSWER_US  (3 * USEC_PER_SEC)
 #define ANSWER_MAX ((size_t)256 << 10)
@@ -68,6 +69,20 @@ static void ask(struct doctor *d, struct http_client *client, const char *method
     buf_free(&x.body);
 }
 
+/* How it claims, how it hears of work. */
+static void take_limits(struct doctor *d)
+{
+    json_t *all = NULL;
+    struct errmsg msg = {""};
+    if (d->limits.status != 200 ||
+        json_parse(d->limits.body, strlen(d->limits.body), ANSWER_MAX, &all, &msg) != OK)
+        return;
+    const char *mode = json_str(all, "mode");
+    d->daemon_triggered = mode != NULL && strcmp(mode, "triggered") == 0;
+    d->daemon_deaf = json_is_false(json_object_get(all, "notifications_listening"));
+    json_decref(all);
+}
+
 void doctor_ask_daemon(struct doctor *d)
 {
     struct http_client *client = NULL;
@@ -84,6 +99,7 @@ void doctor_ask_daemon(struct doctor *d)
         if (key != NULL) {
             ask(d, client, "GET", "/v1/stats", key, &d->key);
             ask(d, client, "GET", "/v1/limits", key, &d->limits);
+            take_limits(d);
         }
     }
     http_client_free(client);

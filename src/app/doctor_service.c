@@ -1,5 +1,5 @@
-/* In: the daemon's answers, schedules, keys. Out: whether callers are served and the clock drives
- * what it should. */
+/* In: the daemon's answers, its pipeline, its provider. Out: whether callers are served, and by
+ * what. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,9 @@
 #include "base/clock.h"
 #include "text/json.h"
 
-#define CRON_SILENT_US (180 * USEC_PER_SEC) /* with a schedule each minute that is too long */
-#define LIMITS_MAX     ((size_t)256 << 10)
-#define CLASSES_SHOWN  8
-#define FULL_PERCENT   90
+#define LIMITS_MAX    ((size_t)256 << 10)
+#define CLASSES_SHOWN 8
+#define FULL_PERCENT  90
 
 void look_at_function(struct doctor *d, struct finding *f)
 {
@@ -72,105 +71,6 @@ void look_at_pipeline(struct doctor *d, struct finding *f)
         doctor_say(d, f, VERDICT_WELL, "version %d is active: %s", d->pipeline,
                    d->pipeline_name != NULL ? d->pipeline_name : "the built-in one");
     }
-}
-
-static const char failed_runs[] =
-    "SELECT * FROM cron.job_run_details WHERE status = 'failed' ORDER BY start_time DESC";
-
-static void look_at_sql_cron(struct doctor *d, struct finding *f, const char *who)
-{
-    int64_t active = doctor_number(d, "cron_active", 0);
-    int64_t last = doctor_number(d, "cron_last_run_us", 0);
-    int64_t failed = doctor_number(d, "cron_failed_hour", 0);
-    int64_t failing = doctor_number(d, "cron_failing", failed);
-    int64_t age = loop_wall(d->context.loop) - d->skew_us - last;
-    char text[FMT_SIZE];
-    if (failing > 0) {
-        doctor_say(d, f, VERDICT_ILL, "the newest run of %" PRId64 " SQL schedules failed: %.300s",
-                   failing, doctor_fact(d, "cron_failure"));
-        doctor_remedy(d, f, "%s", failed_runs);
-    } else if (last == 0 || age > CRON_SILENT_US) {
-        doctor_say(d, f, VERDICT_NOTE, "%" PRId64 " active in SQL (%s), %s%s", active, who,
-                   last == 0 ? "none of them ran yet" : "the latest run began before ",
-                   last == 0 ? "" : fmt_seconds(age, text));
-        doctor_remedy(
-            d, f,
-            strcmp(who, "pg_cron") == 0
-                ? "if one is due each minute: is pg_cron's worker alive (cron.database_name, "
-                  "shared_preload_libraries)?"
-                : "if one is due each minute: is a daemon alive (workers)?");
-    } else {
-        doctor_say(d, f, failed > 0 ? VERDICT_NOTE : VERDICT_WELL,
-                   "%" PRId64 " active in SQL (%s), the latest ran %s ago, %" PRId64
-                   " failed in the last hour; %" PRId64 " active of ours",
-                   active, who, fmt_seconds(age, text), failed, d->schedules);
-        if (failed > 0)
-            doctor_remedy(d, f, "they went well since; what it was: %s", failed_runs);
-    }
-}
-
-static void look_at_own_schedules(struct doctor *d, struct finding *f)
-{
-    int64_t off = d->schedules_off + doctor_number(d, "cron_inactive", 0);
-    bool called = d->inv->set.mode == MODE_TRIGGERED;
-    if (d->schedules > 0) {
-        doctor_say(d, f, VERDICT_WELL, "%" PRId64 " active, none overdue, none failing",
-                   d->schedules);
-    } else if (off > 0) {
-        doctor_say(d, f, called ? VERDICT_ILL : VERDICT_NOTE,
-                   "none is active, %" PRId64 " are switched off%s", off,
-                   called ? ", and this configuration claims only when called" : "");
-        doctor_remedy(d, f,
-                      "scriptorium cron list shows ours, SELECT * FROM cron.job those in SQL "
-                      "(cron.alter_job switches on)");
-    } else if (called) {
-        doctor_say(d, f, VERDICT_NOTE, "none, and this configuration claims only when called");
-        doctor_remedy(d, f,
-                      "scriptorium cron schedule process-script-jobs-worker-1 '* * * * *' makes "
-                      "one, scriptorium scale 3x3 three of it; or serve --mode continuous");
-    } else {
-        doctor_say(d, f, VERDICT_WELL,
-                   "none, and none is needed: the daemon claims as jobs arrive");
-    }
-}
-
-void look_at_schedules(struct doctor *d, struct finding *f)
-{
-    const char *cron = doctor_fact(d, "cron");
-    if (d->schedule_error != NULL) {
-        doctor_say(d, f, VERDICT_ILL, "a schedule cannot be planned: %s", d->schedule_error);
-        doctor_remedy(d, f, "scriptorium cron schedule NAME EXPR writes it anew");
-    } else if (d->overdue > 0) {
-        doctor_say(d, f, VERDICT_ILL,
-                   "%" PRId64 " of %" PRId64 " active schedules are overdue, nobody "
-                   "fires them",
-                   d->overdue, d->schedules);
-        doctor_remedy(d, f, "the daemon fires them: start scriptorium serve");
-    } else if (d->failing > 0) {
-        doctor_say(d, f, VERDICT_ILL, "the newest run of %" PRId64 " schedules failed: %s",
-                   d->failing, d->run_failure);
-        doctor_remedy(d, f, "scriptorium cron runs, scriptorium invocations");
-    } else if (cron != NULL && doctor_number(d, "cron_active", 0) > 0) {
-        look_at_sql_cron(d, f, cron);
-    } else {
-        look_at_own_schedules(d, f);
-    }
-}
-
-void look_at_cron_key(struct doctor *d, struct finding *f)
-{
-    int64_t n = doctor_number(d, "cron_null_keys", 0);
-    if (n == 0) {
-        doctor_say(d, f, VERDICT_WELL, "no cron command reads a key that is not set");
-        return;
-    }
-    doctor_say(d, f, VERDICT_ILL,
-               "%" PRId64 " cron commands read app.settings.service_role_key, which is "
-               "not set: their Authorization header is null, and they get 401",
-               n);
-    doctor_remedy(d, f,
-                  "ALTER DATABASE ... SET app.settings.service_role_key = '...' (new connections "
-                  "see it)");
 }
 
 /* ---- the provider ---- */

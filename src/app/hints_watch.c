@@ -13,6 +13,7 @@ static void look(void *ctx)
     struct loop *loop = w->context->loop;
     const char *why = NULL;
     enum store_pg_hints now = store_pg_hints(w->context->store, &why);
+    api_hears(w->api, now == PG_HINTS_LISTENING);
     if (now == PG_HINTS_POLLING && !w->polls) {
         w->polls = true;
         log_warn(NULL, "the database's notifications do not come; jobs are found by polling: %s",
@@ -24,9 +25,10 @@ static void look(void *ctx)
     timer_set(loop, &w->timer, loop_now(loop) + LOOK_US, look, w);
 }
 
-void hints_watch_start(struct hints_watch *w, const struct context *context)
+void hints_watch_start(struct hints_watch *w, const struct context *context, struct api *api)
 {
     w->context = context;
+    w->api = api;
     if (context->shared)
         look(w);
 }

@@ -385,16 +385,22 @@ enum {
 };
 /* What is to be known of the database itself, by name; what the store cannot know is not there.
  *   now_us            the store's clock            server            its name and version
- *   connections_used, _max, _ours                  transaction_us    age of the oldest open one
+ *   connections_used, _max, _of (whose limit it is), _ours
+ *   transaction_us    age of the oldest open one
  *   triggers_off      names of triggers of ours that are gone or disabled
- *   hidden_jobs       queued, but we may not see their rows (at most 1000 are counted)
+ *   hidden_jobs       queued, but we may not see or change their rows (at most 1000 are counted)
  *   unqueued_jobs     pending rows that are not queued (likewise)
  *   foreign_since_us  the oldest job that another system works on
  *   stuck_jobs, stuck_job (one of them)  running, and nothing was written for ten minutes
  *   leases_expired    workers that nobody has rescued for a whole lease
  *   cron              who runs schedules in SQL: pg_cron, scriptorium; cron_active, cron_inactive,
  *                     cron_last_run_us, cron_failed_hour, cron_failing (jobs whose newest run
- *                     of the hour failed), cron_failure (the newest), cron_null_keys
+ *                     of the hour failed), cron_failure (the newest), cron_null_keys,
+ *                     cron_workers_active, _inactive (schedules that call the function),
+ *                     cron_firing (of each active one, unless it runs: {"name", "schedule",
+ *                     "since_us": it was to fire next after that})
+ *   answers_failed_hour, answer_failed_us, answer_good_us (the newest of each), answer_failure
+ *                     what became of the requests that SQL made in the last hour
  *   file_bytes, log_bytes, disk_free_bytes, disk_bytes   of an embedded store
  * -> facts. */
 void store_examine(struct store *s, store_fn fn, void *ctx);

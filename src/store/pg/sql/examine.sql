@@ -1,5 +1,25 @@
 -- What doctor wants to know of this database: facts by name, nothing judged. store.h has the names.
 
+-- Has a setting a value for every session, from the server's configuration? That of this session may
+-- come from its database or role, whom the commands of others do not share.
+CREATE OR REPLACE FUNCTION scriptorium.examine_setting_of_all(of_setting text) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF has_table_privilege('pg_file_settings', 'SELECT')
+       AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')
+       AND EXISTS (SELECT FROM pg_file_settings f
+                   WHERE f.name = of_setting AND f.setting <> '' AND f.error IS NULL) THEN
+        RETURN true;
+    END IF;
+    RETURN coalesce(current_setting(of_setting, true), '') <> '' AND NOT EXISTS (
+        SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c
+        WHERE c LIKE of_setting || '=%'
+          AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+          AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)));
+END $$;
+
 -- The SQL schedules, the extension's or ours; as the one who migrated, for row security hides them from
 -- the engine. The schema may not be there: looked up as it runs. A key is null when a command reads a
 -- setting that neither the database nor the command's user has.
@@ -20,7 +40,7 @@ BEGIN
             SELECT count(*) FILTER (WHERE j.active) AS cron_active,
                    count(*) FILTER (WHERE NOT j.active) AS cron_inactive,
                    count(*) FILTER (WHERE j.active AND position(%1$L IN j.command) > 0
-                       AND coalesce(current_setting(%1$L, true), '') = ''
+                       AND NOT scriptorium.examine_setting_of_all(%1$L)
                        AND NOT EXISTS (
                            SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c
                            WHERE c LIKE %1$L || '=_%%'
@@ -50,6 +70,63 @@ BEGIN
          ORDER BY d.start_time DESC LIMIT 1)$q$;
 END $$;
 
+-- Of the server's limit, the database's and the role's the one that leaves the fewest connections; the
+-- latter two do not hold for superusers.
+CREATE OR REPLACE FUNCTION scriptorium.examine_connections()
+RETURNS TABLE (name text, value text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT f.n, f.v FROM (
+        SELECT l.whose, l.used, l.most FROM (
+            SELECT 'the server' AS whose, (SELECT sum(d.numbackends) FROM pg_stat_database d) AS used,
+                   current_setting('max_connections')::integer
+                   - current_setting('superuser_reserved_connections')::integer
+                   - coalesce(current_setting('reserved_connections', true)::integer, 0) AS most
+            UNION ALL
+            SELECT 'the database ' || d.datname, s.numbackends, d.datconnlimit
+            FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+            JOIN pg_roles r ON r.rolname = session_user AND NOT r.rolsuper
+            WHERE d.datname = current_database() AND d.datconnlimit >= 0
+            UNION ALL
+            SELECT 'the role ' || r.rolname,
+                   (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid), r.rolconnlimit
+            FROM pg_roles r
+            WHERE r.rolname = session_user AND r.rolconnlimit >= 0 AND NOT r.rolsuper) l
+        ORDER BY l.most - l.used LIMIT 1) tightest,
+    LATERAL (VALUES ('connections_of', tightest.whose), ('connections_used', tightest.used::text),
+                    ('connections_max', tightest.most::text)) AS f (n, v)
+$$;
+
+-- Queued jobs whose rows we see and may not change, as the policies for UPDATE have it: at most a
+-- thousand of the first ten thousand. What a policy compares is put into the query as the server
+-- itself puts it into the engine's.
+CREATE OR REPLACE FUNCTION scriptorium.examine_locked() RETURNS bigint LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    jobs CONSTANT oid := (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                          WHERE n.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs');
+    passes text;
+    n bigint;
+BEGIN
+    IF NOT row_security_active(jobs) THEN
+        RETURN 0;
+    END IF;
+    SELECT coalesce('(' || string_agg(p.qual, ' OR ') FILTER (WHERE p.polpermissive) || ')', 'false')
+           || coalesce(' AND ' || string_agg(p.qual, ' AND ') FILTER (WHERE NOT p.polpermissive), '')
+    INTO passes
+    FROM (SELECT o.polpermissive,
+                 '(' || coalesce(pg_get_expr(o.polqual, o.polrelid), 'true') || ')' AS qual
+          FROM pg_policy o
+          WHERE o.polrelid = jobs AND o.polcmd IN ('w', '*')
+            AND EXISTS (SELECT FROM unnest(o.polroles) AS r
+                        WHERE r = 0 OR pg_has_role(current_user, r, 'USAGE'))) p;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM {{jobs}} WHERE id IN ('
+        'SELECT q.job_id FROM scriptorium.queue q LIMIT 10000) AND (%s) IS NOT TRUE LIMIT 1000) h',
+        passes) INTO n;
+    RETURN n;
+END $$;
+
 CREATE OR REPLACE FUNCTION scriptorium.examine()
 RETURNS TABLE (name text, value text) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -60,9 +137,7 @@ DECLARE
 BEGIN
     RETURN QUERY SELECT 'now_us', scriptorium.us(now)::text;
     RETURN QUERY SELECT 'server', 'PostgreSQL ' || current_setting('server_version');
-    RETURN QUERY SELECT 'connections_used', sum(d.numbackends)::text FROM pg_stat_database d;
-    RETURN QUERY SELECT 'connections_max', (current_setting('max_connections')::integer
-        - current_setting('superuser_reserved_connections')::integer)::text;
+    RETURN QUERY SELECT c.name, c.value FROM scriptorium.examine_connections() c;
     RETURN QUERY SELECT 'connections_ours', count(*)::text FROM pg_stat_activity a
         WHERE a.application_name LIKE 'scriptorium%';
     RETURN QUERY SELECT 'transaction_us', (extract(epoch FROM max(now - a.xact_start)) * 1000000)::bigint::text
@@ -78,7 +153,7 @@ BEGIN
                               WHERE n.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs')
                           AND t.tgname = w.name AND t.tgenabled IN ('O', 'A'))
         HAVING count(*) > 0;
-    RETURN QUERY SELECT 'hidden_jobs', count(*)::text FROM (
+    RETURN QUERY SELECT 'hidden_jobs', (scriptorium.examine_locked() + count(*))::text FROM (
         SELECT FROM scriptorium.queue q WHERE NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
         LIMIT 1000) h;
     RETURN QUERY SELECT 'unqueued_jobs', count(*)::text FROM (
@@ -95,4 +170,5 @@ BEGIN
     RETURN QUERY SELECT 'leases_expired', count(*)::text FROM scriptorium.worker w
         WHERE w.expires < now - w.lease;
     RETURN QUERY SELECT c.name, c.value FROM scriptorium.examine_cron() c;
+    RETURN QUERY SELECT c.name, c.value FROM scriptorium.examine_calls() c;
 END $$;
