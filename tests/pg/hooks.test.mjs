@@ -10,8 +10,9 @@ import { daemon } from '../blackbox/serve.mjs';
 import * as pg from '../lib/pg.mjs';
 
 const USER = '11111111-1111-4111-8111-111111111111';
-const recipe = fs.readFileSync(join(root, 'docs/hooks.md'), 'utf8')
-  .match(/```sql\n([\s\S]*?)```/)[1];
+// The SQL of docs/hooks.md: saving and charging; reserving, settling, releasing.
+const [recipe, reservations] = [...fs.readFileSync(join(root, 'docs/hooks.md'), 'utf8')
+  .matchAll(/```sql\n([\s\S]*?)```/g)].map((m) => m[1]);
 let server;
 
 before(async () => { server = await pg.start(); });
@@ -254,6 +255,50 @@ test('on_ended runs once for what failed, was cancelled or deleted, whoever did 
   const rows = (await w.db.query('SELECT * FROM told')).rows;
   assert.deepEqual(Object.fromEntries(rows.map((r) => [r.job_id, r.outcome])), want);
   d.process.kill('SIGTERM');
+});
+
+test('the recipe of reservations: held before the work, settled with the script, given back, and never lost or doubled', async (t) => {
+  const hooks = { INPUT: 'public.reserve', ON_COMPLETED: 'public.settle', ON_ENDED: 'public.release' };
+  const w = await prepared(t, { credits: 3, sql: reservations });
+  const reservation = async (id) => (await w.one('SELECT state FROM reservations WHERE job_id = $1', [id]))?.state;
+  const becomes = (id, state) => until(async () => await reservation(id) === state, { what: () => `${id} ${state}` });
+  const again = (id) => w.db.query("UPDATE script_generation_jobs SET status = 'pending' WHERE id = $1", [id]);
+  const d = await daemon(t, w.dir, env(w, hooks));
+
+  const fine = await w.add();
+  await ended(w, fine);
+  assert.deepEqual([await reservation(fine), await w.balance()], ['settled', 2]);
+  await again(fine); // a new run costs again
+  await until(async () => (await w.balance()) === 1 && (await w.job(fine)).status === 'completed', { what: () => 'the second run' });
+  assert.equal(await w.saved(), 1);
+
+  // Saving fails: the credit goes back; run again, the same run takes it anew, whoever spent it meanwhile.
+  await w.db.query("ALTER TABLE scripts ADD CONSTRAINT broken CHECK (job_id = '" + fine + "') NOT VALID");
+  const [{ id: bad }] = (await w.db.query(`INSERT INTO script_generation_jobs (user_id, generation_params, max_retries)
+    VALUES ($1, '{"topic": "Why bridges hum", "targetDuration": 120}', 0) RETURNING id`, [USER])).rows;
+  await ended(w, bad, 'failed');
+  await becomes(bad, 'released');
+  assert.equal(await w.balance(), 1);
+  await w.db.query('ALTER TABLE scripts DROP CONSTRAINT broken');
+  await w.db.query('UPDATE credits SET balance = 0');
+  await again(bad);
+  await until(async () => /no credits left/.test((await w.job(bad)).error_message ?? ''), { what: () => 'no credits' });
+  await w.db.query('UPDATE credits SET balance = 5');
+  await until(async () => (await w.job(bad)).status === 'failed');
+  await again(bad);
+  await ended(w, bad);
+  assert.deepEqual([await reservation(bad), await w.balance()], ['settled', 4]);
+
+  const gone = await w.add({ topic: 'z', targetDuration: 3600 });
+  await becomes(gone, 'held');
+  await w.db.query('DELETE FROM script_generation_jobs WHERE id = $1', [gone]);
+  await until(async () => (await w.balance()) === 4, { what: () => 'the credit of a deleted job' });
+  const poor = await w.db.query('UPDATE credits SET balance = 0');
+  assert.equal(poor.rowCount, 1);
+  const none = await w.add();
+  await ended(w, none, 'failed');
+  assert.deepEqual([(await w.job(none)).error_message, await reservation(none)], ['no credits left', undefined]);
+  assert.equal(d.process.closed, undefined);
 });
 
 test('a hook that is missing or of another signature stops the start with a line that says so', async (t) => {

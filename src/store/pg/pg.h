@@ -12,8 +12,8 @@
 
 /* Ops of one lane start in the order they were asked for; a lane with one connection also ends them
  * in that order. What running jobs write goes down one connection, as the SQL functions need it. A
- * trigger or a hook of the users' may take its time: what they run in does not share a connection with
- * what must not wait. */
+ * trigger or a hook of the users' may take its time: what they run in does not share a connection
+ * with what must not wait. */
 enum pg_lane_name {
     LANE_WRITE, /* progress, checkpoints, ends of attempts, the ledger */
     LANE_LEASE, /* leases, looks at running ids, parts of limits: no code of the users' runs here */
