@@ -51,7 +51,7 @@ struct engine *engine_new(struct loop *loop, struct store *store, struct provide
     e->rng = rng_seed(e->config.seed, 1);
     e->share = -1;
     e->retry_budget = 10;
-    e->bytes_per_token = 4.4;
+    e->bytes_per_token = TOKENS_BYTES;
     e->input_ratio = 1;
     return e;
 }

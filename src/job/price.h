@@ -50,6 +50,7 @@ enum err catalog_price(const struct catalog *c, const char *model_id, int64_t wa
  * lies between the two usual rules, 1.33 tokens a word and 4 bytes a token; JSON counts more, for
  * its punctuation. */
 int64_t tokens_estimate(const char *text, size_t n);
+#define TOKENS_BYTES 4.0 /* bytes of an answer's token, until exact calls have taught better */
 
 /* What a cut call produced by now: `seen` tokens, and half of what its stream makes in the time for
  * which text may go unseen (it is read and saved at ticks; the cut fell somewhere between two);

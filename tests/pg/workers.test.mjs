@@ -166,6 +166,51 @@ test('calls of the dead are closed as estimated: what was saved and half an inte
     assert.equal(await value(db, 'SELECT state FROM scriptorium.call WHERE id = $1', mine), 0);
 });
 
+/** A worker, dead by now, whose one call has saved 10 tokens more, at 60 a second, after each of these times. */
+async function ofTheDead(rescuer, ...gaps) {
+    await live(2 * LEASE, rescuer);
+    const victim = await worker(db);
+    await insert(db);
+    const [it] = await claim(db, victim);
+    const call = await callOpen(db, it, victim, 1000);
+    for (const [i, us] of gaps.entries()) {
+        await pass(db, us);
+        await progress(db, [{ ...it, key: 'a', hash: 'h', at: i, text: 'x', call, tokens: 10 * (i + 1), rate: 60 }]);
+    }
+    return { it, call, output: async () => {
+        await live(LEASE + SECOND, rescuer);
+        await rescue(rescuer);
+        return value(db, 'SELECT output FROM scriptorium.call WHERE id = $1 AND state = 2', call);
+    } };
+}
+
+// The clock is moved on, but goes by itself as well.
+function about(output, least) {
+    assert.ok(output >= least && output <= least + 6, `${output} tokens, not about ${least}`);
+}
+
+test('saves that come slowly leave more unseen when their process dies', async () => {
+    // What came in 180 ms and in the interval between two saves, half of it: (0.18 + 0.5) s x 60 / 2 = 20.4.
+    about(await (await ofTheDead(await worker(db), 0, SECOND / 2, SECOND / 2)).output(), 30 + 20);
+});
+
+test('the end falls into a long interval rather than into a short one, but an outage is no interval', async () => {
+    // 0.1 s and 0.9 s: a tenth of all moments lies in the first. (0.18 + 0.1 x 0.1 + 0.9 x 0.9) s x 60 / 2 = 30.
+    about(await (await ofTheDead(await worker(db), 0, SECOND / 10, 9 * SECOND / 10)).output(), 30 + 30);
+    // At most a second counts: (0.18 + 1) s x 60 / 2 = 35.4.
+    assert.equal(await (await ofTheDead(await worker(db), 0, 9 * SECOND)).output(), 20 + 35);
+});
+
+test('a call of the dead is charged for text that a later attempt has written over', async () => {
+    const [rescuer, other] = [await worker(db), await worker(db)];
+    const dead = await ofTheDead(rescuer, 0);
+    await db.query("UPDATE script_generation_jobs SET status = 'pending'");
+    await renew(other);
+    const [again] = await claim(db, other);
+    await progress(db, [{ ...again, key: 'a', hash: 'h', at: 0, text: 'y', call: await callOpen(db, again, other), tokens: 1, rate: 60 }]);
+    assert.equal(await dead.output(), 10 + 8); // 60 tokens a second for 140 ms
+});
+
 test('what a client holds during the rescue is found by the next sweep', async () => {
     const rescuer = await worker(db);
     await live(2 * LEASE, rescuer);

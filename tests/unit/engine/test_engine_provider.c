@@ -169,6 +169,21 @@ static void a_cut_after_a_standstill_is_not_charged_for_a_burst(void **state)
     bench_check_ledger(b);
 }
 
+/* A process that has just started has learned nothing yet, and nothing else to go by than the text.
+ */
+static void the_first_cut_call_of_a_process_is_charged_for_what_it_was(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, LONG_REQUEST);
+    bench_faults(b, "[{\"nth\":1,\"fault\":\"cut\",\"after_tokens\":1000}]");
+    bench_start(b, 0, &(struct bench_options){0});
+    bench_until(b, "SELECT count(*) FROM scriptorium_call WHERE state = 2");
+    assert_int_equal(truth_find(b->sim->truth, 1)->generated, 1000);
+    assert_in_range(bench_number(b, "SELECT output FROM scriptorium_call WHERE state = 2"), 970,
+                    1030);
+    bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
+}
+
 static void a_wait_of_days_is_looked_at_again_within_the_hour(void **state)
 {
     struct bench *b = *state;
@@ -198,6 +213,7 @@ int main(void)
         TEST(a_lease_that_runs_out_before_the_send_keeps_the_request_here),
         TEST(an_idle_stream_is_continued_from_what_it_wrote),
         TEST(a_cut_after_a_standstill_is_not_charged_for_a_burst),
+        TEST(the_first_cut_call_of_a_process_is_charged_for_what_it_was),
         TEST(a_wait_of_days_is_looked_at_again_within_the_hour),
     };
     return cmocka_run_group_tests_name("engine_provider", tests, NULL, NULL);

@@ -70,12 +70,24 @@ SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
 AS $$
 #variable_conflict use_column
+DECLARE
+    gone record;
 BEGIN
     IF 0 = ANY (offsets) THEN
-        DELETE FROM scriptorium.step_text t
-        WHERE t.job_id = ANY (jobs) AND EXISTS (
-            SELECT FROM unnest(jobs, fences, steps, offsets) AS i (job, fence, step, at)
-            WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step AND t.chain <= i.fence);
+        -- What was there may be of a call that is still open: its process died, and before anybody
+        -- noticed a client ran its job again.
+        WITH d AS (
+            DELETE FROM scriptorium.step_text t
+            WHERE t.job_id = ANY (jobs) AND EXISTS (
+                SELECT FROM unnest(jobs, fences, steps, offsets) AS i (job, fence, step, at)
+                WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step AND t.chain <= i.fence)
+            RETURNING t.call, t.tokens, t.rate
+        )
+        SELECT array_agg(d.call) AS calls, array_agg(d.tokens) AS tokens, array_agg(d.rate) AS rates
+        INTO gone FROM d;
+        IF gone.calls IS NOT NULL THEN
+            PERFORM scriptorium.note_spent(gone.calls, gone.tokens, gone.rates);
+        END IF;
     END IF;
     INSERT INTO scriptorium.step_text
         (job_id, step, chain, at, tokens, rate, call, written_at, input_hash, content)

@@ -80,23 +80,39 @@ BEGIN
         OR EXISTS (SELECT FROM scriptorium.setting s WHERE s.key = 'outbox.ended');
 END $$;
 
+-- What open calls had cost when their text was forgotten.
+CREATE OR REPLACE FUNCTION scriptorium.note_spent(calls uuid[], tokens bigint[], rates bigint[])
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+BEGIN
+    UPDATE scriptorium.call c
+    SET saved_output = greatest(c.saved_output, s.tokens), saved_rate = s.rate
+    FROM (SELECT g.call, max(g.tokens) AS tokens, max(g.rate) AS rate
+          FROM unnest(calls, tokens, rates) AS g (call, tokens, rate)
+          WHERE g.call IS NOT NULL GROUP BY g.call) s
+    WHERE c.id = s.call AND c.state = 0;
+END $$;
+
 -- Forgets streamed text, but not what its calls had cost by then.
 CREATE OR REPLACE FUNCTION scriptorium.drop_text(ids uuid[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
 AS $$
+DECLARE
+    gone record;
 BEGIN
-    WITH gone AS (
+    WITH d AS (
         DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids)
         RETURNING t.call, t.tokens, t.rate
-    ), spent AS (
-        SELECT g.call, max(g.tokens) AS tokens, max(g.rate) AS rate FROM gone g
-        WHERE g.call IS NOT NULL GROUP BY g.call
     )
-    UPDATE scriptorium.call c
-    SET saved_output = greatest(c.saved_output, s.tokens), saved_rate = s.rate
-    FROM spent s WHERE c.id = s.call AND c.state = 0;
+    SELECT array_agg(d.call) AS calls, array_agg(d.tokens) AS tokens, array_agg(d.rate) AS rates
+    INTO gone FROM d;
+    IF gone.calls IS NOT NULL THEN
+        PERFORM scriptorium.note_spent(gone.calls, gone.tokens, gone.rates);
+    END IF;
 END $$;
 
 -- Jobs whose row is gone: nothing of them stays but their calls.

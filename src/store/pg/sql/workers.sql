@@ -27,15 +27,46 @@ BEGIN
     END IF;
 END $$;
 
--- Calls of workers that are gone: charged for what was saved and, as the end fell anywhere between
--- two saves, for half of 280 ms more, as in the embedded store.
+-- What a call has produced whose process is gone: what was saved, and half of what its stream makes
+-- in the time for which text may go unseen: a tick of the reading and two ways (180 ms, as in the
+-- embedded store) and an interval between two saves. That is 100 ms, or what its last saves have kept:
+-- a batch waits for the one before, and so for a database that is slow. The end falls into a long
+-- interval sooner than into a short one; one above a second was an outage, not an interval.
+CREATE OR REPLACE FUNCTION scriptorium.produced(
+    of_job uuid, of_call uuid, saved_output bigint, saved_rate bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+#variable_conflict use_variable
+DECLARE
+    saved record;
+    seen bigint := saved_output;
+    rate bigint := saved_rate;
+    unseen_us bigint;
+BEGIN
+    SELECT t.tokens, t.rate INTO saved FROM scriptorium.step_text t
+    WHERE t.job_id = of_job AND t.call = of_call ORDER BY t.tokens DESC, t.at DESC LIMIT 1;
+    IF saved.tokens >= saved_output THEN
+        seen := saved.tokens;
+        rate := saved.rate;
+    END IF;
+    SELECT 180000 + greatest(100000, sum(i.us * i.us) / nullif(sum(i.us), 0)) INTO unseen_us
+    FROM (SELECT least(1000000, scriptorium.us(l.written_at) - scriptorium.us(l.earlier)) AS us
+          FROM (SELECT t.written_at, lag(t.written_at) OVER (ORDER BY t.at) AS earlier
+                FROM scriptorium.step_text t WHERE t.job_id = of_job AND t.call = of_call
+                ORDER BY t.at DESC LIMIT 10) l
+          WHERE l.earlier IS NOT NULL) i;
+    RETURN seen + greatest(0, (rate * unseen_us + 1000000) / 2000000);
+END $$;
+
+-- Calls of workers that are gone are charged.
 CREATE OR REPLACE FUNCTION scriptorium.end_lost_calls() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
 AS $$
 DECLARE
     c record;
-    saved record;
     produced bigint;
 BEGIN
     FOR c IN
@@ -44,13 +75,7 @@ BEGIN
         FROM scriptorium.call l LEFT JOIN scriptorium.worker w ON w.id = l.worker
         WHERE l.state = 0 AND w.id IS NULL LIMIT 1000 FOR UPDATE OF l SKIP LOCKED
     LOOP
-        SELECT t.tokens, t.rate INTO saved FROM scriptorium.step_text t
-        WHERE t.job_id = c.job_id AND t.call = c.id ORDER BY t.tokens DESC, t.at DESC LIMIT 1;
-        IF saved.tokens >= c.saved_output THEN
-            produced := saved.tokens + greatest(0, (saved.rate * 280000 + 1000000) / 2000000);
-        ELSE
-            produced := c.saved_output + greatest(0, (c.saved_rate * 280000 + 1000000) / 2000000);
-        END IF;
+        produced := scriptorium.produced(c.job_id, c.id, c.saved_output, c.saved_rate);
         PERFORM scriptorium.end_call(
             c.id, 2, c.estimated_input, produced, 0, 0, 0,
             div(c.estimated_input::numeric * c.price_input + produced::numeric * c.price_output
