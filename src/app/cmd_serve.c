@@ -1,4 +1,5 @@
 /* In: serve's settings. Out: the daemon, in this process or in several that share its socket. */
+#include <stdio.h>
 #include <string.h>
 
 #include "app/cmd.h"
@@ -11,6 +12,7 @@
 struct crew {
     struct invocation *inv;
     struct daemon_config config;
+    char part[8]; /* a child's number */
 };
 
 static bool has_key(const struct settings *set)
@@ -35,6 +37,8 @@ static int check(const struct invocation *inv)
 static int run_child(void *ctx, int report_fd, size_t number, bool reload)
 {
     struct crew *crew = ctx;
+    (void)snprintf(crew->part, sizeof crew->part, "%zu", number);
+    crew->inv->part = crew->part;
     crew->config.report_fd = report_fd;
     crew->config.number = number;
     crew->config.announces = number == 0;

@@ -23,6 +23,7 @@ struct invocation {
     int argc; /* what was parsed, to read the settings again; borrowed */
     char **argv;
     env_fn env;
+    const char *part; /* which of several processes of one daemon this is; NULL = there is one */
 };
 
 struct command {

@@ -35,6 +35,7 @@ static enum err open_pg(struct context *c, struct errmsg *msg)
     struct store_pg_config config = {.url = set->database,
                                      .listen_url = set->listen_url,
                                      .pool = (int)set->pool,
+                                     .part = c->inv->part,
                                      .schema = set->schema,
                                      .engine_role = set->engine_role,
                                      .input_hook = set->hook_input,

@@ -143,12 +143,16 @@ enum err store_pg_open(struct loop *loop, const struct store_pg_config *config,
         return e;
     }
     struct pg_store *s = mem_alloc(sizeof *s);
+    s->name = copy_or(config->application_name, "scriptorium");
+    if (config->part != NULL) {
+        pg_url_add_part(url, s->name, config->part);
+        pg_url_add_part(listen_url, s->name, config->part);
+    }
     s->base.driver = &driver;
     s->base.loop = loop;
     s->base.shared = true;
     s->url = url;
     s->listen_url = listen_url;
-    s->name = copy_or(config->application_name, "scriptorium");
     s->schema = copy_or(config->schema, "public");
     s->engine_role = mem_strdup(config->engine_role);
     s->input_hook = mem_strdup(config->input_hook);

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HOW "it looks like postgres://user:password@host:5432/database, special characters as %%40"
+#define NAME_MAX_BYTES 63 /* of an application_name; the server cuts off what is longer */
+#define HOW            "it looks like postgres://user:password@host:5432/database, special characters as %%40"
 
 static const char *find(const struct pg_url *u, const char *key)
 {
@@ -190,6 +191,19 @@ void pg_url_params(const struct pg_url *u, const struct pg_addresses *found, con
         const char *theirs = find(u, "options");
         put(ret, "options", theirs == NULL ? options : arena_printf(a, "%s %s", options, theirs));
     }
+}
+
+void pg_url_add_part(struct pg_url *u, const char *name, const char *part)
+{
+    size_t i = 0;
+    while (u->keys[i] != NULL && strcmp(u->keys[i], "application_name") != 0)
+        i++;
+    if (i == PG_PARAMS_MAX)
+        return;
+    size_t room = NAME_MAX_BYTES - 1 - strlen(part);
+    const char *whole = u->keys[i] != NULL ? u->values[i] : name;
+    u->keys[i] = "application_name";
+    u->values[i] = arena_printf(&u->arena, "%.*s/%s", (int)room, whole, part);
 }
 
 void pg_url_override(struct pg_params_out *params, const char *key, const char *value)

@@ -33,6 +33,8 @@ void pg_url_params(const struct pg_url *u, const struct pg_addresses *found, con
                    const char *options, bool plain, struct arena *a, struct pg_params_out *ret);
 /* Another value for one of them; borrowed. */
 void pg_url_override(struct pg_params_out *params, const char *key, const char *value);
+/* Adds to application_name, the URL's or else `name`, which of several processes connects. */
+void pg_url_add_part(struct pg_url *u, const char *name, const char *part);
 /* Who the URL logs in as; borrowed, NULL when neither it nor the environment says. */
 const char *pg_url_user(const struct pg_url *u);
 

@@ -87,6 +87,29 @@ static void what_the_url_says_wins_over_our_defaults(void **state)
     pg_url_free(u);
 }
 
+static void of_several_processes_each_adds_its_number_to_the_name(void **state)
+{
+    (void)state;
+    static const char long_name[] =
+        "postgres://h/d?application_name="
+        "123456789-123456789-123456789-123456789-123456789-123456789-123456789";
+    static const struct {
+        const char *url, *name;
+    } cases[] = {{"postgres://h/d", "scriptorium/12"},
+                 {"postgres://h/d?application_name=mine", "mine/12"},
+                 {long_name, "123456789-123456789-123456789-123456789-123456789-123456789-/12"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pg_url *u = parse(cases[i].url);
+        struct arena arena = {0};
+        struct pg_params_out out;
+        pg_url_add_part(u, "scriptorium", "12");
+        pg_url_params(u, NULL, "scriptorium", "", true, &arena, &out);
+        assert_string_equal(value(&out, "application_name"), cases[i].name);
+        arena_free(&arena);
+        pg_url_free(u);
+    }
+}
+
 static void too_long_and_too_many_is_refused(void **state)
 {
     (void)state;
@@ -111,6 +134,7 @@ int main(void)
         cmocka_unit_test(addresses_and_sockets_need_no_look_up),
         cmocka_unit_test(hosts_are_replaced_by_all_their_addresses),
         cmocka_unit_test(what_the_url_says_wins_over_our_defaults),
+        cmocka_unit_test(of_several_processes_each_adds_its_number_to_the_name),
         cmocka_unit_test(too_long_and_too_many_is_refused),
     };
     return cmocka_run_group_tests_name("store/pg_url", tests, NULL, NULL);
