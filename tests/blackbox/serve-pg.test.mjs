@@ -62,7 +62,7 @@ test('three processes share one address and the work; one that is killed is repl
   await d.process.says(/3 processes are ready/);
   await until(() => times('"message":"ready"') === 3);
   assert.deepEqual((await ask(`SELECT DISTINCT application_name AS name FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE 'scriptorium%' ORDER BY 1`)).map((r) => r.name),
+    WHERE datname = current_database() AND application_name LIKE 'scriptorium/%' ORDER BY 1`)).map((r) => r.name),
     ['scriptorium/0', 'scriptorium/1', 'scriptorium/2']);
   d.process.kill('SIGHUP');
   await until(() => times('"message":"reloaded') === 3);
