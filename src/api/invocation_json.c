@@ -14,7 +14,7 @@ static void put_id(struct buf *out, const char *name, const struct uuid *id)
     json_put_member(out, name, uuid_is_nil(id) ? NULL : uuid_text(id, text));
 }
 
-void invocation_put_json(struct buf *out, const struct store_invocation *i)
+static void put_one(struct buf *out, const struct store_invocation *i)
 {
     char id[UUID_TEXT_SIZE], at[CLOCK_ISO_SIZE];
     clock_iso(i->at_us, at);
@@ -31,6 +31,19 @@ void invocation_put_json(struct buf *out, const struct store_invocation *i)
     json_put_member(out, "node", i->worker);
     json_put_member(out, "version", i->version);
     buf_puts(out, "}");
+}
+
+void invocations_put_page(struct buf *out, const struct store_invocation *invocations, size_t n,
+                          size_t limit)
+{
+    buf_puts(out, "\"invocations\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_puts(out, ",");
+        put_one(out, &invocations[i]);
+    }
+    buf_puts(out, "]");
+    put_id(out, "next_cursor", n > 0 && n == limit ? &invocations[n - 1].id : &(struct uuid){0});
 }
 
 void line_put_json(struct buf *out, const struct store_line *l)

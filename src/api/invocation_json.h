@@ -9,7 +9,9 @@
 
 #define HISTORY_JSON_MAX ((size_t)64 << 20)
 
-void invocation_put_json(struct buf *out, const struct store_invocation *i);
+/* "invocations":[...],"next_cursor":...; `limit`: of the page. */
+void invocations_put_page(struct buf *out, const struct store_invocation *invocations, size_t n,
+                          size_t limit);
 void line_put_json(struct buf *out, const struct store_line *l);
 
 #endif

@@ -12,18 +12,10 @@ static void on_invocations(void *ctx, const struct store_result *r)
     if (rq == NULL || api_answer_failure(rq, r))
         return;
     const size_t *limit = rq->state;
-    char id[UUID_TEXT_SIZE];
     struct buf out = BUF_INIT(HISTORY_JSON_MAX);
-    buf_puts(&out, "{\"invocations\":[");
-    for (size_t i = 0; i < r->n; i++) {
-        if (i > 0)
-            buf_puts(&out, ",");
-        invocation_put_json(&out, &r->invocations[i]);
-    }
-    if (r->n == *limit)
-        buf_putf(&out, "],\"next_cursor\":\"%s\"}", uuid_text(&r->invocations[r->n - 1].id, id));
-    else
-        buf_puts(&out, "],\"next_cursor\":null}");
+    buf_puts(&out, "{");
+    invocations_put_page(&out, r->invocations, r->n, *limit);
+    buf_puts(&out, "}");
     api_answer_json(rq, 200, &out);
     buf_free(&out);
 }

@@ -21,13 +21,9 @@ static void on_row(void *ctx, const struct store_result *r)
     char id[UUID_TEXT_SIZE], where[64] = "/v1/jobs/";
     struct estimate e = figures_for(rq, job);
     struct buf out = BUF_INIT(1024);
-    buf_putf(&out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
-    job_json_put_string(&out, "status", job_status_name(job->status));
-    buf_putf(&out, ",\"position\":%d", job->position);
-    job_json_put_time(&out, "estimated_start", e.start_us);
-    job_json_put_time(&out, "estimated_finish", e.finish_us);
+    job_json_open_new(&out, job, &e);
     buf_puts(&out, "}");
-    (void)strncat(where, id, UUID_TEXT_SIZE);
+    (void)strncat(where, uuid_text(&job->id, id), UUID_TEXT_SIZE);
     const char *const headers[] = {"Location", where, NULL};
     api_answer(rq, c->existed ? 200 : 201, "application/json", headers, buf_str(&out), out.len);
     buf_free(&out);
@@ -66,13 +62,7 @@ void handle_job_create(struct api_request *rq)
         api_answer_error(rq, 400, "Bad request", "%s", msg.text);
     if (e != OK)
         return;
-    struct store_new_job job = {.user_id = want.user_id,
-                                .workflow_id = want.workflow_id,
-                                .priority = want.priority,
-                                .max_retries = -1,
-                                .params = want.params,
-                                .run_at_us = want.run_at_us,
-                                .idempotency_key = want.key};
+    struct store_new_job job = job_request_row(&want);
     store_insert(rq->api->store, &job, 1, on_inserted, api_request_ask(rq));
     job_request_free(&want);
 }

@@ -1,7 +1,10 @@
-/* In: a stored row. Out: its JSON. */
+/* In: stored rows. Out: their JSON. */
 #include "api/job_json.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/stats_json.h"
@@ -62,7 +65,13 @@ static void put_usage(struct buf *out, int64_t input, int64_t output, int64_t ca
              input, output, cache_read, cache_write);
 }
 
-void job_json_open(struct buf *out, const struct store_job *job, bool everything)
+static void put_estimate(struct buf *out, const struct estimate *e)
+{
+    job_json_put_time(out, "estimated_start", e->start_us);
+    job_json_put_time(out, "estimated_finish", e->finish_us);
+}
+
+static void open_row(struct buf *out, const struct store_job *job, const struct estimate *e)
 {
     char id[UUID_TEXT_SIZE], dollars[DOLLARS_SIZE];
     buf_putf(out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
@@ -84,28 +93,70 @@ void job_json_open(struct buf *out, const struct store_job *job, bool everything
         buf_putf(out, ",\"processing_time_seconds\":%" PRId64, job->processing_seconds);
     else
         buf_puts(out, ",\"processing_time_seconds\":null");
-    buf_putf(out, ",\"queued\":%s,\"run\":%d,\"position\":", job->queued ? "true" : "false",
-             job->run);
-    if (everything) /* a list does not look them up */
-        buf_putf(out, "%d", job->position);
-    else
-        buf_puts(out, "null");
+    buf_putf(out, ",\"queued\":%s,\"run\":%d,\"position\":%d", job->queued ? "true" : "false",
+             job->run, job->position);
+    put_estimate(out, e);
     buf_putf(out, ",\"input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64 ",\"cost_usd\":%s",
              job->input_tokens, job->output_tokens, dollars_text(job->cost_udollar, dollars));
-    if (everything) {
-        put_usage(out, job->input_tokens - job->cache_read - job->cache_write, job->output_tokens,
-                  job->cache_read, job->cache_write);
-        put_raw(out, "generation_params", job->params);
-        put_raw(out, "script_metadata", job->metadata);
-        job_json_put_string(out, "generated_script", job->script);
-    }
+    put_usage(out, job->input_tokens - job->cache_read - job->cache_write, job->output_tokens,
+              job->cache_read, job->cache_write);
 }
 
-void job_json_put(struct buf *out, const struct store_job *job, bool everything)
+void job_json_open(struct buf *out, const struct store_job *job, const struct estimate *e)
 {
-    job_json_open(out, job, everything);
-    buf_puts(out, "}");
+    open_row(out, job, e);
+    put_raw(out, "generation_params", job->params);
+    put_raw(out, "script_metadata", job->metadata);
+    job_json_put_string(out, "generated_script", job->script);
 }
+
+void job_json_open_new(struct buf *out, const struct store_job *job, const struct estimate *e)
+{
+    char id[UUID_TEXT_SIZE];
+    buf_putf(out, "{\"id\":\"%s\"", uuid_text(&job->id, id));
+    job_json_put_string(out, "status", job_status_name(job->status));
+    buf_putf(out, ",\"position\":%d", job->position);
+    put_estimate(out, e);
+}
+
+/* ---- a page ---- */
+
+/* PLACE.ID of the last job. It says where to go on whatever became of that job. */
+static void put_cursor(struct buf *out, const struct store_job *last)
+{
+    char id[UUID_TEXT_SIZE];
+    buf_putf(out, ",\"next_cursor\":\"%" PRId64 ".%s\"", last->listed_at, uuid_text(&last->id, id));
+}
+
+enum err job_cursor_parse(const char *text, struct store_filter *filter)
+{
+    char *dot = NULL;
+    errno = 0;
+    long long at = isdigit((unsigned char)text[0]) ? strtoll(text, &dot, 10) : 0;
+    if (dot == NULL || errno != 0 || *dot != '.' ||
+        uuid_parse(dot + 1, strlen(dot + 1), &filter->after) != OK)
+        return ERR_INVALID;
+    filter->after_at = at;
+    return OK;
+}
+
+void job_json_put_page(struct buf *out, const struct store_job *jobs, size_t n, size_t limit,
+                       const struct estimate *each)
+{
+    buf_puts(out, "\"jobs\":[");
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(out, i > 0 ? "," : "");
+        open_row(out, &jobs[i], &each[i]);
+        buf_puts(out, "}");
+    }
+    buf_puts(out, "]");
+    if (n > 0 && n == limit)
+        put_cursor(out, &jobs[n - 1]);
+    else
+        buf_puts(out, ",\"next_cursor\":null");
+}
+
+/* ---- steps ---- */
 
 void job_json_put_step(struct buf *out, const struct store_step *step)
 {

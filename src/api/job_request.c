@@ -8,7 +8,6 @@
 #include "job/date.h"
 #include "job/params.h"
 #include "job/plan.h"
-#include "store/store.h"
 #include "text/json.h"
 
 /* Members of the body that are the row's, not the request's. */
@@ -141,6 +140,17 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
     else
         job_request_free(&r);
     return e;
+}
+
+struct store_new_job job_request_row(const struct job_request *r)
+{
+    return (struct store_new_job){.user_id = r->user_id,
+                                  .workflow_id = r->workflow_id,
+                                  .priority = r->priority,
+                                  .max_retries = -1,
+                                  .params = r->params,
+                                  .run_at_us = r->run_at_us,
+                                  .idempotency_key = r->key};
 }
 
 void job_request_free(struct job_request *r)

@@ -8,6 +8,7 @@
 #include "api/auth.h"
 #include "base/err.h"
 #include "base/id.h"
+#include "store/store.h"
 
 #define JOB_REQUEST_MAX ((size_t)1 << 20)
 
@@ -31,6 +32,8 @@ struct job_ceiling {
 enum err job_request_read(const char *body, size_t n, const char *key, const struct principal *who,
                           const struct job_ceiling *ceiling, struct job_request *ret_request,
                           struct errmsg *msg) MUST_CHECK;
+/* The job to insert; its strings are borrowed. */
+struct store_new_job job_request_row(const struct job_request *r);
 void job_request_free(struct job_request *r);
 
 #endif

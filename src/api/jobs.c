@@ -1,10 +1,5 @@
 /* In: requests about jobs. Out: rows, and the changes that a client may make to them. A user sees
  * and touches only their own: another's job does not exist for them. */
-#include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/answer.h"
 #include "api/handlers.h"
@@ -33,9 +28,7 @@ static void show(struct api_request *rq, const struct store_job *job)
     struct api *api = rq->api;
     struct estimate e = figures_for(rq, job);
     struct buf out = BUF_INIT(API_ANSWER_MAX);
-    job_json_open(&out, job, true);
-    job_json_put_time(&out, "estimated_start", e.start_us);
-    job_json_put_time(&out, "estimated_finish", e.finish_us);
+    job_json_open(&out, job, &e);
     rq->state = arena_strndup(&rq->arena, buf_str(&out), out.len);
     buf_free(&out);
     store_steps(api->store, &job->id, job->run, on_steps, api_request_ask(rq));
@@ -53,28 +46,13 @@ void handle_job_show(struct api_request *rq)
 
 /* ---- many ---- */
 
-/* PLACE.ID of the last job on a page. It says where to go on whatever became of that job. */
 static bool read_cursor(struct api_request *rq, struct store_filter *filter)
 {
     const char *text = api_request_query(rq, "cursor");
-    char *dot = NULL;
-    if (text == NULL)
+    if (text == NULL || job_cursor_parse(text, filter) == OK)
         return true;
-    errno = 0;
-    long long at = isdigit((unsigned char)text[0]) ? strtoll(text, &dot, 10) : 0;
-    if (dot != NULL && errno == 0 && *dot == '.' &&
-        uuid_parse(dot + 1, strlen(dot + 1), &filter->after) == OK) {
-        filter->after_at = at;
-        return true;
-    }
     api_answer_error(rq, 400, "Bad request", "cursor: '%.60s' is no next_cursor of a page", text);
     return false;
-}
-
-static void put_cursor(struct buf *out, const struct store_job *last)
-{
-    char id[UUID_TEXT_SIZE];
-    buf_putf(out, ",\"next_cursor\":\"%" PRId64 ".%s\"", last->listed_at, uuid_text(&last->id, id));
 }
 
 static void on_list(void *ctx, const struct store_result *r)
@@ -83,20 +61,20 @@ static void on_list(void *ctx, const struct store_result *r)
     if (rq == NULL || api_answer_failure(rq, r))
         return;
     const struct store_filter *filter = rq->state;
+    struct estimate *each = arena_array(&rq->arena, r->n, sizeof *each);
     struct buf out = BUF_INIT(API_ANSWER_MAX);
-    buf_puts(&out, "{\"jobs\":[");
-    for (size_t i = 0; i < r->n; i++) {
-        buf_puts(&out, i > 0 ? "," : "");
-        job_json_put(&out, &r->jobs[i], false);
-    }
-    buf_puts(&out, "]");
-    if (r->n == filter->limit)
-        put_cursor(&out, &r->jobs[r->n - 1]);
-    else
-        buf_puts(&out, ",\"next_cursor\":null");
+    for (size_t i = 0; i < r->n; i++)
+        each[i] = figures_for(rq, &r->jobs[i]);
+    buf_puts(&out, "{");
+    job_json_put_page(&out, r->jobs, r->n, filter->limit, each);
     buf_puts(&out, "}");
     api_answer_json(rq, 200, &out);
     buf_free(&out);
+}
+
+static void list_now(struct api_request *rq)
+{
+    store_list(rq->api->store, rq->state, on_list, api_request_ask(rq));
 }
 
 static bool read_status(struct api_request *rq, enum job_status *ret_status)
@@ -129,7 +107,11 @@ void handle_job_list(struct api_request *rq)
         filter->user_id = rq->who.user_id;
     filter->limit = (size_t)limit;
     rq->state = filter;
-    store_list(rq->api->store, filter, on_list, api_request_ask(rq));
+    if (filter->status == JOB_COMPLETED || filter->status == JOB_FAILED ||
+        filter->status == JOB_CANCELLED)
+        list_now(rq); /* nothing is to be estimated */
+    else
+        figures_need(rq, list_now);
 }
 
 /* ---- changes ---- */

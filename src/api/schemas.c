@@ -49,20 +49,19 @@ static const struct route_field row[] = {
     {"processing_time_seconds", "integer?", NULL},
     {"queued", "boolean", "it waits or runs here"},
     {"run", "integer", "1 and, each time it is run again, 1 more"},
-    {"position", "integer?", "1 is next, 0 does not wait; null in lists"},
+    {"position", "integer", "1 is next, 0 does not wait"},
+    {"estimated_start", "time?", "null while nobody knows"},
+    {"estimated_finish", "time?", NULL},
+    {"usage", "object", "of all its calls: input, output, cacheRead, cacheWrite"},
     {"input_tokens", "integer", "cached ones, too"},
     {"output_tokens", "integer", NULL},
     {"cost_usd", "number", NULL},
     {0}};
-static const struct route_field job[] = {
-    {"generation_params", "any", NULL},
-    {"script_metadata", "any", NULL},
-    {"generated_script", "string?", NULL},
-    {"estimated_start", "time?", "null while nobody knows"},
-    {"estimated_finish", "time?", NULL},
-    {"usage", "object", "of all its calls: input, output, cacheRead, cacheWrite"},
-    {"steps", "[Step]", "finished ones, without their texts"},
-    {0}};
+static const struct route_field job[] = {{"generation_params", "any", NULL},
+                                         {"script_metadata", "any", NULL},
+                                         {"generated_script", "string?", NULL},
+                                         {"steps", "[Step]", "finished ones, without their texts"},
+                                         {0}};
 static const struct route_field step[] = {
     {"key", "string", NULL},      {"stop", "string?", "why the model stopped"},
     {"model", "string?", NULL},   {"started_at", "time?", NULL},

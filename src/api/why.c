@@ -94,7 +94,7 @@ static bool explain_standstill(const struct why_facts *f, struct why *w)
     else if (f->here && f->parked != NULL)
         say(w, WHY_PROVIDER, "The model provider refuses; it is tried again each minute: %.*s",
             QUOTE_MAX, f->parked);
-    else if (alone && f->slots == 0)
+    else if (f->called || (alone && f->slots == 0))
         say(w, WHY_TRIGGERED,
             "The worker takes jobs only when the function endpoint is called (mode triggered).");
     else
@@ -121,8 +121,12 @@ static void explain_place(const struct why_facts *f, struct why *w)
             ahead, ahead == 1 ? " is" : "s are", f->running, f->running == 1 ? "is" : "are");
     else if (f->here && f->slots > 0 && f->workers <= 1 && f->running >= f->slots)
         say(w, WHY_QUEUE, "It is next: all %" PRId64 " slots are taken.", f->slots);
-    else
+    else if (f->here && f->slots > 0)
         say(w, WHY_NEXT, "It is next: a worker with a free slot takes it within about a second.");
+    else
+        say(w, WHY_NEXT,
+            "It is next: a worker with a free slot takes it within about a second, one in mode "
+            "triggered when it is called.");
 }
 
 struct why why_explain(const struct why_facts *f)

@@ -34,6 +34,7 @@ struct why_facts {
     bool paused;
     int64_t running;      /* jobs in work, on all nodes */
     size_t workers;       /* alive */
+    bool called;          /* workers take jobs only when they are called */
     bool here;            /* the rest is known of one of them, the one that is asked */
     int64_t slots;        /* its; 0 = only when called */
     const char *parked;   /* why it claims nothing, or NULL */

@@ -9,16 +9,12 @@
 #include "base/clock.h"
 #include "store/store_history.h"
 
-static void print_json(const struct store_result *r)
+static void print_json(const struct store_result *r, size_t limit)
 {
     struct buf out = BUF_INIT(HISTORY_JSON_MAX);
-    buf_puts(&out, "{\"invocations\":[");
-    for (size_t i = 0; i < r->n; i++) {
-        if (i > 0)
-            buf_puts(&out, ",");
-        invocation_put_json(&out, &r->invocations[i]);
-    }
-    (void)printf("%s]}\n", buf_str(&out));
+    buf_puts(&out, "{");
+    invocations_put_page(&out, r->invocations, r->n, limit);
+    (void)printf("%s}\n", buf_str(&out));
     buf_free(&out);
 }
 
@@ -58,7 +54,7 @@ static void take(void *ctx, const struct store_result *r)
 {
     const struct invocation *inv = ctx;
     if (inv->set.json)
-        print_json(r);
+        print_json(r, (size_t)inv->set.limit);
     else
         print_table(r);
 }
@@ -66,11 +62,16 @@ static void take(void *ctx, const struct store_result *r)
 int cmd_invocations(struct invocation *inv)
 {
     struct context c;
-    int code = context_open(&c, inv, 0);
+    struct uuid after = {0};
+    int code = EXIT_DONE;
+    if (inv->set.cursor != NULL)
+        code = context_uuid(inv, "--cursor", inv->set.cursor, &after);
+    if (code == EXIT_DONE)
+        code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
     struct answer a = answer_new(&c, take, inv);
-    store_invocations(c.store, &(struct uuid){0}, (size_t)inv->set.limit, answer_take, &a);
+    store_invocations(c.store, &after, (size_t)inv->set.limit, answer_take, &a);
     code = answer_wait(&c, &a);
     context_close(&c);
     return code;

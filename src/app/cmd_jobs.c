@@ -1,6 +1,7 @@
 /* In: ids and filters. Out: jobs listed, shown, cancelled, run again, taken over. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/job_json.h"
@@ -8,6 +9,7 @@
 #include "app/cmd.h"
 #include "app/context.h"
 #include "app/job_print.h"
+#include "app/outlook.h"
 #include "base/mem.h"
 
 static int read_filter(const struct invocation *inv, struct store_filter *f)
@@ -23,116 +25,58 @@ static int read_filter(const struct invocation *inv, struct store_filter *f)
     return EXIT_DONE;
 }
 
+static void print(struct buf *out)
+{
+    (void)fwrite(buf_str(out), 1, out->len, stdout);
+    buf_free(out);
+}
+
 /* ---- list and show ---- */
 
 struct listing {
-    bool json;
+    const struct invocation *inv;
+    const struct outlook *outlook; /* for JSON */
     struct buf out;
 };
+
+static void put_page(struct listing *l, const struct store_result *r)
+{
+    struct estimate *each = mem_array(r->n, sizeof *each);
+    for (size_t i = 0; i < r->n; i++)
+        each[i] = outlook_of(l->outlook, &r->jobs[i]);
+    buf_puts(&l->out, "{");
+    job_json_put_page(&l->out, r->jobs, r->n, (size_t)l->inv->set.limit, each);
+    buf_puts(&l->out, "}\n");
+    free(each);
+}
 
 static void take_list(void *ctx, const struct store_result *r)
 {
     struct listing *l = ctx;
-    if (l->json)
-        buf_puts(&l->out, "{\"jobs\":[");
-    else if (r->n > 0)
+    if (l->inv->set.json) {
+        put_page(l, r);
+        return;
+    }
+    if (r->n > 0)
         job_put_head(&l->out);
-    for (size_t i = 0; i < r->n; i++) {
-        if (l->json && i > 0)
-            buf_puts(&l->out, ",");
-        if (l->json)
-            job_json_put(&l->out, &r->jobs[i], false);
-        else
-            job_put_line(&l->out, &r->jobs[i]);
-    }
-    if (l->json)
-        buf_puts(&l->out, "]}\n");
-    else if (r->n == 0)
-        (void)fprintf(stderr, "No such jobs.\n");
-}
-
-struct page {
-    struct context *c;
-    struct listing l;
-    struct store_job job; /* without its texts; they are printed already */
-    struct arena arena;
-    struct why_facts facts;
-};
-
-static void take_page(void *ctx, const struct store_result *r)
-{
-    struct page *p = ctx;
-    p->job = r->jobs[0];
-    p->job.current_step = arena_strdup(&p->arena, p->job.current_step);
-    p->job.error_message = arena_strdup(&p->arena, p->job.error_message);
-    if (p->l.json)
-        job_json_open(&p->l.out, &r->jobs[0], true);
     else
-        job_put_page(&p->l.out, &r->jobs[0]);
-}
-
-static void take_stats(void *ctx, const struct store_result *r)
-{
-    struct page *p = ctx;
-    p->facts.paused = r->stats->paused;
-    p->facts.running = r->stats->running;
-}
-
-static void take_workers(void *ctx, const struct store_result *r)
-{
-    struct page *p = ctx;
+        (void)fprintf(stderr, "No such jobs.\n");
     for (size_t i = 0; i < r->n; i++)
-        p->facts.workers += r->workers[i].expires_us > p->facts.now_us;
+        job_put_line(&l->out, &r->jobs[i]);
 }
 
-static void take_running(void *ctx, const struct store_result *r)
+static int list(struct context *c, const struct store_filter *filter)
 {
-    struct page *p = ctx;
-    for (size_t i = 0; i < r->n; i++)
-        p->facts.user_running += r->jobs[i].queued;
-}
-
-/* What a waiting job waits for, as far as it can be known from the store. */
-static int find_why(struct page *p)
-{
-    struct context *c = p->c;
-    p->facts.job = &p->job;
-    p->facts.now_us = loop_wall(c->loop);
-    p->facts.cap_per_user = (int)c->inv->set.cap_per_user;
-    struct answer a = answer_new(c, take_stats, p);
-    store_stats(c->store, answer_take, &a);
-    int code = answer_wait(c, &a);
+    struct outlook outlook;
+    struct listing l = {.inv = c->inv, .outlook = &outlook, .out = BUF_INIT(JOB_PRINT_MAX)};
+    int code = c->inv->set.json ? outlook_read(c, &outlook) : EXIT_DONE;
     if (code == EXIT_DONE) {
-        a = answer_new(c, take_workers, p);
-        store_workers(c->store, answer_take, &a);
+        struct answer a = answer_new(c, take_list, &l);
+        store_list(c->store, filter, answer_take, &a);
         code = answer_wait(c, &a);
     }
-    if (code == EXIT_DONE && p->facts.cap_per_user > 0) {
-        struct store_filter filter = {
-            .status = JOB_PROCESSING, .user_id = p->job.user_id, .limit = STORE_BATCH_MAX};
-        a = answer_new(c, take_running, p);
-        store_list(c->store, &filter, answer_take, &a);
-        code = answer_wait(c, &a);
-    }
+    print(&l.out);
     return code;
-}
-
-static void put_why(struct page *p)
-{
-    struct why why = why_explain(&p->facts);
-    if (p->l.json) {
-        buf_puts(&p->l.out, ",\"why\":{");
-        why_put_json(&p->l.out, &why);
-        buf_puts(&p->l.out, "}}\n");
-    } else if (why.waits) {
-        buf_putf(&p->l.out, "%-12s %s (%s)\n", "waits for", why.text, why_code_name(why.code));
-    }
-}
-
-static void print(struct listing *l)
-{
-    (void)fwrite(buf_str(&l->out), 1, l->out.len, stdout);
-    buf_free(&l->out);
 }
 
 int cmd_jobs_list(struct invocation *inv)
@@ -140,16 +84,107 @@ int cmd_jobs_list(struct invocation *inv)
     struct context c;
     struct store_filter filter;
     int code = read_filter(inv, &filter);
+    if (code == EXIT_DONE && inv->set.cursor != NULL &&
+        job_cursor_parse(inv->set.cursor, &filter) != OK)
+        code = command_fail(inv, EXIT_USAGE, "--cursor: '%.60s' is no next_cursor of --json",
+                            inv->set.cursor);
     if (code == EXIT_DONE)
         code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct listing l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)};
-    struct answer a = answer_new(&c, take_list, &l);
-    store_list(c.store, &filter, answer_take, &a);
-    code = answer_wait(&c, &a);
-    print(&l);
+    code = list(&c, &filter);
     context_close(&c);
+    return code;
+}
+
+struct page {
+    struct context *c;
+    struct buf out;
+    struct store_job job; /* without its texts; they are printed already */
+    struct arena arena;
+    struct outlook outlook;
+    int64_t user_running;
+};
+
+static void take_job(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    struct estimate e = outlook_of(&p->outlook, &r->jobs[0]);
+    p->job = r->jobs[0];
+    p->job.current_step = arena_strdup(&p->arena, p->job.current_step);
+    p->job.error_message = arena_strdup(&p->arena, p->job.error_message);
+    if (p->c->inv->set.json)
+        job_json_open(&p->out, &r->jobs[0], &e);
+    else
+        job_put_page(&p->out, &r->jobs[0], &e);
+}
+
+static void take_steps(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    job_json_put_steps(&p->out, r->steps, r->n);
+}
+
+static void take_users(void *ctx, const struct store_result *r)
+{
+    struct page *p = ctx;
+    for (size_t i = 0; i < r->n; i++)
+        p->user_running += r->jobs[i].queued;
+}
+
+static int read_users(struct page *p)
+{
+    struct store_filter filter = {
+        .status = JOB_PROCESSING, .user_id = p->job.user_id, .limit = STORE_BATCH_MAX};
+    if (p->c->inv->set.cap_per_user == 0)
+        return EXIT_DONE;
+    struct answer a = answer_new(p->c, take_users, p);
+    store_list(p->c->store, &filter, answer_take, &a);
+    return answer_wait(p->c, &a);
+}
+
+/* What a waiting job waits for, as far as it can be known from the store. */
+static void put_why(struct page *p)
+{
+    const struct outlook *o = &p->outlook;
+    struct why_facts facts = {.now_us = o->now_us,
+                              .job = &p->job,
+                              .paused = o->paused,
+                              .running = o->running,
+                              .workers = o->workers,
+                              .called = o->called,
+                              .cap_per_user = (int)p->c->inv->set.cap_per_user,
+                              .user_running = p->user_running};
+    struct why why = why_explain(&facts);
+    if (p->c->inv->set.json) {
+        buf_puts(&p->out, ",\"why\":{");
+        why_put_json(&p->out, &why);
+        buf_puts(&p->out, "}}\n");
+    } else if (why.waits) {
+        buf_putf(&p->out, "%-12s %s (%s)\n", "waits for", why.text, why_code_name(why.code));
+    }
+}
+
+static int show(struct page *p, const struct uuid *id)
+{
+    struct context *c = p->c;
+    int code = outlook_read(c, &p->outlook);
+    if (code == EXIT_DONE) {
+        struct answer a = answer_new(c, take_job, p);
+        store_get(c->store, id, answer_take, &a);
+        code = answer_wait(c, &a);
+    }
+    if (code == EXIT_DONE && c->inv->set.json) {
+        struct answer a = answer_new(c, take_steps, p);
+        store_steps(c->store, id, p->job.run, answer_take, &a);
+        code = answer_wait(c, &a);
+    }
+    if (code == EXIT_DONE)
+        code = read_users(p);
+    if (code == EXIT_DONE) {
+        put_why(p);
+        print(&p->out);
+    }
     return code;
 }
 
@@ -162,17 +197,9 @@ int cmd_jobs_show(struct invocation *inv)
         code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct page p = {.c = &c, .l = {.json = inv->set.json, .out = BUF_INIT(JOB_PRINT_MAX)}};
-    struct answer a = answer_new(&c, take_page, &p);
-    store_get(c.store, &id, answer_take, &a);
-    code = answer_wait(&c, &a);
-    if (code == EXIT_DONE)
-        code = find_why(&p);
-    if (code == EXIT_DONE) {
-        put_why(&p);
-        print(&p.l);
-    }
-    buf_free(&p.l.out);
+    struct page p = {.c = &c, .out = BUF_INIT(JOB_PRINT_MAX)};
+    code = show(&p, &id);
+    buf_free(&p.out);
     arena_free(&p.arena);
     context_close(&c);
     return code;

@@ -208,7 +208,7 @@ int cmd_prompt(struct invocation *inv)
     if (code == EXIT_DONE)
         code = load_pipeline(inv, catalog, &pipeline);
     if (code == EXIT_DONE)
-        code = rehearse(inv, pipeline, catalog, request.params[0]);
+        code = rehearse(inv, pipeline, catalog, request.jobs[0].params);
     pipeline_free(pipeline);
     catalog_free(catalog);
     request_free(&request);

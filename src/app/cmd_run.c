@@ -223,7 +223,7 @@ static void take_ids(void *ctx, const struct store_result *r)
     for (size_t i = 0; i < r->n; i++) {
         struct board_job *job = board_job(q->session->board, &r->inserted[i].id);
         job->user_id = q->request->jobs[q->from + i].user_id;
-        board_topic(job, q->request->params[q->from + i]);
+        board_topic(job, q->request->jobs[q->from + i].params);
     }
 }
 

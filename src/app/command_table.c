@@ -45,14 +45,17 @@ const struct command command_table[] = {
      .run = cmd_enqueue},
     {.name = "jobs list",
      .summary = "list jobs, newest first",
-     .options = {SET_STATUS, SET_USER, SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
+     .options = {SET_STATUS, SET_USER, SET_LIMIT, SET_CURSOR, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_jobs_list},
     {.name = "jobs show",
      .args = "ID",
      .min_args = 1,
      .max_args = 1,
      .summary = "show one job: its row, its place in the queue, what it cost",
-     .about = "With --json everything, the request, the script and its metadata too.",
+     .about =
+         "With --json everything, the request, the script, its metadata and the steps too. The "
+         "times at which a waiting or running job will start and finish are estimates; they "
+         "suppose that workers have the settings of this command (mode, concurrency).",
      .options = {SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_jobs_show},
     {.name = "jobs watch",
@@ -140,7 +143,7 @@ const struct command command_table[] = {
      .run = cmd_stats},
     {.name = "invocations",
      .summary = "list the calls of the function endpoint, newest first",
-     .options = {SET_LIMIT, SET_JSON, SET_DATABASE, SET_MAX},
+     .options = {SET_LIMIT, SET_CURSOR, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_invocations},
     {.name = "logs",
      .summary = "show the log of jobs: claims, steps, retries, failures, ends",

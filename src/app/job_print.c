@@ -42,7 +42,7 @@ static void put_when(struct buf *out, const char *name, int64_t wall_us)
         put_pair(out, name, clock_iso(wall_us, text));
 }
 
-void job_put_page(struct buf *out, const struct store_job *job)
+void job_put_page(struct buf *out, const struct store_job *job, const struct estimate *e)
 {
     char text[UUID_TEXT_SIZE], a[FMT_SIZE], b[FMT_SIZE], c[FMT_SIZE];
     struct board_job named = {.progress = 0};
@@ -57,6 +57,9 @@ void job_put_page(struct buf *out, const struct store_job *job)
         buf_putf(out, "%-12s %d of %d\n", "chunk", job->current_chunk, job->total_chunks);
     if (job->position > 0)
         buf_putf(out, "%-12s %d\n", "in the queue", job->position);
+    if (job->status == JOB_PENDING)
+        put_when(out, "will start", e->start_us);
+    put_when(out, "will finish", e->finish_us);
     put_pair(out, "error", job->error_message);
     buf_putf(out, "%-12s %d of %d\n", "retries", job->retry_count, job->max_retries);
     buf_putf(out, "%-12s %d\n", "priority", job->priority);

@@ -2,6 +2,7 @@
 #ifndef APP_JOB_PRINT_H
 #define APP_JOB_PRINT_H
 
+#include "api/figures.h"
 #include "base/buf.h"
 #include "store/store.h"
 
@@ -9,6 +10,6 @@
 
 void job_put_head(struct buf *out);                              /* of a list */
 void job_put_line(struct buf *out, const struct store_job *job); /* one of it */
-void job_put_page(struct buf *out, const struct store_job *job);
+void job_put_page(struct buf *out, const struct store_job *job, const struct estimate *e);
 
 #endif

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/params.h"
-#include "job/plan.h"
 #include "text/json.h"
 
 /* For runs that name no topic: something to try the machine with. */
@@ -65,60 +64,91 @@ static json_t *base_request(const struct invocation *inv, int *ret_code)
     return json;
 }
 
-static int check(const struct invocation *inv, const char *params)
+static int set_id(const struct invocation *inv, json_t *json, const char *option,
+                  const char *member, const char *text)
 {
-    struct params_limits limits = params_limits_of(inv->set.job_duration_max_us / USEC_PER_SEC);
-    struct params normal = {0};
-    struct errmsg msg = {""};
-    if (params_normalise(params, strlen(params), NULL, &limits, &normal, &msg) != OK)
-        return command_fail(inv, EXIT_USAGE, "the request cannot be run: %s", msg.text);
-    params_free(&normal);
-    return EXIT_DONE;
+    struct uuid id;
+    if (text == NULL)
+        return EXIT_DONE;
+    (void)json_object_set_new(json, member, json_string(text));
+    return context_uuid(inv, option, text, &id);
 }
 
-static int64_t start_us(const struct settings *set)
+/* What other options say, over what the file says. */
+static int put_options(const struct invocation *inv, json_t *json)
 {
-    return set->after_us > 0 ? clock_wall() + set->after_us : 0;
+    const struct settings *set = &inv->set;
+    char at[CLOCK_ISO_SIZE];
+    if (set->params == NULL || inv->given[SET_MINUTES])
+        (void)json_object_set_new(json, "targetDuration",
+                                  json_integer((json_int_t)(set->minutes * 60 + 0.5)));
+    if (inv->given[SET_PRIORITY])
+        (void)json_object_set_new(json, "priority", json_integer((json_int_t)set->priority));
+    if (set->after_us > 0)
+        (void)json_object_set_new(json, "run_at",
+                                  json_string(clock_iso(clock_wall() + set->after_us, at)));
+    int code = set_id(inv, json, "--user", "user_id", set->user);
+    return code == EXIT_DONE ? set_id(inv, json, "--workflow", "workflow_id", set->workflow) : code;
+}
+
+static int read_one(const struct invocation *inv, const json_t *json, struct job_request *ret)
+{
+    const struct principal who = {.role = ROLE_OPERATOR};
+    const struct job_ceiling ceiling = {.duration_s = inv->set.job_duration_max_us / USEC_PER_SEC};
+    struct errmsg msg = {""};
+    char *body = json_text(json);
+    enum err e =
+        job_request_read(body, strlen(body), inv->set.idempotency_key, &who, &ceiling, ret, &msg);
+    free(body);
+    return e == OK ? EXIT_DONE
+                   : command_fail(inv, EXIT_USAGE, "the request cannot be run: %s", msg.text);
+}
+
+static bool names_user(const json_t *json)
+{
+    const json_t *user = json_object_get(json, "user_id");
+    return user != NULL && !json_is_null(user);
+}
+
+/* After TOPICS jobs the requests repeat, each by its users. */
+static int read_all(const struct invocation *inv, json_t *json, struct request *r)
+{
+    bool own = inv->set.topic == NULL && inv->set.params == NULL && inv->given[SET_JOBS];
+    int code = EXIT_DONE;
+    for (size_t i = 0; code == EXIT_DONE && i < (own && r->n > TOPICS ? TOPICS
+                                                 : own                ? r->n
+                                                                      : 1);
+         i++) {
+        const char *topic = own ? topics[i] : inv->set.topic;
+        if (topic != NULL)
+            (void)json_object_set_new(json, "topic", json_string(topic));
+        code = read_one(inv, json, &r->asked[i]);
+        r->n_asked += code == EXIT_DONE;
+    }
+    return code;
 }
 
 int request_build(const struct invocation *inv, size_t n, size_t users, struct request *ret_request)
 {
-    const struct settings *set = &inv->set;
-    struct request r = {.jobs = mem_array(n, sizeof *r.jobs),
-                        .params = mem_array(n, sizeof(char *))};
+    struct request r = {
+        .jobs = mem_array(n, sizeof *r.jobs), .asked = mem_array(TOPICS, sizeof *r.asked), .n = n};
+    char first[UUID_TEXT_SIZE];
     int code = EXIT_DONE;
     json_t *json = base_request(inv, &code);
+    if (code == EXIT_DONE)
+        code = put_options(inv, json);
+    bool spread = code == EXIT_DONE && !names_user(json);
+    struct uuid user = request_user(1);
+    if (spread) /* the operator must say whose it is */
+        (void)json_object_set_new(json, "user_id", json_string(uuid_text(&user, first)));
+    if (code == EXIT_DONE)
+        code = read_all(inv, json, &r);
     for (size_t i = 0; code == EXIT_DONE && i < n; i++) {
-        const char *topic = set->topic;
-        if (topic == NULL && set->params == NULL && inv->given[SET_JOBS])
-            topic = topics[i % TOPICS];
-        if (topic != NULL)
-            (void)json_object_set_new(json, "topic", json_string(topic));
-        if (set->params == NULL || inv->given[SET_MINUTES])
-            (void)json_object_set_new(json, "targetDuration",
-                                      json_integer((json_int_t)(set->minutes * 60 + 0.5)));
-        r.params[r.n] = json_text(json);
-        r.jobs[r.n] = (struct store_new_job){.user_id = request_user((uint32_t)(i % users) + 1),
-                                             .priority = (int)set->priority,
-                                             .max_retries = -1,
-                                             .params = r.params[r.n],
-                                             .run_at_us = start_us(set),
-                                             .idempotency_key = set->idempotency_key};
-        r.n++;
-        if (i < TOPICS) /* after that they repeat */
-            code = check(inv, r.params[r.n - 1]);
+        r.jobs[i] = job_request_row(&r.asked[i % r.n_asked]);
+        if (spread)
+            r.jobs[i].user_id = request_user((uint32_t)(i % users) + 1);
     }
     json_decref(json);
-    struct uuid user = {{0}}, workflow = {{0}};
-    if (code == EXIT_DONE && set->user != NULL)
-        code = context_uuid(inv, "--user", set->user, &user);
-    if (code == EXIT_DONE && set->workflow != NULL)
-        code = context_uuid(inv, "--workflow", set->workflow, &workflow);
-    for (size_t i = 0; code == EXIT_DONE && i < r.n; i++) {
-        r.jobs[i].workflow_id = workflow;
-        if (set->user != NULL)
-            r.jobs[i].user_id = user;
-    }
     if (code == EXIT_DONE)
         *ret_request = r;
     else
@@ -128,9 +158,9 @@ int request_build(const struct invocation *inv, size_t n, size_t users, struct r
 
 void request_free(struct request *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        free(r->params[i]);
-    free(r->params);
+    for (size_t i = 0; i < r->n_asked; i++)
+        job_request_free(&r->asked[i]);
+    free(r->asked);
     free(r->jobs);
     *r = (struct request){0};
 }

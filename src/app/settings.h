@@ -97,6 +97,7 @@ enum setting_id {
     /* looking and mending */
     SET_STATUS,
     SET_LIMIT,
+    SET_CURSOR,
     SET_OLDER_THAN,
     SET_FORMAT,
     SET_WPM,
@@ -137,7 +138,7 @@ struct settings {
     int64_t cron_commands, cron_timeout_us;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run, with_cron;
-    char *topic, *params, *user, *workflow, *idempotency_key, *status;
+    char *topic, *params, *user, *workflow, *idempotency_key, *status, *cursor;
     double minutes, speed;
     double budget_day_usd, budget_user_day_usd;
     int64_t jobs, users, priority, concurrency, workers, cap_per_user, limit;

@@ -54,7 +54,7 @@ struct store_job { /* the users' row and what the queue knows of it */
                      old at most, or ten times as old as it takes to read */
     int beside;   /* others at that very place: which of them goes first is not settled */
     int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
-    int64_t cache_read, cache_write;                   /* of input_tokens; only of a single job */
+    int64_t cache_read, cache_write;                   /* of input_tokens */
     int64_t listed_at; /* with the id its place in lists, for a cursor; the store's own measure */
 };
 

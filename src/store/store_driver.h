@@ -84,6 +84,11 @@ struct store_place { /* of a due job: higher priorities first, then smaller tags
     int64_t tie; /* of equal tags the smaller goes first: as the driver's claims look at them */
 };
 
+struct store_placed {
+    struct store_job *job;
+    struct store_place place;
+};
+
 struct store_op {
     struct store_op *next; /* the driver's queue */
     enum store_verb verb;
@@ -93,10 +98,10 @@ struct store_op {
     bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
-    /* Out, get: the job, when it is due and its place is in `place`: its position is still to come.
-     * Out, places: the queue's order. */
-    struct store_job *placed;
-    struct store_place place;
+    /* Out, get and list: the jobs that are due; their positions are still to come. Out, places: the
+     * queue's order. */
+    struct store_placed *placed;
+    size_t n_placed;
     struct places *places;
     const char **why; /* of each item, once one was refused */
     union {

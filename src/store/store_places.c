@@ -86,10 +86,21 @@ struct store_places {
 
 static void answer(struct store *s, struct store_op *op)
 {
-    struct store_places *p = s->places;
-    op->placed->position = p->has ? (int)places_position(&p->known, op->place) : 0;
-    op->placed->beside = p->has ? (int)places_beside(&p->known, op->place) : 0;
-    op->placed = NULL;
+    const struct store_places *p = s->places;
+    for (size_t i = 0; p->has && i < op->n_placed; i++) {
+        const struct store_placed *placed = &op->placed[i];
+        placed->job->position = (int)places_position(&p->known, placed->place);
+        placed->job->beside = (int)places_beside(&p->known, placed->place);
+    }
+    op->n_placed = 0;
+}
+
+static bool may_have_all(const struct store_places *p, const struct store_op *op)
+{
+    size_t i = 0;
+    while (i < op->n_placed && places_may_have(&p->known, op->placed[i].place))
+        i++;
+    return i == op->n_placed;
 }
 
 static void keep(struct store_places *p, const struct places *read)
@@ -131,13 +142,13 @@ static void read_again(struct store *s)
 
 bool store_places_take(struct store *s, struct store_op *op)
 {
-    if (op->placed == NULL)
+    if (op->n_placed == 0)
         return false;
     if (s->places == NULL)
         s->places = mem_alloc(sizeof *s->places);
     struct store_places *p = s->places;
     int64_t age = loop_now(s->loop) - p->read_us, pause = COST * p->cost_us;
-    bool newer = p->has && !places_may_have(&p->known, op->place) && age >= pause;
+    bool newer = p->has && !may_have_all(p, op) && age >= pause;
     if (p->has && !newer && (age < USED_US || age < pause)) {
         if (age >= FRESH_US && age >= pause)
             read_again(s);

@@ -31,8 +31,8 @@ bool places_may_have(const struct places *p, struct store_place place);
 
 /* ---- the store's ---- */
 
-/* A get is answered. True: its job waits and its place has to be read first; the op is kept and
- * comes back by store_op_done(). */
+/* A get or a list is answered. True: some of its jobs wait and the places have to be read first;
+ * the op is kept and comes back by store_op_done(). */
 bool store_places_take(struct store *s, struct store_op *op);
 /* For the drivers, when all ops have been given back. */
 void store_places_free(struct store *s);

@@ -1,9 +1,24 @@
 // The jobs API from outside: what is asked for, shown, changed; by whom; and that the OpenAPI
 // document tells the truth about it.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
 import { folder, json, run, simulator, sql, until } from './harness.mjs';
 import { daemon, KEY, SECRET, token } from './serve.mjs';
+import * as postgres from '../lib/pg.mjs';
+
+let server;
+before(async () => { server = await postgres.start({ database: false }); });
+after(() => server?.remove());
+
+// Arguments that name a new store of that kind.
+async function storeOf(dir, store) {
+  if (store === 'SQLite') return [];
+  const more = ['--database', server.url({ database: await server.database() })];
+  assert.equal(run(dir, ['migrate', ...more]).code, 0);
+  return more;
+}
 
 const ALICE = '11111111-1111-4111-8111-111111111111';
 const BOB = '22222222-2222-4222-8222-222222222222';
@@ -59,6 +74,85 @@ test('a job is asked for, waited for, shown and read in every form', async (t) =
   assert.deepEqual(parts.tags, done.script_metadata.tags);
   assert.ok(parts.sections.length > 1 && parts.sections.every((s) => s.text.length > 0));
   await refused(await script('pdf'), 400, /md, txt, teleprompter, json, srt, vtt, fountain/);
+});
+
+// Without what may differ between two looks.
+const names = (object) => Object.keys(object).sort();
+
+for (const store of ['SQLite', 'PostgreSQL']) test(`commands make and show jobs as the API does, on ${store}`, async (t) => {
+  const dir = folder(t), more = await storeOf(dir, store);
+  const d = await daemon(t, dir, { args: [...more, '--concurrency', '1'], speed: '20' });
+  const command = (args, options) => json(dir, [...args, ...more], options);
+  const enqueue = (body, args = []) => {
+    writeFileSync(join(dir, 'request.json'), JSON.stringify({ targetDuration: 60, ...body }));
+    return command(['enqueue', '--params', 'request.json', ...args]);
+  };
+  const comesTo = (id, status) => until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === status);
+  await comesTo((await created(d, { user_id: ALICE, targetDuration: 120 })).id, 'completed');
+  const { id } = await created(d, { user_id: ALICE, targetDuration: 3600 });
+  await comesTo(id, 'processing');
+  const body = { topic: 'Tea', user_id: ALICE, priority: 7, workflow_id: BOB, idempotencyKey: 'tea' };
+  const posted = await d.post('/v1/jobs', { body: { ...body, targetDuration: 60 } });
+  const made = await posted.json();
+  const again = enqueue(body);
+  assert.deepEqual([again.id, again.existed], [made.id, true], 'one key, one job, whichever way it came');
+  assert.deepEqual(names(again), [...names(made), 'existed'].sort());
+  const other = enqueue({ ...body, idempotencyKey: 'salt' }, ['--priority', '3']);
+  assert.equal(other.existed, false);
+
+  const one = await (await d.get(`/v1/jobs/${other.id}`)).json();
+  assert.deepEqual([one.user_id, one.workflow_id, one.priority], [ALICE, BOB, 3]);
+  assert.deepEqual(one.generation_params, { targetDuration: 60, topic: 'Tea', idempotencyKey: 'salt' });
+  const shown = command(['jobs', 'show', other.id]);
+  assert.deepEqual(names(shown), [...names(one), 'why'].sort());
+  const { estimated_start, estimated_finish, why, ...same } = shown;
+  assert.ok(Date.parse(estimated_start) > Date.now() && Date.parse(estimated_finish) > Date.parse(estimated_start));
+  const { estimated_start: start, estimated_finish: finish, ...asked } = one;
+  assert.deepEqual(same, asked);
+
+  const page = await (await d.get('/v1/jobs?limit=2')).json();
+  const listed = command(['jobs', 'list', '--limit', '2']);
+  assert.deepEqual([names(listed), names(listed.jobs[0])], [names(page), names(page.jobs[0])]);
+  assert.deepEqual(names(page.jobs[0]), names(one).filter((m) => !['steps', 'generation_params', 'script_metadata', 'generated_script'].includes(m)));
+  assert.deepEqual(listed.jobs.map((j) => [j.id, j.position, typeof j.estimated_start]),
+    [[other.id, 2, 'string'], [made.id, 1, 'string']]);
+  assert.equal(listed.next_cursor, page.next_cursor);
+  const rest = command(['jobs', 'list', '--cursor', listed.next_cursor]);
+  assert.deepEqual([rest.jobs[0].id, rest.jobs.length, rest.next_cursor], [id, 2, null]);
+  assert.equal(run(dir, ['jobs', 'list', '--cursor', 'x', ...more]).code, 2);
+
+  for (const [wrong, pattern] of [[{ mode: 'batch' }, /mode: batch/], [{ priority: 11 }, /priority: .*1 to 10/],
+    [{ user_id: 'me' }, /user_id: expected an id/]]) {
+    writeFileSync(join(dir, 'wrong.json'), JSON.stringify({ ...body, idempotencyKey: undefined, ...wrong }));
+    const done = run(dir, ['enqueue', '--params', 'wrong.json', ...more]);
+    assert.equal(done.code, 2);
+    assert.match(done.err, pattern);
+  }
+  await d.post('/functions/v1/process-script-jobs');
+  await d.post('/functions/v1/process-script-jobs');
+  const calls = await (await d.get('/v1/invocations?limit=1')).json();
+  const listedCalls = command(['invocations', '--limit', '1']);
+  assert.deepEqual([names(listedCalls), names(listedCalls.invocations[0])], [names(calls), names(calls.invocations[0])]);
+  assert.equal(command(['invocations', '--cursor', listedCalls.next_cursor]).invocations.length, 1);
+});
+
+test('rows of a list have places, estimates and tokens', async (t) => {
+  const d = await daemon(t, folder(t), { args: ['--concurrency', '1'], speed: '40' });
+  const first = await created(d, { user_id: ALICE, targetDuration: 60 });
+  for (let i = 0; i < 3; i++) await created(d, { user_id: ALICE, targetDuration: 1200 });
+  await until(async () => (await (await d.get(`/v1/jobs/${first.id}`)).json()).status === 'completed');
+  // Places are of a moment ago: until they have caught up.
+  const { jobs, waiting } = await until(async () => {
+    const { jobs } = await (await d.get('/v1/jobs')).json();
+    const waiting = jobs.filter((j) => j.status === 'pending');
+    return waiting.length > 0 && waiting.every((j, i) => j.position === waiting.length - i) && { jobs, waiting };
+  });
+  assert.ok(waiting.every((j) => Date.parse(j.estimated_finish) > Date.parse(j.estimated_start)));
+  const done = jobs.find((j) => j.id === first.id);
+  assert.deepEqual([done.position, done.estimated_start], [0, null]);
+  assert.equal(done.usage.output, done.output_tokens);
+  assert.equal(done.usage.input + done.usage.cacheRead + done.usage.cacheWrite, done.input_tokens);
+  assert.ok(done.usage.output > 0);
 });
 
 test('the same Idempotency-Key of the same user is the same job, answered with 200', async (t) => {

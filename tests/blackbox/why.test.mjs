@@ -63,7 +63,7 @@ test('a daemon that waits to be called says so; a provider that refuses is named
   const dir = folder(t);
   const d = await daemon(t, dir, { args: ['--mode', 'triggered'] });
   const { id } = await (await d.post('/v1/jobs', { body: { topic: 'Salt', user_id: USER } })).json();
-  assert.equal((await (await d.get(`/v1/jobs/${id}/why`)).json()).code, 'triggered');
+  await until(async () => (await (await d.get(`/v1/jobs/${id}/why`)).json()).code === 'triggered');
   d.process.kill('SIGTERM');
   await d.process.ended;
   const refused = await daemon(t, dir, { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:9', ANTHROPIC_API_KEY: 'x' } });
@@ -71,4 +71,14 @@ test('a daemon that waits to be called says so; a provider that refuses is named
     const why = await (await refused.get(`/v1/jobs/${id}/why`)).json();
     return why.code === 'provider' && why.text.length > 40;
   });
+});
+
+test('a command promises no worker that takes jobs only when it is called', async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, { args: ['--mode', 'triggered'] });
+  const { id } = await (await d.post('/v1/jobs', { body: { topic: 'Salt', user_id: USER } })).json();
+  await until(async () => (await (await d.get(`/v1/jobs/${id}/why`)).json()).code === 'triggered');
+  const show = (env) => json(dir, ['jobs', 'show', id], { env }).why;
+  assert.equal(show({ SCRIPTORIUM_MODE: 'triggered' }).code, 'triggered');
+  assert.match(show({}).text, /within about a second, one in mode triggered when it is called/);
 });

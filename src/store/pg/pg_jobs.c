@@ -80,7 +80,7 @@ void pg_get_job_row(struct pg_reader *r, struct store_job *j)
     j->updated_us = pg_get_int(r);
 }
 
-static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
+static void read_job(struct pg_reader *r, struct store_job *j)
 {
     j->id = pg_get_uuid(r);
     pg_get_job_row(r, j);
@@ -93,8 +93,6 @@ static void read_job(struct pg_reader *r, struct store_job *j, bool texts)
     j->input_tokens = pg_get_int(r);
     j->output_tokens = pg_get_int(r);
     j->listed_at = j->created_us;
-    if (!texts)
-        return;
     j->params = pg_get_text(r);
     j->script = pg_get_text(r);
     j->metadata = pg_get_text(r);
@@ -108,11 +106,13 @@ struct store_place pg_get_place(struct pg_reader *r)
     return place;
 }
 
+/* `op->placed` has room. */
 static void read_beside(struct store_op *op, struct pg_reader *r, struct store_job *j)
 {
     bool due = !pg_next_is_null(r);
-    op->place = pg_get_place(r);
-    op->placed = due ? j : NULL;
+    struct store_place place = pg_get_place(r);
+    if (due)
+        op->placed[op->n_placed++] = (struct store_placed){j, place};
     j->cache_read = pg_get_int(r);
     j->cache_write = pg_get_int(r);
 }
@@ -127,11 +127,12 @@ bool pg_jobs_take(struct pg_task *t, struct pg_reader *r)
         return false;
     }
     struct store_job *jobs = arena_array(r->arena, n, sizeof *jobs);
+    t->op->placed = arena_array(r->arena, n, sizeof *t->op->placed);
+    t->op->n_placed = 0;
     for (size_t i = 0; i < n; i++) {
         pg_reader_row(r, (int)i);
-        read_job(r, &jobs[i], one);
-        if (one)
-            read_beside(t->op, r, &jobs[i]);
+        read_job(r, &jobs[i]);
+        read_beside(t->op, r, &jobs[i]);
     }
     t->op->result.jobs = jobs;
     t->op->result.n = n;

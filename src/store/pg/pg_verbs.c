@@ -35,16 +35,22 @@ static bool take_nothing(struct pg_task *t, struct pg_reader *r)
 #define RUN_COLUMNS      12
 #define SCALE_COLUMNS    9
 
+/* Jobs in the function's order, each with its place among what is due and its cached tokens;
+ * neither is looked up for a job that cannot have any. */
+#define WITH_PLACES(jobs)                                                                          \
+    "SELECT j.*, p.*, c.* FROM scriptorium." jobs " j"                                             \
+    " LEFT JOIN LATERAL (SELECT * FROM scriptorium.place_of(j.id)"                                 \
+    " WHERE j.status = 'pending') p ON true"                                                       \
+    " LEFT JOIN LATERAL (SELECT * FROM scriptorium.cached_of(j.id)"                                \
+    " WHERE j.input_tokens > 0) c ON true"
+
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
                      pg_jobs_put_insert, pg_jobs_take_insert},
-    [VERB_GET] = {LANE_ANY, false, true,
-                  "SELECT j.*, p.*, c.* FROM scriptorium.get_job($1) j"
-                  " LEFT JOIN LATERAL scriptorium.place_of(j.id) p ON true"
-                  " CROSS JOIN LATERAL scriptorium.cached_of(j.id) c",
-                  JOB_COLUMNS + 5, pg_jobs_put_id, pg_jobs_take},
-    [VERB_LIST] = {LANE_ANY, false, true, F "list_jobs($1, $2, $3, $4, $5)", JOB_COLUMNS,
-                   pg_jobs_put_filter, pg_jobs_take},
+    [VERB_GET] = {LANE_ANY, false, true, WITH_PLACES("get_job($1)"), JOB_COLUMNS + 5,
+                  pg_jobs_put_id, pg_jobs_take},
+    [VERB_LIST] = {LANE_ANY, false, true, WITH_PLACES("list_jobs($1, $2, $3, $4, $5)"),
+                   JOB_COLUMNS + 5, pg_jobs_put_filter, pg_jobs_take},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, pg_jobs_put_id, take_count},
     [VERB_RETRY] = {LANE_ANY, true, false, F "retry_job($1)", 1, pg_jobs_put_id, take_count},
     [VERB_DELETE] = {LANE_ANY, true, false, F "delete_job($1)", 1, pg_jobs_put_id, take_count},

@@ -155,33 +155,29 @@ static enum err read_cost(struct sqlite_store *s, struct store_job *j)
     return db_error(s->db);
 }
 
-static const char sql_job_get[] = "SELECT " SMALL_COLUMNS ", j.generation_params,"
-                                  " j.generated_script, j.script_metadata"
-                                  " FROM script_generation_jobs j" JOINS " WHERE j.id = ?";
-static const char sql_queue_place[] =
-    "SELECT priority, tag, user_id FROM scriptorium_queue WHERE job_id = ? AND state = 0";
+/* What get_placed() reads. */
+#define PLACE_COLUMNS "q.priority, q.tag, q.user_id, q.state"
 
 /* Of equal tags a claim looks at users in the order of their ids: that of its index. */
-static struct store_place get_place(struct query *q)
+static struct store_place get_place(struct query *q, int at)
 {
-    struct uuid user = query_get_id(q, 2);
+    struct uuid user = query_get_id(q, at + 2);
     int64_t tie = 0;
     for (int i = 0; i < 7; i++)
         tie = tie << 8 | user.bytes[i];
-    return (struct store_place){(int)query_get_int(q, 0), query_get_int(q, 1), tie};
+    return (struct store_place){(int)query_get_int(q, at), query_get_int(q, at + 1), tie};
 }
 
-static enum err read_place(struct sqlite_store *s, struct store_op *op, struct store_job *j)
+/* Of a job that is due, PLACE_COLUMNS from `at` on: `op->placed` has room. */
+static void get_placed(struct query *q, int at, struct store_op *op, struct store_job *j)
 {
-    struct query *q = db_query(s->db, sql_queue_place);
-    query_id(q, &j->id);
-    if (query_next(q)) {
-        op->place = get_place(q);
-        op->placed = j;
-        query_end(q);
-    }
-    return db_error(s->db);
+    if (j->queued && query_get_int(q, at + 3) == 0)
+        op->placed[op->n_placed++] = (struct store_placed){j, get_place(q, at)};
 }
+
+static const char sql_job_get[] = "SELECT " SMALL_COLUMNS ", j.generation_params,"
+                                  " j.generated_script, j.script_metadata, " PLACE_COLUMNS
+                                  " FROM script_generation_jobs j" JOINS " WHERE j.id = ?";
 
 static enum err not_found(struct store_op *op, const struct uuid *id)
 {
@@ -201,13 +197,12 @@ enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
     j->params = query_copy_text(q, 20, &op->arena);
     j->script = query_copy_text(q, 21, &op->arena);
     j->metadata = query_copy_text(q, 22, &op->arena);
+    op->placed = arena_alloc(&op->arena, sizeof *op->placed);
+    get_placed(q, 23, op, j);
     query_end(q);
-    enum err e = read_cost(s, j);
-    if (e == OK)
-        e = read_place(s, op, j);
     op->result.jobs = j;
     op->result.n = 1;
-    return e;
+    return read_cost(s, j);
 }
 
 static const char sql_job_row[] =
@@ -236,7 +231,7 @@ enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
     p->at = arena_array(&op->arena, STORE_PLACES_MAX, sizeof *p->at);
     struct query *q = db_query(s->db, sql_places);
     while (query_next(q))
-        places_add(p, get_place(q));
+        places_add(p, get_place(q, 0));
     op->places = p;
     return db_error(s->db);
 }
@@ -245,7 +240,7 @@ enum err sqlite_places(struct sqlite_store *s, struct store_op *op)
  * are the users': none is named, for they may drop them. All four take the same parameters, used or
  * not. */
 #define LIST(where)                                                                                \
-    "SELECT " SMALL_COLUMNS ", j.rowid FROM script_generation_jobs j" JOINS                        \
+    "SELECT " SMALL_COLUMNS ", j.rowid, " PLACE_COLUMNS " FROM script_generation_jobs j" JOINS     \
     " WHERE j.rowid < ?1 AND ?2 IS ?2 AND ?3 IS ?3" where " ORDER BY j.rowid DESC LIMIT ?4"
 
 static const char *const sql_list[2][2] = {
@@ -264,8 +259,10 @@ enum err sqlite_list(struct sqlite_store *s, struct store_op *op)
     query_int(q, (int64_t)f->limit);
     struct store_job *jobs = arena_array(&op->arena, f->limit, sizeof *jobs);
     size_t n = 0;
+    op->placed = arena_array(&op->arena, f->limit, sizeof *op->placed);
     while (query_next(q)) {
         read_small(q, &jobs[n], &op->arena);
+        get_placed(q, 21, op, &jobs[n]);
         jobs[n++].listed_at = query_get_int(q, 20);
     }
     enum err e = OK;

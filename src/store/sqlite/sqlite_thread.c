@@ -97,7 +97,7 @@ static bool run_op(struct sqlite_store *s, struct store_op *op)
     int64_t written = db_total_changes(db);
     db_clear(db);
     op->result = (struct store_result){0};
-    op->placed = NULL;
+    op->n_placed = 0;
     op->why = NULL;
     op->changed = false;
     enum err e = verbs[op->verb].fn(s, op);
