@@ -1,6 +1,7 @@
 /* In: a request. Out: a libcurl handle that would send exactly that, or the refusal to. */
 #include "io/http_call.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -48,6 +49,19 @@ static enum err set_method(struct http_call *call, const struct http_request *r)
     return OK;
 }
 
+/* libcurl takes "Name:" as an order to leave that header out, and "Name;" as one without a value.
+ */
+static struct curl_slist *add_header(struct curl_slist *list, const char *line)
+{
+    size_t name = strcspn(line, ":");
+    if (line[name + 1 + strspn(line + name + 1, " \t")] != '\0')
+        return curl_slist_append(list, line);
+    char *bare = mem_printf("%.*s;", (int)name, line);
+    list = curl_slist_append(list, bare);
+    free(bare);
+    return list;
+}
+
 static enum err set_headers(struct http_call *call, const struct http_request *r)
 {
     bool typed = false;
@@ -58,7 +72,7 @@ static enum err set_headers(struct http_call *call, const struct http_request *r
             return ERR_INVALID;
         }
         typed = typed || strncasecmp(r->headers[i], "content-type:", 13) == 0;
-        list = curl_slist_append(list, r->headers[i]);
+        list = add_header(list, r->headers[i]);
     }
     if (!typed)
         list = curl_slist_append(list, "Content-Type:"); /* not libcurl's guess */
