@@ -75,21 +75,25 @@ WHERE status = 'processing'
 ORDER BY started_at DESC;`;
 
 // toMinute() moves the clock to shortly before the next full minute; log() is given what migrate says.
-async function play(t, { server, database, toMinute, log }) {
+// owner migrates, engine is who serves, app who schedules and adds jobs: one superuser, or three roles.
+async function play(t, { server, database, toMinute, log, owner = 'postgres', engine = owner, app = owner }) {
   const dir = folder(t);
-  const url = server.url({ database });
-  const psql = (sql) => server.psql(sql, { database });
-  const client = await server.connect({ database });
+  const as = (user) => server.url({ database, user });
+  const url = as(engine);
+  const psql = (sql) => server.psql(sql, { database, user: app });
+  const client = await server.connect({ database, user: app });
   t.after(() => client.end());
   const rows = async (sql, ...values) => (await client.query(sql, values)).rows;
   const insert = (n) => rows(`INSERT INTO script_generation_jobs (user_id, generation_params)
     SELECT gen_random_uuid(), '{"topic": "Salt", "targetDuration": 300}' FROM generate_series(1, ${n})`);
-  const done = run(dir, ['migrate', '--with-cron', '--database', url]);
+  const done = run(dir, ['migrate', '--with-cron', '--database', as(owner)], { env: { SCRIPTORIUM_ENGINE_ROLE: engine } });
   assert.equal(done.code, 0, done.err);
   log?.(done.out);
-  await psql(`ALTER DATABASE "${database}" SET app.settings.service_role_key = '${KEY}'`);
+  if (app !== owner)
+    await server.psql(`GRANT USAGE ON SCHEMA cron TO ${app}; GRANT ALL ON script_generation_jobs TO ${app}`, { database, user: owner });
+  await server.psql(`ALTER DATABASE "${database}" SET app.settings.service_role_key = '${KEY}'`, { database }); // a superuser's
   const d = await daemon(t, dir, { args: ['--mode', 'triggered', '--database', url], speed: '20', env: {
-    SCRIPTORIUM_PUBLIC_URLS: PROJECT, SCRIPTORIUM_LEASE: '1h' } });
+    SCRIPTORIUM_PUBLIC_URLS: PROJECT, SCRIPTORIUM_LEASE: '1h', SCRIPTORIUM_CRON_USERS: app !== engine ? as(app) : '' } });
   const messages = () => d.logs().map((l) => l.message);
   const jobs = async () => (await rows('SELECT jobname, schedule, active FROM cron.job ORDER BY jobname'))
     .map((j) => `${j.jobname} ${j.schedule} ${j.active}`);
@@ -172,6 +176,12 @@ async function movable(t, settings = {}) {
 test('the whole guide', { concurrency: 2 }, (t) => Promise.all([
   t.test('on PostgreSQL without pg_cron', async (t) => {
     await play(t, await movable(t));
+  }),
+  t.test('without superusers: an owner migrates, a role of its own serves, an app schedules', async (t) => {
+    const world = await movable(t);
+    await world.server.psql(`CREATE ROLE owner LOGIN; CREATE ROLE engine LOGIN; CREATE ROLE app LOGIN;
+      ALTER DATABASE test OWNER TO owner; ALTER SCHEMA public OWNER TO owner`);
+    await play(t, { ...world, owner: 'owner', engine: 'engine', app: 'app' });
   }),
   t.test('beside the real pg_cron, which is left as it is', async (t) => {
     const world = await movable(t, { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'test' });
