@@ -99,7 +99,9 @@ void schedule_put_sql(struct buf *out, const struct store_schedule *s)
     json_put_member(out, "schedule", s->expr);
     json_put_member(out, "user", s->label);
     buf_putf(out, ",\"active\":%s", s->active ? "true" : "false");
-    put_time(out, "next", s->active ? s->due_us : 0);
+    put_time(out, "next", s->active && s->error == NULL ? s->due_us : 0);
+    if (s->error != NULL)
+        json_put_member(out, "error", s->error);
     buf_puts(out, "}");
 }
 

@@ -55,9 +55,10 @@ static void print_schedule(const struct store_schedule *s, bool sql)
     char missed[SCHEDULE_MISSED_SIZE], next[CLOCK_ISO_SIZE];
     if (sql) {
         print_row(s->name, s->expr,
-                  !s->active      ? "off"
-                  : s->due_us > 0 ? clock_iso(s->due_us, next)
-                                  : "",
+                  !s->active         ? "off"
+                  : s->error != NULL ? "unreadable: see --json"
+                  : s->due_us > 0    ? clock_iso(s->due_us, next)
+                                     : "",
                   s->label);
         return;
     }

@@ -125,6 +125,46 @@ test('a run that lasts does not pile up others, and may take so long', async (t)
     GROUP BY a.runid) x`), 1);
 });
 
+// The server processes that run `query`, besides the one that asks.
+const backends = (admin, query) => value(admin, `SELECT count(*) FROM pg_stat_activity
+  WHERE position($1 IN query) > 0 AND pid <> pg_backend_pid()`, query);
+const details = async (admin) => (await admin.query('SELECT * FROM cron.job_run_details ORDER BY runid')).rows;
+
+test('a command that switches its own limit off is cancelled at the daemon\'s, and then started again', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await serve(t, dir, url, { SCRIPTORIUM_CRON_TIMEOUT: '1s' });
+  await admin.query(soon, ['long', 'SET statement_timeout = 0; SELECT pg_sleep(120)']);
+  const row = await ended(admin, 'long');
+  assert.deepEqual([row.status, row.return_message],
+    ['failed', 'ran longer than cron.timeout: ERROR:  canceling statement due to user request']);
+  await until(async () => (await details(admin)).length === 2 && (await details(admin))[1].status === 'running');
+  await until(async () => await backends(admin, 'pg_sleep(120)') === 1);
+});
+
+test('a command that cannot be cancelled: its job waits for its end, and says how to end it', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await serve(t, dir, url, { SCRIPTORIUM_CRON_TIMEOUT: '1s' });
+  await admin.query(soon, ['long', `SET statement_timeout = 0; SET client_connection_check_interval = 0;
+    DO 'BEGIN LOOP BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END'`]);
+  await admin.query(soon, ['other', 'SELECT 1']);
+  const why = 'ran longer than cron.timeout, and did not end when it was cancelled';
+  const [row] = await until(async () => {
+    const found = (await details(admin)).filter((r) => r.return_message?.startsWith(why));
+    return found.length > 0 && found;
+  }, { timeout: 60_000 });
+  assert.deepEqual([row.status, row.return_message], ['running', `${why}; the server still runs it as process ${row.job_pid}, ` +
+    `and the schedule waits for its end: SELECT pg_terminate_backend(${row.job_pid}) ends it`]);
+  const others = async () => (await details(admin)).filter((r) => r.command === 'SELECT 1').length;
+  const seen = await others();
+  await until(async () => await others() > seen + 2);
+  assert.equal(await backends(admin, 'query_canceled'), 1);
+  await admin.query('SELECT pg_terminate_backend($1)', [row.job_pid]);
+  const over = await ended(admin, 'long');
+  assert.deepEqual([over.runid, over.status, over.return_message], [row.runid, 'failed', why]);
+});
+
 test('two nodes run each firing once', async (t) => {
   const dir = folder(t);
   const { url, admin } = await prepared(t, dir);
@@ -159,7 +199,8 @@ test('requests leave after the commit, with what they were given; the answer is 
   assert.deepEqual([sent.method, sent.url, sent.body], ['POST', '/p?x=1&q=a%20b%26%C3%BC&z=1', '{"a": 1}']);
   assert.deepEqual([sent.headers.authorization, sent.headers['content-type'], sent.headers['x-null']],
     ['Bearer x', 'application/json', undefined]);
-  await answer(ann, "SELECT net.http_get($1, headers := '{\"X-A\": \"b\"}')", `${to.url}/g`);
+  await answer(ann, "SELECT net.http_get($1, headers := '{\"X-A\": \"b\", \"X-Empty\": \"\", \"X-Blank\": \" \"}')", `${to.url}/g`);
+  assert.deepEqual(['x-a', 'x-empty', 'x-blank'].map((n) => to.seen[1].headers[n]), ['b', '', '']);
   await answer(ann, 'SELECT net.http_delete($1)', `${to.url}/d`);
   assert.deepEqual(to.seen.slice(1).map((s) => `${s.method} ${s.url}`), ['GET /g', 'DELETE /d']);
   assert.equal(await value(bob, 'SELECT count(*) FROM net._http_response'), 0);
@@ -172,6 +213,7 @@ test('where it may not go, what does not answer, what answers too much', async (
   const { url, admin } = await prepared(t, dir);
   const to = await peer(t, (req, res) => {
     if (req.url === '/big') res.end('x'.repeat(2 << 20));
+    else if (req.url === '/zero') res.end('a\0b');
     else if (req.url === '/odd') res.setHeader('Set-Cookie', ['a', 'b']).end(Buffer.from([0x61, 0xff, 0x62]));
     else if (req.url !== '/silent') res.end();
   });
@@ -191,6 +233,13 @@ test('where it may not go, what does not answer, what answers too much', async (
   assert.notEqual(big.error_msg, null);
   const odd = await get(`${to.url}/odd`);
   assert.deepEqual([odd.status_code, odd.content], [200, 'a\ufffdb']);
+  const zero = await get(`${to.url}/zero`);
+  assert.deepEqual([zero.status_code, zero.content, zero.error_msg],
+    [200, 'a', "a text cannot hold the answer's zero bytes: it is cut at the first, after 1 of 3 bytes"]);
+  const raw = await value(admin, `INSERT INTO net.http_request_queue (method, url, body)
+    VALUES ('POST', $1, '\\x610062') RETURNING id`, `${to.url}/raw`);
+  await until(() => value(admin, 'SELECT id FROM net._http_response WHERE id = $1', raw));
+  assert.equal(to.seen.at(-1).body, 'a\0b');
   for (const [args, code] of [["'ftp://x/'", '22023'], ["'http://'", '22023'], ["'http://x/ y'", '22023'],
     ["'http://x/', headers := '{\"a b\": \"c\"}'", '22023'], ["'http://x/', headers := '[1]'", '22023'],
     ["'http://x/', headers := jsonb_build_object('a', E'b\\r\\nc: d')", '22023'],
@@ -381,20 +430,95 @@ test('scale writes our schedules as it writes the real ones, and takes it back',
   assert.deepEqual(await rows(), old);
 });
 
-test('the daemon dies while a command runs: the run is told as lost, not forgotten', async (t) => {
+const LOST = 'the daemon that ran it went away; how far the command came is not known';
+const abandon = (admin) => admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'"); // half a minute on
+
+test('the daemon dies while commands run: none is started beside itself; what has ended is told as lost', async (t) => {
   const dir = folder(t);
   const { url, admin } = await prepared(t, dir);
   const d = await serve(t, dir, url);
-  await admin.query(soon, ['long', 'SELECT pg_sleep(30)']);
-  await until(() => value(admin, "SELECT runid FROM cron.job_run_details WHERE status = 'running'"));
-  await admin.query("SELECT cron.alter_job(jobid, schedule := '@yearly') FROM cron.job");
+  await admin.query(soon, ['plain', 'SELECT pg_sleep(300)']); // notices by itself that nobody listens any more
+  await admin.query(soon, ['stubborn', 'SET client_connection_check_interval = 0; SELECT pg_sleep(300)']);
+  await until(async () => await backends(admin, 'pg_sleep(300)') === 2);
   d.process.kill('SIGKILL');
   await d.process.ended;
-  await admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'"); // half a minute on
+  await abandon(admin);
   await serve(t, dir, url);
-  const row = await ended(admin, 'long');
-  assert.deepEqual([row.status, row.return_message],
-    ['failed', 'the daemon that ran it went away; how far the command came is not known']);
+  const row = await ended(admin, 'plain');
+  assert.deepEqual([row.status, row.return_message], ['failed', LOST]);
+  const [stubborn] = await until(async () => {
+    const found = (await details(admin)).filter((r) => r.return_message?.startsWith(`${LOST}; the server still runs it`));
+    return found.length === 1 && found;
+  });
+  await until(async () => (await details(admin)).filter((r) => r.command === 'SELECT pg_sleep(300)').length === 2);
+  assert.equal(await backends(admin, 'SET client_connection_check_interval = 0; SELECT pg_sleep(300)'), 1);
+  await admin.query('SELECT pg_terminate_backend($1)', [stubborn.job_pid]);
+  const over = await ended(admin, 'stubborn');
+  assert.deepEqual([over.runid, over.status, over.return_message], [stubborn.runid, 'failed', LOST]);
+});
+
+test('three nodes, and they are killed: no firing is made twice, none is forgotten', async (t) => {
+  const JOBS = 150;
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await admin.query('CREATE TABLE fired (job int, round int, at timestamptz DEFAULT clock_timestamp()); CREATE TABLE round AS SELECT 0 AS n');
+  await admin.query(`SELECT cron.schedule('j' || i, '@yearly', format('INSERT INTO fired SELECT %s, n FROM round', i))
+    FROM generate_series(1, ${JOBS}) i`);
+  const nodes = await Promise.all([1, 2, 3].map(() => serve(t, dir, url)));
+  await until(() => value(admin, 'SELECT min(next) > 0 FROM cron.scriptorium_state'));
+  for (const round of [1, 2, 3]) {
+    await admin.query(`UPDATE round SET n = ${round}; DELETE FROM cron.job_run_details`);
+    await admin.query('UPDATE cron.scriptorium_state SET next = 1');
+    await until(() => value(admin, `SELECT count(*) > ${JOBS / 5} FROM fired WHERE round = ${round}`));
+    const victim = nodes.shift();
+    victim.process.kill('SIGKILL');
+    await victim.process.ended;
+    await abandon(admin); // of those that live too: they have to stand it
+    nodes.push(await serve(t, dir, url));
+    await until(async () => await value(admin, 'SELECT count(*) FROM cron.scriptorium_run') === 0
+      && await value(admin, 'SELECT min(next) > scriptorium.us(now()) FROM cron.scriptorium_state'), { timeout: 60_000 });
+    assert.equal(await value(admin, `SELECT count(*) FROM (SELECT FROM fired WHERE round = ${round} GROUP BY job HAVING count(*) > 1) x`), 0);
+    const { rows: gone } = await admin.query(`SELECT d.status, d.return_message FROM cron.job j LEFT JOIN cron.job_run_details d USING (jobid)
+      WHERE NOT EXISTS (SELECT FROM fired f WHERE f.round = ${round} AND 'j' || f.job = j.jobname)`);
+    assert.deepEqual(gone, gone.map(() => ({ status: 'failed', return_message: LOST })));
+    assert.ok(gone.length <= 8, `${gone.length} of one node were lost`);
+  }
+});
+
+test('what a user of net.* keeps locked holds up no schedule', async (t) => {
+  const dir = folder(t);
+  const { url, admin, as } = await prepared(t, dir);
+  const to = await peer(t);
+  const ann = await as('ann');
+  await serve(t, dir, url, { SCRIPTORIUM_NET_ALLOW: '127.0.0.1' });
+  const id = await value(admin, 'SELECT net.http_get($1)', `${to.url}/1`);
+  await ann.query('BEGIN; LOCK TABLE net._http_response');
+  await admin.query(soon, ['x', 'SELECT 1']);
+  await until(async () => (await details(admin)).filter((r) => r.status === 'succeeded').length >= 3);
+  await ann.query('ROLLBACK');
+  await until(() => value(admin, 'SELECT status_code FROM net._http_response WHERE id = $1', id));
+  assert.equal(to.seen.length, 1);
+});
+
+test('a time zone that this machine does not know: the job says so, and fires once it does', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const d = await serve(t, dir, url, { TZDIR: dir });
+  await admin.query("SELECT cron.schedule('berlin', 'CRON_TZ=Europe/Berlin 0 9 * * *', 'SELECT 1')");
+  const row = await ended(admin, 'berlin');
+  assert.equal(row.status, 'failed');
+  assert.match(row.return_message, /Europe\/Berlin/);
+  await until(() => d.logs().some((l) => l.message.includes('schedule berlin: ') && l.message.includes(row.return_message)));
+  const list = ['cron', 'list', '--database', url];
+  assert.deepEqual(json(dir, list).sql.map((j) => [j.name, j.next, j.error]), [['berlin', null, row.return_message]]);
+  assert.match(run(dir, list).out, /^berlin .* unreadable: see --json +postgres$/m);
+  assert.equal(d.logs().filter((l) => l.message.includes('schedule berlin: ')).length, 1);
+  d.process.kill('SIGTERM');
+  await d.process.ended;
+  await admin.query('UPDATE cron.scriptorium_state SET since = since - 172800000000, retry_at = 0'); // two days on
+  await serve(t, dir, url);
+  await until(async () => (await details(admin)).some((r) => r.status === 'succeeded'));
+  assert.equal(json(dir, list).sql[0].error, undefined);
 });
 
 test('the daemon is stopped: commands and requests have a moment to end, then are ended, and say so', async (t) => {

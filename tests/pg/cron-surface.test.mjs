@@ -91,7 +91,7 @@ test('nobody schedules for somebody else, by the functions or by hand', async (t
     await told(ann.query("UPDATE cron.job SET username = 'bob'"), '42501', 'permission denied for table job');
     await told(ann.query("INSERT INTO cron.job_run_details (command) VALUES ('x')"), '42501', 'permission denied for table job_run_details');
     await told(ann.query('SELECT * FROM cron.scriptorium_state'), '42501', 'permission denied for table scriptorium_state');
-    await told(ann.query('SELECT scriptorium.cron_due(1)'), '42501', 'permission denied for schema scriptorium');
+    await told(ann.query('SELECT scriptorium.cron_due(1, 1, 0)'), '42501', 'permission denied for schema scriptorium');
     assert.equal(await value(admin, "SELECT cron.schedule_in_database('y', '* * * * *', 'SELECT 1', 'postgres', 'bob', false)") > id, true);
     assert.deepEqual(await row(admin, "SELECT username, database, active FROM cron.job WHERE jobname = 'y'"),
         { username: 'bob', database: 'postgres', active: false });
@@ -186,7 +186,7 @@ test('a job runs as who it is, also under SET ROLE', async (t) => {
 
 const take = (client, jobs, next, token = null) => rows(client, 'SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5, $6)',
     jobs.map((j) => j.jobid), jobs.map((j) => j.schedule), jobs.map((j) => j.since), jobs.map((j) => j.next), jobs.map(() => next), token);
-const due = (client) => rows(client, 'SELECT * FROM scriptorium.cron_due(100)');
+const due = (client, room = 100, spare = 0) => rows(client, 'SELECT * FROM scriptorium.cron_due(100, $1, $2)', room, spare);
 const MINUTE = 60_000_000;
 
 test('a firing is taken by one node, and not again before the run has ended', async (t) => {
@@ -271,21 +271,138 @@ test('a clock that had run far ahead does not keep a job waiting for that time',
     assert.deepEqual((await due(node)).map((j) => [j.due, j.next, j.since === j.now || j.since < j.now]), [[false, 0, true]]);
 });
 
+// A job of ann's that is due, taken by `node`.
+async function taken(node, ann) {
+    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
+    await take(node, await due(node), 1);
+    return (await take(node, await due(node), '4000000000000000'))[0].runid; // the next is far away
+}
+const abandoned = (admin) => admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'");
+const hold = (node, runs = []) => node.query('SELECT scriptorium.cron_hold($1)', [runs]);
+const began = (node, run, pid) => value(node, 'SELECT scriptorium.cron_began($1, $2)', run, pid);
+const details = (client) => rows(client, 'SELECT status, return_message FROM cron.job_run_details ORDER BY runid');
+const LOST = 'the daemon that ran it went away; how far the command came is not known';
+
 test('a run whose node went away is told as failed; a late end still counts', async (t) => {
     const { as, ann, admin } = await prepared(t);
     const node = await as('worker');
-    await ann.query("SELECT cron.schedule('a', '* * * * *', 'SELECT 1')");
-    await take(node, await due(node), 1);
-    const [run] = await take(node, await due(node), 2);
-    await node.query('SELECT scriptorium.cron_hold($1)', [[run.runid]]);
-    assert.equal(await value(ann, 'SELECT status FROM cron.job_run_details'), 'starting');
-    await admin.query("UPDATE cron.scriptorium_run SET held_until = now() - interval '1 second'");
-    await node.query('SELECT scriptorium.cron_hold($1)', [[]]);
-    assert.deepEqual(await row(ann, 'SELECT status, return_message FROM cron.job_run_details'), { status: 'failed',
-        return_message: 'the daemon that ran it went away; how far the command came is not known' });
-    assert.equal((await due(node)).length, 1);
-    await node.query("SELECT scriptorium.cron_ended($1, true, 'SELECT 1')", [run.runid]);
+    const run = await taken(node, ann);
+    assert.equal(await began(node, run, 999999999), true); // of no process
+    await hold(node, [run]);
+    assert.equal((await details(ann))[0].status, 'running');
+    await abandoned(admin);
+    await hold(node);
+    assert.deepEqual(await details(ann), [{ status: 'failed', return_message: LOST }]);
+    await node.query("SELECT scriptorium.cron_ended($1, true, 'SELECT 1')", [run]);
     assert.equal(await value(ann, 'SELECT status FROM cron.job_run_details'), 'succeeded');
+});
+
+test('a lost run is over when its process has ended, not before', async (t) => {
+    const { as, ann, bob, admin } = await prepared(t);
+    const node = await as('worker');
+    const run = await taken(node, ann);
+    const session = await as('ann');
+    const pid = session.processID;
+    assert.equal(await began(node, run, pid), true);
+    assert.equal(await began(node, run, pid), true); // asked again after a lost answer
+    assert.equal(await began(node, run, pid + 1), false);
+    const held = session.query('SELECT pg_sleep(600)').catch(() => {});
+    while (await value(admin, 'SELECT state FROM pg_stat_activity WHERE pid = $1', pid) !== 'active');
+    await abandoned(admin);
+    await hold(node);
+    await admin.query('UPDATE cron.scriptorium_state SET next = 1');
+    assert.deepEqual(await due(node), []);
+    assert.deepEqual(await details(ann), [{ status: 'running', return_message: `${LOST}; the server still runs it as process ` +
+        `${pid}, and the schedule waits for its end: SELECT pg_terminate_backend(${pid}) ends it` }]);
+    await ann.query('DELETE FROM cron.job_run_details'); // which changes nothing about it
+    await hold(node);
+    assert.deepEqual(await due(node), []);
+    await ann.query('SELECT pg_cancel_backend($1)', [pid]);
+    await held;
+    await session.end();
+    for (;;) { // a process takes a moment to go
+        await hold(node);
+        if ((await due(node)).length === 1) break;
+    }
+    // Somebody else's process of that number, as a pooler may make one up, is not it.
+    const [again] = await take(node, await due(node), '4000000000000000');
+    await began(node, again.runid, bob.processID);
+    await abandoned(admin);
+    await hold(node);
+    assert.deepEqual(await details(ann), [{ status: 'failed', return_message: LOST }]);
+});
+
+test('a firing that was taken and not begun is as due as before; not so when its schedule is another', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const [node, other] = [await as('worker'), await as('worker')];
+    const run = await taken(node, ann);
+    await abandoned(admin);
+    await hold(other);
+    assert.deepEqual(await details(ann), []);
+    assert.equal(await began(node, run, 1), false);
+    const [again] = await take(other, await due(other), '4000000000000000');
+    assert.equal(again.command, 'SELECT 1');
+    await ann.query("SELECT cron.schedule('a', '@yearly', 'SELECT 1')");
+    await node.query('SELECT scriptorium.cron_give_back($1)', [again.runid]);
+    assert.deepEqual(await details(ann), []);
+    assert.deepEqual((await due(node)).map((j) => [j.due, j.next]), [[false, 0]]);
+});
+
+test('users take turns, and the last places are for who has none', async (t) => {
+    const { as, ann, bob } = await prepared(t);
+    const node = await as('worker');
+    await ann.query("SELECT cron.schedule('a' || i, '* * * * *', 'SELECT 1') FROM generate_series(1, 20) i");
+    await take(node, await due(node), 1);
+    assert.equal((await due(node, 8, 1)).length, 8); // alone
+    await bob.query("SELECT cron.schedule('b' || i, '* * * * *', 'SELECT 1') FROM generate_series(1, 2) i");
+    await take(node, await due(node, 0), 2);
+    const who = async (...args) => (await due(node, ...args)).map((j) => j.jobname[0]).join('');
+    assert.equal(await who(8, 1), 'ababaaa');
+    assert.equal(await who(1, 1), 'a');
+    const seen = (await due(node, 8, 1)).filter((j) => j.jobname.startsWith('a'));
+    await take(node, seen, '4000000000000000');
+    assert.equal(await who(3, 1), 'bb');
+    assert.equal(await who(1, 1), 'b');
+});
+
+test('a schedule that the daemon cannot read is told, stays due, and is tried again', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    const id = await value(ann, "SELECT cron.schedule('a', 'CRON_TZ=Europe/Berlin 0 9 * * *', 'SELECT 1')");
+    const [seen] = await due(node);
+    const tell = () => node.query("SELECT scriptorium.cron_unreadable($1, $2, 'no such zone here')", [id, seen.since]);
+    await tell();
+    await tell();
+    assert.deepEqual(await details(ann), [{ status: 'failed', return_message: 'no such zone here' }]);
+    assert.deepEqual(await due(node), []);
+    await admin.query('UPDATE cron.scriptorium_state SET retry_at = 1'); // some seconds on
+    assert.deepEqual((await due(node)).map((j) => [j.jobname, j.since, j.next]), [['a', seen.since, 0]]);
+    await admin.query('UPDATE cron.scriptorium_state SET told_at = 1'); // an hour on
+    await tell();
+    assert.equal((await details(ann)).length, 2);
+    const listed = () => row(node, "SELECT due_us, error FROM scriptorium.schedules_in_sql('a', 0, 10)");
+    assert.deepEqual(await listed(), { due_us: 0, error: 'no such zone here' });
+    await admin.query('UPDATE cron.scriptorium_state SET retry_at = 1');
+    await take(node, await due(node), '4000000000000000');
+    assert.deepEqual(await listed(), { due_us: 4000000000000000, error: null });
+});
+
+test('a table that somebody keeps locked is not waited for', async (t) => {
+    const { as, ann, admin } = await prepared(t);
+    const node = await as('worker');
+    const run = await taken(node, ann);
+    await began(node, run, 999999999);
+    await node.query("SET statement_timeout = '2s'");
+    await ann.query('BEGIN; LOCK TABLE cron.job');
+    await told(due(node), '55P03', /lock timeout/);
+    await hold(node, [run]);
+    await ann.query('ROLLBACK; BEGIN; LOCK TABLE cron.job_run_details');
+    await told(node.query("SELECT scriptorium.cron_ended($1, true, '')", [run]), '55P03', /lock/);
+    await abandoned(admin);
+    await hold(node);
+    await ann.query('ROLLBACK');
+    await hold(node);
+    assert.equal((await details(ann))[0].status, 'failed');
 });
 
 test('details of others are not to be seen', async (t) => {

@@ -1,6 +1,7 @@
 // In: a plain server, migrated with the SQL surface. Out: net.* as pg_net has it: signatures, defaults,
 // columns; a queue that nobody reads, and answers for who asked.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { start } from '../lib/pg.mjs';
 import { migrate } from '../lib/pg_schema.mjs';
@@ -28,7 +29,8 @@ async function prepared(t) {
 }
 
 const told = (promise, code, message) => assert.rejects(promise, { code, message });
-const take = (worker, max = 10, token = null) => rows(worker, 'SELECT * FROM scriptorium.net_take($1, $2)', max, token);
+const take = (worker, max = 10, token = null, { spare = 0, ownMax = 0, own = null } = {}) =>
+    rows(worker, 'SELECT * FROM scriptorium.net_take($1, $2, $3, $4, $5)', max, spare, ownMax, own, token);
 const done = (worker, id, status = 200) => worker.query(
     "SELECT scriptorium.net_done($1, $2, 'text/plain', '{\"a\": \"b\"}', 'hello', false, NULL)", [id, status]);
 
@@ -83,7 +85,7 @@ test('nobody reads or changes the queue, or asks in the name of others', async (
         "INSERT INTO net._http_response (id) VALUES (7)", 'UPDATE net._http_response SET status_code = 1',
         'UPDATE net.scriptorium_owner SET id = 1'])
         await told(ann.query(sql), '42501', /^permission denied/);
-    await told(ann.query('SELECT scriptorium.net_take(1)'), '42501', /^permission denied/);
+    await told(ann.query("SELECT scriptorium.net_take(1, 0, 0, '', NULL)"), '42501', /^permission denied/);
     await ann.query("INSERT INTO net.http_request_queue (method, url) VALUES ('GET', 'http://x')"); // as the functions do
     await told(ann.query("INSERT INTO net.http_request_queue (method, url) VALUES ('GET', 'file:///etc/passwd')"), '22023', /http or https URL/);
     await told(ann.query("INSERT INTO net.http_request_queue (method, url) VALUES ('PUT', 'http://x')"), '23514', /violates check constraint/);
@@ -158,4 +160,45 @@ test('a schema that its administrator has closed stays closed', async (t) => {
     await admin.query('REVOKE USAGE ON SCHEMA net FROM PUBLIC');
     await migrate(admin, { withCron: true, engine: 'worker' });
     await told(ann.query("SELECT net.http_get('http://x')"), '42501', 'permission denied for schema net');
+});
+
+test('users take turns, and the last places are for who has nothing on its way', async (t) => {
+    const { ann, bob, worker } = await prepared(t);
+    await ann.query("SELECT net.http_get('http://x/a') FROM generate_series(1, 300)");
+    await bob.query("SELECT net.http_get('http://x/b') FROM generate_series(1, 2)");
+    const who = async (max, spare) => (await take(worker, max, randomUUID(), { spare })).map((r) => r.url.at(-1)).sort().join('');
+    assert.equal(await who(8, 2), 'aaaabb');
+    assert.equal(await who(2, 2), '');
+    await bob.query("SELECT net.http_get('http://x/b')");
+    assert.equal(await who(4, 2), 'ab'); // ann has four there, bob two
+});
+
+test('requests to the daemon\'s own places do not wait for others', async (t) => {
+    const { ann, worker } = await prepared(t);
+    const own = 'https://a.example, HTTPS://xyz.example/';
+    for (const url of ['http://x/1', 'https://xyz.example/f', 'https://xyz.example', 'https://xyz.example?q', 'https://xyz.example.evil/',
+        'https://xyz.example:443/', 'https://xyz.example@evil/']) await ann.query('SELECT net.http_get($1)', [url]);
+    const took = async (...args) => (await take(worker, ...args)).map((r) => r.url).sort();
+    assert.deepEqual(await took(0, null, { ownMax: 2, own }), ['https://xyz.example', 'https://xyz.example/f']);
+    assert.deepEqual(await took(0, null, { ownMax: 2, own }), ['https://xyz.example?q']);
+    assert.equal((await took(10, null, { ownMax: 2, own })).length, 4);
+});
+
+test('answers that somebody keeps locked are not waited for, and what is on its way stays held', async (t) => {
+    const { admin, ann, bob, worker } = await prepared(t);
+    const id = await value(ann, "SELECT net.http_get('http://x')");
+    await take(worker);
+    await worker.query("SET statement_timeout = '2s'");
+    const until = () => value(admin, 'SELECT held_until FROM net.http_request_queue WHERE id = $1', id);
+    const was = await until();
+    await bob.query('BEGIN; LOCK TABLE net._http_response');
+    await told(done(worker, id), '55P03', /lock timeout/);
+    await worker.query('SELECT scriptorium.net_hold($1, 21600)', [[id]]);
+    assert.ok(await until() > was);
+    await bob.query("SELECT net.http_get('http://y')");
+    assert.equal((await take(worker)).length, 0); // not committed
+    await bob.query('COMMIT');
+    assert.equal((await take(worker)).length, 1);
+    await done(worker, id);
+    assert.equal(await value(ann, 'SELECT count(*) FROM net._http_response'), 1);
 });

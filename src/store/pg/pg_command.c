@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "store/pg/pg_surface_impl.h"
 
-#define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
+#define ANSWER_EXTRA_US (5 * USEC_PER_SEC)  /* the server stops a statement first */
+#define CANCEL_US       (10 * USEC_PER_SEC) /* from our cancelling it until we give it up */
 #define LOGIN_US        (30 * USEC_PER_SEC)
 #define MESSAGE_MAX     4000 /* bytes of a return_message */
 
@@ -18,13 +19,16 @@ struct pg_command {
     char *text, *database, *user;
     struct pg_conn *conn;
     struct pg_request request;
+    struct surface_note *beginning; /* being written */
+    struct loop_timer deadline;
     struct loop_task end_task;
-    bool begun, cut, ended; /* cut: the daemon has to stop */
+    bool begun, late, cut, ended; /* cut: the daemon has to stop */
 };
 
 static void release(struct pg_command *c)
 {
     loop_cancel(c->surface->loop, &c->end_task);
+    timer_stop(c->surface->loop, &c->deadline);
     pg_conn_free(c->conn);
     free(c->text);
     free(c->database);
@@ -61,35 +65,78 @@ static void on_over(void *ctx)
     surface_look_soon(s);
 }
 
-/* Told once; the connection may be on the stack. */
-static void end(struct pg_command *c, bool succeeded, const char *message)
+/* Once; the connection may be on the stack. False: it is over already. */
+static bool leave(struct pg_command *c)
 {
     if (c->ended)
-        return;
+        return false;
     c->ended = true;
+    if (c->beginning != NULL)
+        c->beginning->done = NULL;
+    timer_stop(c->surface->loop, &c->deadline);
+    c->end_task = (struct loop_task){.fn = on_over, .ctx = c};
+    loop_defer(c->surface->loop, &c->end_task);
+    return true;
+}
+
+static void put_message(struct pg_params *p, const char *message)
+{
     char *cut = mem_strndup(message, strnlen(message, MESSAGE_MAX));
     size_t n = strlen(cut);
     while (n > 0 && (cut[n - 1] == '\n' || cut[n - 1] == ' '))
         cut[--n] = '\0';
-    struct surface_note *note =
-        surface_note_new(c->surface, "SELECT scriptorium.cron_ended($1, $2::boolean, $3)");
-    pg_put_long(&note->p, c->run);
-    pg_put_text(&note->p, succeeded ? "true" : "false");
-    pg_put_text(&note->p, cut);
-    surface_note_send(note);
+    pg_put_text(p, cut);
     free(cut);
-    c->end_task = (struct loop_task){.fn = on_over, .ctx = c};
-    loop_defer(c->surface->loop, &c->end_task);
 }
 
-static void end_failed(struct pg_command *c, const char *why)
+static void end(struct pg_command *c, bool succeeded, const char *message)
 {
-    if (!c->cut) {
-        end(c, false, why);
+    if (!leave(c))
         return;
-    }
-    char *text = mem_printf("the daemon was stopped, and with it the command: %s", why);
-    end(c, false, text);
+    struct surface_note *note =
+        surface_note_new(&c->surface->cron, "SELECT scriptorium.cron_ended($1, $2::boolean, $3)");
+    pg_put_long(&note->p, c->run);
+    pg_put_text(&note->p, succeeded ? "true" : "false");
+    put_message(&note->p, message);
+    surface_note_send(note);
+}
+
+/* What we do not see the end of may go on: the database says when it is over. */
+static void lose(struct pg_command *c, const char *message)
+{
+    if (!leave(c))
+        return;
+    struct surface_note *note =
+        surface_note_new(&c->surface->cron, "SELECT scriptorium.cron_lost($1, $2)");
+    pg_put_long(&note->p, c->run);
+    put_message(&note->p, message);
+    surface_note_send(note);
+    surface_hold_soon(&c->surface->cron);
+}
+
+/* Nothing of it was run: here or elsewhere it still may be. */
+static void give_back(struct pg_command *c)
+{
+    if (!leave(c))
+        return;
+    struct surface_note *note =
+        surface_note_new(&c->surface->cron, "SELECT scriptorium.cron_give_back($1)");
+    pg_put_long(&note->p, c->run);
+    surface_note_send(note);
+}
+
+/* seen: the server said so itself. */
+static void end_failed(struct pg_command *c, bool seen, const char *why)
+{
+    char *text = mem_printf("%s%s",
+                            c->cut    ? "the daemon was stopped, and with it the command: "
+                            : c->late ? "ran longer than cron.timeout: "
+                                      : "",
+                            why);
+    if (seen || !c->begun)
+        end(c, false, text);
+    else
+        lose(c, text);
     free(text);
 }
 
@@ -110,15 +157,15 @@ static void on_done(void *ctx, const PGresult *res, const struct pg_failure *f)
         end(c, false, "the command is empty");
         break;
     default:
-        end_failed(c, res != NULL && PQresultErrorMessage(res)[0] != '\0'
-                          ? PQresultErrorMessage(res)
-                          : f->msg.text);
+        end_failed(c, res != NULL,
+                   res != NULL && PQresultErrorMessage(res)[0] != '\0' ? PQresultErrorMessage(res)
+                                                                       : f->msg.text);
     }
 }
 
 static void on_closed(void *ctx, const struct pg_failure *f)
 {
-    end_failed(ctx, f->msg.text);
+    end_failed(ctx, false, f->msg.text);
 }
 
 void pg_commands_cut(struct pg_surface *s)
@@ -127,24 +174,64 @@ void pg_commands_cut(struct pg_surface *s)
         if (c->ended)
             continue;
         c->cut = true;
-        if (!c->begun)
+        if (!c->begun && c->beginning == NULL)
+            give_back(c);
+        else if (!c->begun)
             end(c, false, "the daemon was stopped before it had begun the command");
         else if (pg_conn_is_ready(c->conn))
             pg_conn_cancel(c->conn);
     }
 }
 
-static void run(struct pg_command *c)
+/* ---- the deadline ---- */
+
+static void on_given_up(void *ctx)
+{
+    lose(ctx, "ran longer than cron.timeout, and did not end when it was cancelled");
+}
+
+/* A session may have switched its own limit off. Hanging up does not end what it runs. */
+static void on_deadline(void *ctx)
+{
+    struct pg_command *c = ctx;
+    struct loop *loop = c->surface->loop;
+    c->late = true;
+    pg_conn_cancel(c->conn);
+    timer_set(loop, &c->deadline, loop_now(loop) + CANCEL_US, on_given_up, c);
+}
+
+/* ---- the beginning ---- */
+
+/* The database knows from now on who runs it: if we die it waits for that process. */
+static void on_begun(void *ctx, const PGresult *res)
+{
+    struct pg_command *c = ctx;
+    struct loop *loop = c->surface->loop;
+    int64_t us = c->surface->command_us + ANSWER_EXTRA_US;
+    c->beginning = NULL;
+    if (res == NULL) {
+        end(c, false, "its beginning could not be written, so it was not run");
+    } else if (PQntuples(res) != 1 || PQgetlength(res, 0, 0) != 1 || *PQgetvalue(res, 0, 0) == 0) {
+        (void)leave(c); /* we were away, and others have it by now */
+    } else {
+        c->begun = true;
+        c->request =
+            (struct pg_request){.timeout_us = us + 2 * CANCEL_US, .done = on_done, .ctx = c};
+        timer_set(loop, &c->deadline, loop_now(loop) + us, on_deadline, c);
+        pg_conn_script(c->conn, &c->request, c->text);
+    }
+}
+
+static void begin(struct pg_command *c)
 {
     struct surface_note *note =
-        surface_note_new(c->surface, "SELECT scriptorium.cron_began($1, $2)");
+        surface_note_new(&c->surface->cron, "SELECT scriptorium.cron_began($1, $2)");
     pg_put_long(&note->p, c->run);
     pg_put_int(&note->p, pg_conn_pid(c->conn));
+    note->done = on_begun;
+    note->ctx = c;
+    c->beginning = note;
     surface_note_send(note);
-    c->begun = true;
-    c->request = (struct pg_request){
-        .timeout_us = c->surface->command_us + ANSWER_EXTRA_US, .done = on_done, .ctx = c};
-    pg_conn_script(c->conn, &c->request, c->text);
 }
 
 /* A URL that the server, or a pooler before it, takes for somebody else's would lend that role's
@@ -161,7 +248,7 @@ static void on_user(void *ctx, const PGresult *res, const struct pg_failure *f)
         end(c, false, why);
         free(why);
     } else {
-        run(c);
+        begin(c);
     }
 }
 
@@ -204,11 +291,9 @@ void pg_command_start(struct pg_surface *s, struct pg_reader *r)
                                "another: add a connection URL of that user to cron.users "
                                "(SCRIPTORIUM_CRON_USERS), or schedule as \"%s\"",
                                c->user, s->me != NULL ? s->me : "the daemon's user");
-        if (s->told != NULL) {
-            char *line = mem_printf("schedule %s: %s", name != NULL ? name : "", why);
-            s->told(s->told_ctx, line);
-            free(line);
-        }
+        char *line = mem_printf("schedule %s: %s", name != NULL ? name : "", why);
+        surface_tell(s, line);
+        free(line);
         end(c, false, why);
         free(why);
         return;

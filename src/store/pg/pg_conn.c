@@ -2,6 +2,7 @@
 #include "store/pg/pg_conn.h"
 
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -342,12 +343,27 @@ void pg_conn_script(struct pg_conn *c, struct pg_request *r, const char *sql)
         flush(c);
 }
 
-void pg_conn_cancel(struct pg_conn *c)
+/* libpq connects anew for it, and waits. */
+static void *cancel_main(void *cancel)
 {
     char why[256];
-    PGcancel *cancel = PQgetCancel(c->pg);
     (void)PQcancel(cancel, why, sizeof why);
     PQfreeCancel(cancel);
+    return NULL;
+}
+
+void pg_conn_cancel(struct pg_conn *c)
+{
+    PGcancel *cancel = c->state == READY ? PQgetCancel(c->pg) : NULL;
+    pthread_attr_t attr;
+    pthread_t thread;
+    if (cancel == NULL)
+        return;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attr, cancel_main, cancel) != 0)
+        (void)cancel_main(cancel);
+    pthread_attr_destroy(&attr);
 }
 
 /* The result counts when the transaction has ended: a COMMIT can still fail. */

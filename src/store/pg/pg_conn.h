@@ -64,8 +64,8 @@ void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
                   const struct pg_params *p);
 /* A script connection only; one at a time. The result is the last one, or the first error. */
 void pg_conn_script(struct pg_conn *c, struct pg_request *r, const char *sql);
-/* Asks the server to end the statement that a ready connection runs; it then fails as any other.
- * Waits for a connection to be made: not in the midst of work. */
+/* Asks the server, from a thread of its own, to end the statement that a ready connection runs; it
+ * then fails as any other. */
 void pg_conn_cancel(struct pg_conn *c);
 
 #endif

@@ -12,14 +12,16 @@
 
 #define ANSWER_MAX  ((size_t)1 << 20) /* bytes of an answer's body */
 #define HEADERS_MAX ((size_t)64 << 10)
-#define LINES_MAX   256      /* headers of a request */
-#define BETWEEN     " ,\t\n" /* public URLs */
+#define ERROR_MAX   ((size_t)128 << 10) /* bytes of error_msg */
+#define LINES_MAX   256                 /* headers of a request */
+#define BETWEEN     " ,\t\n"            /* public URLs */
 
 struct pg_outgoing {
     struct pg_surface *surface;
     struct pg_outgoing *prev, *next;
     int64_t id;
     int timeout_ms;
+    bool own;     /* goes to ourselves */
     char *unsent; /* names of headers that had no value; NULL = none */
     struct http_call *call;
     int status; /* 0 = none yet */
@@ -43,7 +45,7 @@ void pg_outgoing_free(struct pg_surface *s)
 {
     struct pg_outgoing *list = s->requests;
     s->requests = NULL;
-    s->n_requests = 0;
+    s->n_requests = s->n_own = 0;
     for (struct pg_outgoing *next; list != NULL; list = next) {
         next = list->next;
         release(list);
@@ -122,37 +124,51 @@ static void on_over(void *ctx)
     struct pg_surface *s = o->surface;
     DL_DELETE(s->requests, o);
     s->n_requests--;
+    s->n_own -= o->own;
     release(o);
     surface_look_soon(s);
 }
 
-/* What the answer does not show: headers that were left out, and why there is no answer. */
-static char *make_error(const struct pg_outgoing *o, const char *error)
+static void add_error(struct buf *text, const char *what)
 {
-    char *left_out = o->unsent == NULL
-                         ? NULL
-                         : mem_printf("sent without the header %s: its value was null", o->unsent);
-    char *text = error == NULL      ? mem_strdup(left_out)
-                 : left_out == NULL ? mem_strdup(error)
-                                    : mem_printf("%s; %s", error, left_out);
-    free(left_out);
-    return text;
+    if (text->len > 0)
+        buf_puts(text, "; ");
+    buf_puts(text, what);
+}
+
+/* What the answer does not show: why there is none, what of it a text cannot hold, headers that
+ * were left out. */
+static void make_error(const struct pg_outgoing *o, const char *error, struct buf *ret)
+{
+    if (error != NULL)
+        add_error(ret, error);
+    size_t kept = error == NULL ? strlen(buf_str(&o->body)) : o->body.len;
+    if (kept < o->body.len) {
+        add_error(ret, "a text cannot hold the answer's zero bytes");
+        buf_putf(ret, ": it is cut at the first, after %zu of %zu bytes", kept, o->body.len);
+    }
+    if (o->unsent != NULL) {
+        add_error(ret, "sent without the header ");
+        buf_putf(ret, "%s: its value was null", o->unsent);
+    }
 }
 
 static void end(struct pg_outgoing *o, bool timed_out, const char *error)
 {
-    char *text = make_error(o, error);
+    struct buf text = BUF_INIT(ERROR_MAX);
+    make_error(o, error, &text);
     struct surface_note *note = surface_note_new(
-        o->surface, "SELECT scriptorium.net_done($1, nullif($2, 0), $3, $4, $5, $6::boolean, $7)");
+        &o->surface->net,
+        "SELECT scriptorium.net_done($1, nullif($2, 0), $3, $4, $5, $6::boolean, $7)");
     pg_put_long(&note->p, o->id);
     pg_put_int(&note->p, o->status);
     pg_put_text(&note->p, o->content_type);
     pg_put_text(&note->p, o->status > 0 ? buf_str(&o->headers) : NULL);
     pg_put_text(&note->p, error == NULL ? buf_str(&o->body) : NULL);
     pg_put_text(&note->p, timed_out ? "true" : "false");
-    pg_put_text(&note->p, text);
+    pg_put_text(&note->p, text.len > 0 ? buf_str(&text) : NULL);
     surface_note_send(note);
-    free(text);
+    buf_free(&text);
     o->end_task = (struct loop_task){.fn = on_over, .ctx = o};
     loop_defer(o->surface->loop, &o->end_task);
 }
@@ -160,7 +176,7 @@ static void end(struct pg_outgoing *o, bool timed_out, const char *error)
 static void give_back(struct pg_outgoing *o)
 {
     struct surface_note *note =
-        surface_note_new(o->surface, "SELECT scriptorium.net_give_back($1)");
+        surface_note_new(&o->surface->net, "SELECT scriptorium.net_give_back($1)");
     pg_put_long(&note->p, o->id);
     surface_note_send(note);
     o->end_task = (struct loop_task){.fn = on_over, .ctx = o};
@@ -265,6 +281,7 @@ void pg_outgoing_start(struct pg_surface *s, struct pg_reader *r)
     const char *method = pg_get_text(r), *url = pg_get_text(r);
     char *headers = pg_get_text(r);
     o->unsent = mem_strdup(pg_get_text(r));
+    size_t body_len = r->err == OK ? (size_t)PQgetlength(r->res, r->row, r->col) : 0;
     const char *body = pg_get_text(r);
     o->timeout_ms = (int)pg_get_int(r);
     if (r->err != OK || method == NULL || url == NULL) {
@@ -273,12 +290,14 @@ void pg_outgoing_start(struct pg_surface *s, struct pg_reader *r)
     }
     split_headers(headers, lines);
     char *own = pg_outgoing_own(url, s->public_urls, s->self_url);
+    o->own = own != NULL;
+    s->n_own += o->own;
     int64_t timeout_us = (int64_t)o->timeout_ms * USEC_PER_MSEC;
     struct http_request request = {.method = method,
                                    .url = own != NULL ? own : url,
                                    .headers = lines,
                                    .body = body,
-                                   .body_len = body != NULL ? strlen(body) : 0,
+                                   .body_len = body != NULL ? body_len : 0,
                                    .connect_timeout_us = timeout_us,
                                    .header_timeout_us = timeout_us,
                                    .total_timeout_us = timeout_us,

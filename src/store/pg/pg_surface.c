@@ -6,17 +6,16 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store/pg/pg.h"
 #include "store/pg/pg_surface_impl.h"
 #include "text/cron.h"
 
 #define LOOK_US        (500 * USEC_PER_MSEC)
 #define CHECK_US       (2 * USEC_PER_SEC)  /* is the surface there? */
 #define HOLD_US        (10 * USEC_PER_SEC) /* a third of what the SQL grants */
-#define STATEMENT_US   (20 * USEC_PER_SEC)
 #define DUE_MAX        500
 #define KEEP_ANSWERS_S 21600 /* as pg_net does: six hours */
 #define COMMANDS       8
+#define SPARE          8 /* one place of so many is kept for users who have none */
 #define NEVER          INT64_MAX
 #define COMMAND_US     (3600 * USEC_PER_SEC)
 
@@ -32,125 +31,76 @@ void surface_look_soon(struct pg_surface *s)
     look_at(s, loop_now(s->loop));
 }
 
-/* ---- what has to be written ---- */
-
-static void note_free(struct surface_note *note)
+void surface_check_soon(struct pg_surface *s)
 {
-    pg_params_free(&note->p);
-    free(note);
+    s->checked_us = 0;
 }
 
-static void forget(struct pg_surface *s, struct surface_note *note)
+void surface_tell(struct pg_surface *s, const char *message)
 {
-    struct surface_note **at = &s->notes;
-    while (*at != note)
-        at = &(*at)->next;
-    *at = note->next;
-    if (s->notes_end == &note->next)
-        s->notes_end = at;
-    s->n_notes--;
-    note_free(note);
+    if (s->told != NULL)
+        s->told(s->told_ctx, message);
 }
 
-/* A lost connection: again later, each of these statements may be repeated. What the database
- * refuses for good is dropped, or it would be refused for ever. */
-static void on_noted(void *ctx, const PGresult *res, const struct pg_failure *f)
-{
-    struct surface_note *note = ctx;
-    note->sent = false;
-    if (res != NULL || !(f->drop || f->again || f->err == ERR_CONNECT || f->err == ERR_TIMEOUT))
-        forget(note->surface, note);
-}
+/* ---- what is there ---- */
 
-static void send_notes(struct pg_surface *s)
+/* A server that looks whether its client is there ends a command by itself when we die. */
+static void make_options(struct pg_surface *s, bool looks)
 {
-    for (struct surface_note *note = s->notes; note != NULL; note = note->next) {
-        if (note->sent || !pg_conn_is_ready(s->conn))
-            continue;
-        note->sent = true;
-        note->request =
-            (struct pg_request){.timeout_us = STATEMENT_US, .done = on_noted, .ctx = note};
-        pg_conn_send(s->conn, &note->request, note->sql, &note->p);
-    }
-}
-
-struct surface_note *surface_note_new(struct pg_surface *s, const char *sql)
-{
-    struct surface_note *note = mem_alloc(sizeof *note);
-    note->surface = s;
-    note->sql = sql;
-    pg_params_init(&note->p);
-    return note;
-}
-
-void surface_note_send(struct surface_note *note)
-{
-    struct pg_surface *s = note->surface;
-    *s->notes_end = note;
-    s->notes_end = &note->next;
-    s->n_notes++;
-    surface_look_soon(s);
-}
-
-/* ---- questions ---- */
-
-static void on_answer(void *ctx, const PGresult *res, const struct pg_failure *f)
-{
-    struct surface_ask *ask = ctx;
-    struct pg_surface *s = ask->surface;
-    ask->busy = false;
-    ask->lost = res == NULL;
-    if (res != NULL) {
-        s->complained = false;
-        ask->token = (struct uuid){0};
-        if (ask->take != NULL)
-            ask->take(s, res);
-        return;
-    }
-    s->checked_us = 0; /* perhaps the schema went away */
-    s->has_cron = s->has_net = false;
-    if (!s->complained && !f->drop && s->told != NULL)
-        s->told(s->told_ctx, f->msg.text);
-    s->complained = true;
-}
-
-static void ask(struct surface_ask *a, const char *sql, const struct pg_params *p)
-{
-    a->busy = true;
-    a->request = (struct pg_request){.timeout_us = STATEMENT_US, .done = on_answer, .ctx = a};
-    pg_conn_send(a->surface->conn, &a->request, sql, p);
-}
-
-static void put_token(struct pg_params *p, struct surface_ask *a)
-{
-    if (uuid_is_nil(&a->token))
-        a->token = uuid_new(loop_wall(a->surface->loop));
-    pg_put_uuid(p, &a->token);
+    if (s->options == NULL)
+        s->options =
+            mem_printf("-c statement_timeout=%lld%s", (long long)(s->command_us / USEC_PER_MSEC),
+                       looks ? " -c client_connection_check_interval=5000" : "");
 }
 
 static void take_check(struct pg_surface *s, const PGresult *res)
 {
-    struct pg_reader r = pg_reader_new(res, &s->me_arena, 3);
+    struct pg_reader r = pg_reader_new(res, &s->me_arena, 4);
     arena_free(&s->me_arena);
     s->has_cron = pg_get_bool(&r);
     s->has_net = pg_get_bool(&r);
     s->me = pg_get_text(&r);
+    make_options(s, pg_get_bool(&r));
+    if (s->has_net && s->net.conn == NULL)
+        surface_link_open(&s->net);
 }
 
 /* ---- schedules ---- */
 
-/* Missed firings are made up for once: the latest that is due runs, and the next is after now. */
-static int64_t next_of(struct pg_surface *s, const char *schedule, int64_t after_us)
+struct due {
+    int64_t job, since, old, next;
+    const char *name, *schedule;
+    bool untold; /* nobody has said lately that it cannot be read */
+};
+
+static void tell_unreadable(struct pg_surface *s, const struct due *d, const char *why)
+{
+    char *line = mem_printf("schedule %s: %s", d->name, why);
+    if (d->untold)
+        surface_tell(s, line);
+    free(line);
+    struct surface_note *note =
+        surface_note_new(&s->cron, "SELECT scriptorium.cron_unreadable($1, $2, $3)");
+    pg_put_long(&note->p, d->job);
+    pg_put_long(&note->p, d->since);
+    pg_put_text(&note->p, why);
+    surface_note_send(note);
+}
+
+/* Missed firings are made up for once: the latest that is due runs, and the next is after now.
+ * False: its SQL side has let in what we cannot read, such as a time zone that is not here. */
+static bool find_next(struct pg_surface *s, struct due *d, int64_t after_us)
 {
     struct cron *cron = NULL;
     struct errmsg msg = {""};
-    int64_t next = 0;
-    if (cron_parse(schedule, &cron, &msg) == OK)
-        next = cron_next(cron, after_us);
-    else if (s->told != NULL)
-        s->told(s->told_ctx, msg.text); /* its SQL side let it in */
+    if (cron_parse(d->schedule, &cron, &msg) != OK) {
+        tell_unreadable(s, d, msg.text);
+        return false;
+    }
+    int64_t next = cron_next(cron, after_us);
+    d->next = next > 0 ? next : NEVER;
     cron_free(cron);
-    return next > 0 ? next : NEVER;
+    return true;
 }
 
 static void take_runs(struct pg_surface *s, const PGresult *res)
@@ -165,11 +115,6 @@ static void take_runs(struct pg_surface *s, const PGresult *res)
     if (s->more)
         surface_look_soon(s);
 }
-
-struct due {
-    int64_t job, since, old, next;
-    const char *schedule;
-};
 
 /* One array parameter: a member of each. */
 static void put_longs(struct pg_params *p, const struct due *due, size_t n, size_t member)
@@ -200,8 +145,8 @@ static void take_firings(struct pg_surface *s, const struct due *due, size_t n)
     struct pg_params p = {0};
     pg_params_init(&p);
     put_due(&p, due, n);
-    put_token(&p, &s->take);
-    ask(&s->take, "SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5, $6)", &p);
+    surface_put_token(&p, &s->take);
+    surface_ask(&s->take, "SELECT * FROM scriptorium.cron_take($1, $2, $3, $4, $5, $6)", &p);
     pg_params_free(&p);
 }
 
@@ -209,7 +154,7 @@ static void take_firings(struct pg_surface *s, const struct due *due, size_t n)
 static void take_due(struct pg_surface *s, const PGresult *res)
 {
     struct arena arena = {0};
-    struct pg_reader r = pg_reader_new(res, &arena, 6);
+    struct pg_reader r = pg_reader_new(res, &arena, 8);
     size_t rows = (size_t)pg_reader_rows(&r), n = 0;
     size_t room = s->max_commands - s->n_commands;
     struct due *list = arena_array(&arena, rows, sizeof *list);
@@ -217,15 +162,18 @@ static void take_due(struct pg_surface *s, const PGresult *res)
         struct due *d = &list[n];
         pg_reader_row(&r, (int)i);
         d->job = pg_get_int(&r);
+        d->name = pg_get_text(&r);
         d->schedule = pg_get_text(&r);
         d->since = pg_get_int(&r);
         d->old = pg_get_int(&r);
         bool due = pg_get_bool(&r);
+        d->untold = pg_get_bool(&r);
         int64_t now = pg_get_int(&r);
         if (r.err != OK || (due && room == 0))
             continue;
+        if (!find_next(s, d, due ? now : d->since))
+            continue;
         room -= due;
-        d->next = next_of(s, d->schedule, due ? now : d->since);
         n++;
     }
     s->more = rows == DUE_MAX && n > 0;
@@ -245,7 +193,9 @@ static void look_for_commands(struct pg_surface *s)
     }
     pg_params_init(&p);
     pg_put_int(&p, DUE_MAX);
-    ask(&s->due, "SELECT * FROM scriptorium.cron_due($1)", &p);
+    pg_put_int(&p, (int64_t)(s->max_commands - s->n_commands));
+    pg_put_int(&p, (int64_t)(s->max_commands / SPARE));
+    surface_ask(&s->due, "SELECT * FROM scriptorium.cron_due($1, $2, $3)", &p);
     pg_params_free(&p);
 }
 
@@ -265,44 +215,98 @@ static void take_outgoing(struct pg_surface *s, const PGresult *res)
 static void look_for_requests(struct pg_surface *s)
 {
     struct pg_params p = {0};
-    if (s->outgoing.busy || s->n_requests >= PG_OUTGOING_MAX)
+    size_t others = s->n_requests - s->n_own;
+    if (s->outgoing.busy || (others >= PG_OUTGOING_MAX && s->n_own >= PG_OUTGOING_OWN_MAX))
         return;
     pg_params_init(&p);
-    pg_put_int(&p, (int64_t)(PG_OUTGOING_MAX - s->n_requests));
-    put_token(&p, &s->outgoing);
-    ask(&s->outgoing, "SELECT * FROM scriptorium.net_take($1, $2)", &p);
+    pg_put_int(&p, (int64_t)(PG_OUTGOING_MAX - others));
+    pg_put_int(&p, PG_OUTGOING_MAX / SPARE);
+    pg_put_int(&p, (int64_t)(PG_OUTGOING_OWN_MAX - s->n_own));
+    pg_put_text(&p, s->public_urls);
+    surface_put_token(&p, &s->outgoing);
+    surface_ask(&s->outgoing, "SELECT * FROM scriptorium.net_take($1, $2, $3, $4, $5)", &p);
     pg_params_free(&p);
 }
 
 /* ---- the look ---- */
 
-static void hold(struct pg_surface *s)
+void surface_hold_soon(struct surface_link *l)
+{
+    l->held_us = loop_now(l->surface->loop) - HOLD_US + USEC_PER_SEC;
+}
+
+static bool holds_now(struct surface_link *l, const struct surface_ask *a)
+{
+    int64_t now = loop_now(l->surface->loop);
+    if (a->busy || now - l->held_us < HOLD_US)
+        return false;
+    l->held_us = now;
+    return true;
+}
+
+static void hold_commands(struct pg_surface *s)
 {
     struct pg_params p = {0};
-    if (s->has_cron && !s->hold_cron.busy) {
-        pg_params_init(&p);
-        pg_commands_ids(s, &p);
-        ask(&s->hold_cron, "SELECT scriptorium.cron_hold($1)", &p);
-    }
-    if (s->has_net && !s->hold_net.busy) {
-        pg_params_init(&p);
-        pg_outgoing_ids(s, &p);
-        pg_put_long(&p, KEEP_ANSWERS_S);
-        ask(&s->hold_net, "SELECT scriptorium.net_hold($1, $2)", &p);
-    }
+    if (!holds_now(&s->cron, &s->hold_cron))
+        return;
+    pg_params_init(&p);
+    pg_commands_ids(s, &p);
+    surface_ask(&s->hold_cron, "SELECT scriptorium.cron_hold($1)", &p);
+    pg_params_free(&p);
+}
+
+static void hold_requests(struct pg_surface *s)
+{
+    struct pg_params p = {0};
+    if (!holds_now(&s->net, &s->hold_net))
+        return;
+    pg_params_init(&p);
+    pg_outgoing_ids(s, &p);
+    pg_put_long(&p, KEEP_ANSWERS_S);
+    surface_ask(&s->hold_net, "SELECT scriptorium.net_hold($1, $2)", &p);
     pg_params_free(&p);
 }
 
 static void check(struct pg_surface *s)
 {
     struct pg_params none = {0};
-    ask(&s->check,
-        "SELECT coalesce(bool_or(n.nspname = 'cron'), false),"
-        " coalesce(bool_or(n.nspname = 'net'), false), session_user::text"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE (n.nspname, c.relname) IN"
-        " (('cron', 'scriptorium_state'), ('net', 'scriptorium_owner'))",
-        &none);
+    surface_ask(&s->check,
+                "SELECT coalesce(bool_or(n.nspname = 'cron'), false),"
+                " coalesce(bool_or(n.nspname = 'net'), false), session_user::text,"
+                " current_setting('server_version_num')::integer >= 140000"
+                " AND version() !~* 'windows|mingw|visual c'"
+                " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " WHERE (n.nspname, c.relname) IN"
+                " (('cron', 'scriptorium_state'), ('net', 'scriptorium_owner'))",
+                &none);
+}
+
+static void look_at_cron(struct pg_surface *s, int64_t now)
+{
+    if (!surface_link_ready(&s->cron))
+        return;
+    surface_link_write(&s->cron);
+    if (!s->check.busy && (s->checked_us == 0 || now - s->checked_us >= CHECK_US)) {
+        s->checked_us = now;
+        check(s);
+    }
+    if (!s->has_cron)
+        return;
+    hold_commands(s);
+    if (!s->stopping)
+        look_for_commands(s);
+}
+
+static void look_at_net(struct pg_surface *s)
+{
+    if (!surface_link_ready(&s->net))
+        return;
+    surface_link_write(&s->net);
+    if (!s->has_net)
+        return;
+    hold_requests(s);
+    if (!s->stopping)
+        look_for_requests(s);
 }
 
 static void look(void *ctx)
@@ -310,46 +314,8 @@ static void look(void *ctx)
     struct pg_surface *s = ctx;
     int64_t now = loop_now(s->loop);
     look_at(s, now + LOOK_US);
-    if (!pg_conn_is_ready(s->conn))
-        return;
-    send_notes(s);
-    if (!s->check.busy && (s->checked_us == 0 || now - s->checked_us >= CHECK_US)) {
-        s->checked_us = now;
-        check(s);
-    }
-    if (now - s->held_us >= HOLD_US && (s->has_cron || s->has_net)) {
-        s->held_us = now;
-        hold(s);
-    }
-    if (s->has_cron && !s->stopping)
-        look_for_commands(s);
-    if (s->has_net && !s->stopping)
-        look_for_requests(s);
-}
-
-/* ---- the connection ---- */
-
-static void on_ready(void *ctx)
-{
-    struct pg_surface *s = ctx;
-    s->failures = 0;
-    s->checked_us = 0;
-    surface_look_soon(s);
-}
-
-static void connect_again(void *ctx)
-{
-    struct pg_surface *s = ctx;
-    pg_conn_open(s->conn);
-}
-
-static void on_closed(void *ctx, const struct pg_failure *f)
-{
-    struct pg_surface *s = ctx;
-    (void)f; /* the store's own connections tell the operator */
-    s->has_cron = s->has_net = false;
-    timer_set(s->loop, &s->retry_timer, loop_now(s->loop) + pg_backoff(&s->rng, s->failures++),
-              connect_again, s);
+    look_at_cron(s, now);
+    look_at_net(s);
 }
 
 /* ---- life ---- */
@@ -377,23 +343,20 @@ static enum err read_users(struct pg_surface *s, const char *users, struct errms
     return OK;
 }
 
-static struct surface_ask question(struct pg_surface *s,
+static struct surface_ask question(struct surface_link *l,
                                    void (*take)(struct pg_surface *s, const PGresult *res))
 {
-    return (struct surface_ask){.surface = s, .take = take};
+    return (struct surface_ask){.link = l, .take = take};
 }
 
-static void connect(struct pg_surface *s)
+static void init_questions(struct pg_surface *s)
 {
-    struct pg_conn_config config = {.url = s->url,
-                                    .name = "scriptorium cron",
-                                    .options = "-c statement_timeout=15000 -c jit=off",
-                                    .on_ready = on_ready,
-                                    .on_closed = on_closed,
-                                    .ctx = s};
-    s->conn = pg_conn_new(s->loop, &config);
-    pg_conn_open(s->conn);
-    look_at(s, loop_now(s->loop) + LOOK_US);
+    s->check = question(&s->cron, take_check);
+    s->due = question(&s->cron, take_due);
+    s->take = question(&s->cron, take_runs);
+    s->hold_cron = question(&s->cron, NULL);
+    s->outgoing = question(&s->net, take_outgoing);
+    s->hold_net = question(&s->net, NULL);
 }
 
 enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *config,
@@ -410,18 +373,12 @@ enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *confi
     s->guard = config->guard;
     s->public_urls = mem_strdup(config->public_urls);
     s->self_url = mem_strdup(config->self_url);
-    s->options =
-        mem_printf("-c statement_timeout=%lld", (long long)(s->command_us / USEC_PER_MSEC));
     s->told = config->told;
     s->told_ctx = config->ctx;
     s->rng = rng_seed(rng_seed_from_os(), 1);
-    s->notes_end = &s->notes;
-    s->check = question(s, take_check);
-    s->due = question(s, take_due);
-    s->take = question(s, take_runs);
-    s->outgoing = question(s, take_outgoing);
-    s->hold_cron = question(s, NULL);
-    s->hold_net = question(s, NULL);
+    surface_link_init(&s->cron, s);
+    surface_link_init(&s->net, s);
+    init_questions(s);
     enum err e = pg_url_parse(config->url, &s->url, msg);
     if (e == OK)
         e = read_users(s, config->users, msg);
@@ -431,7 +388,8 @@ enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *confi
         pg_surface_free(s);
         return e;
     }
-    connect(s);
+    surface_link_open(&s->cron);
+    look_at(s, loop_now(s->loop) + LOOK_US);
     *ret_surface = s;
     return OK;
 }
@@ -444,15 +402,17 @@ void pg_surface_stop(struct pg_surface *s)
 
 size_t pg_surface_busy(const struct pg_surface *s)
 {
-    return s == NULL ? 0 : s->n_commands + s->n_requests + s->n_notes;
+    return s == NULL ? 0 : s->n_commands + s->n_requests + s->cron.n_notes + s->net.n_notes;
 }
 
 void pg_surface_cut(struct pg_surface *s)
 {
-    if (s == NULL || !pg_conn_is_ready(s->conn)) /* nothing could be written, nor cancelled */
+    if (s == NULL)
         return;
-    pg_commands_cut(s);
-    pg_outgoing_cut(s);
+    if (surface_link_ready(&s->cron)) /* else nothing could be written, nor cancelled */
+        pg_commands_cut(s);
+    if (surface_link_ready(&s->net))
+        pg_outgoing_cut(s);
 }
 
 void pg_surface_free(struct pg_surface *s)
@@ -461,13 +421,9 @@ void pg_surface_free(struct pg_surface *s)
         return;
     pg_commands_free(s);
     pg_outgoing_free(s);
-    pg_conn_free(s->conn);
+    surface_link_free(&s->cron);
+    surface_link_free(&s->net);
     timer_stop(s->loop, &s->look_timer);
-    timer_stop(s->loop, &s->retry_timer);
-    for (struct surface_note *note = s->notes, *next; note != NULL; note = next) {
-        next = note->next;
-        note_free(note);
-    }
     for (size_t i = 0; i < s->n_users; i++)
         pg_url_free(s->users[i]);
     pg_url_free(s->url);

@@ -85,12 +85,13 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($q$
         SELECT j.jobid, coalesce(j.jobname::text, 'job ' || j.jobid), j.schedule, j.username, 1, 1,
-               j.active, 1::bigint, %s, false, 0::bigint, 0::bigint, 0::bigint, NULL::text
+               j.active, 1::bigint, %s
         FROM cron.job j %s
         WHERE j.jobid > $2 AND ($1 IS NULL OR j.jobname = $1)
         ORDER BY j.jobid LIMIT $3$q$,
-        CASE WHEN ours THEN 'CASE WHEN s.next BETWEEN 1 AND 9223372036854775806 THEN s.next ELSE 0 END'
-             ELSE '0::bigint' END,
+        CASE WHEN ours THEN 'CASE WHEN s.next BETWEEN 1 AND 9223372036854775806 THEN s.next ELSE 0 END,
+                             false, 0::bigint, 0::bigint, 0::bigint, s.problem'
+             ELSE '0::bigint, false, 0::bigint, 0::bigint, 0::bigint, NULL::text' END,
         CASE WHEN ours THEN 'LEFT JOIN cron.scriptorium_state s ON s.jobid = j.jobid' ELSE '' END)
         USING of_name, after_id, most;
 END $$;

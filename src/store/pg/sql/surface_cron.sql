@@ -43,14 +43,23 @@ CREATE TABLE IF NOT EXISTS cron.scriptorium_state (
     next bigint NOT NULL
 );
 CREATE INDEX IF NOT EXISTS scriptorium_state_next ON cron.scriptorium_state (next);
+-- Why the latest daemon that tried could not read the schedule, since when that is told, and when the
+-- next may try; null: nobody failed.
+ALTER TABLE cron.scriptorium_state ADD COLUMN IF NOT EXISTS problem text,
+    ADD COLUMN IF NOT EXISTS told_at bigint, ADD COLUMN IF NOT EXISTS retry_at bigint;
 
--- Runs under way; a node that lives moves held_until on.
+-- Runs under way; a node that lives moves held_until on. since: the job's, when it was taken. pid: of the
+-- server process that runs it, from its beginning on. why: what is to be told when that has ended.
 CREATE TABLE IF NOT EXISTS cron.scriptorium_run (
     runid bigint PRIMARY KEY,
     jobid bigint NOT NULL,
     held_until timestamptz NOT NULL
 );
-ALTER TABLE cron.scriptorium_run ADD COLUMN IF NOT EXISTS taken uuid; -- by which request of a node's
+ALTER TABLE cron.scriptorium_run
+    ADD COLUMN IF NOT EXISTS taken uuid, -- by which request of a node's
+    ADD COLUMN IF NOT EXISTS username text, ADD COLUMN IF NOT EXISTS since bigint,
+    ADD COLUMN IF NOT EXISTS pid integer, ADD COLUMN IF NOT EXISTS began timestamptz,
+    ADD COLUMN IF NOT EXISTS why text;
 CREATE INDEX IF NOT EXISTS scriptorium_run_job ON cron.scriptorium_run (jobid);
 
 -- ---- what may stand in a schedule; src/text/cron.c has the same verdict ----
@@ -216,7 +225,7 @@ BEGIN
     END IF;
     INSERT INTO cron.scriptorium_state AS s (jobid, since, next)
     VALUES (NEW.jobid, scriptorium.us(scriptorium.clock()), 0)
-    ON CONFLICT (jobid) DO UPDATE SET since = EXCLUDED.since, next = 0;
+    ON CONFLICT (jobid) DO UPDATE SET since = EXCLUDED.since, next = 0, problem = NULL;
     RETURN NULL;
 END $$;
 
@@ -387,29 +396,78 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO {{engine}};
 
 -- ---- the daemon's side ----
 -- Nothing here waits for a client that keeps a row locked in an open transaction: one user's rows must
--- not hold up the others'. What is locked is skipped, or refused with 55P03 and tried again.
+-- not hold up the others'. What is locked is skipped, or refused with 55P03 and tried again. So is a
+-- table that somebody keeps locked, after lock_timeout.
 
 -- What needs a look: due firings of jobs that do not run already, then jobs whose next firing is not
--- known. @reboot is due once for each start of the server. now: the one clock of all nodes.
-CREATE OR REPLACE FUNCTION scriptorium.cron_due(max integer)
-RETURNS TABLE (jobid bigint, schedule text, since bigint, next bigint, due boolean, now bigint)
+-- known. @reboot is due once for each start of the server. Users take turns: each one's first before
+-- anybody's second, those counted that run already. No more than room; where there are several users the
+-- last spare places are for who has none. untold: if a daemon cannot read it, it says so. now: the one
+-- clock of all nodes.
+DROP FUNCTION IF EXISTS scriptorium.cron_due(integer);
+CREATE OR REPLACE FUNCTION scriptorium.cron_due(max integer, room integer, spare integer)
+RETURNS TABLE (jobid bigint, jobname text, schedule text, since bigint, next bigint, due boolean,
+               untold boolean, now bigint)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 #variable_conflict use_column
 DECLARE
     now_us bigint := scriptorium.us(scriptorium.clock());
     booted bigint := scriptorium.us(pg_postmaster_start_time());
+    shared integer;
 BEGIN
+    shared := (SELECT CASE WHEN min(j.username) <> max(j.username) THEN room - spare ELSE room END
+               FROM cron.job j WHERE j.active);
     RETURN QUERY
-    SELECT s.jobid, j.schedule, s.since, s.next, s.next > 0, now_us
-    FROM cron.scriptorium_state s JOIN cron.job j ON j.jobid = s.jobid
-    WHERE j.active
-      AND (s.next <= now_us
-           OR (s.next = 9223372036854775807 AND s.since < booted
-               AND lower(j.schedule) LIKE '%@reboot%'))
-      AND NOT EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = s.jobid)
-    ORDER BY s.next, s.jobid LIMIT max;
+    WITH look AS (
+        SELECT s.jobid, coalesce(j.jobname::text, 'job ' || j.jobid) AS jobname, j.schedule, s.since, s.next,
+            s.next > 0 AS due,
+            s.problem IS NULL OR s.told_at NOT BETWEEN now_us - 3000000000 AND now_us AS untold,
+            row_number() OVER (PARTITION BY j.username, s.next > 0 ORDER BY s.next, s.jobid)
+                + coalesce(r.n, 0) AS turn
+        FROM cron.scriptorium_state s JOIN cron.job j ON j.jobid = s.jobid
+        LEFT JOIN (SELECT u.username, count(*) AS n FROM cron.scriptorium_run u GROUP BY 1) r
+            ON r.username = j.username
+        WHERE j.active
+          AND (s.next <= now_us
+               OR (s.next = 9223372036854775807 AND s.since < booted
+                   AND lower(j.schedule) LIKE '%@reboot%'))
+          AND (s.problem IS NULL OR s.retry_at NOT BETWEEN now_us AND now_us + 10000000)
+          AND NOT EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = s.jobid)
+    ), placed AS (
+        SELECT l.*, row_number() OVER (PARTITION BY l.due ORDER BY l.turn, l.next, l.jobid) AS place
+        FROM look l
+    )
+    SELECT p.jobid, p.jobname, p.schedule, p.since, p.next, p.due, p.untold, now_us
+    FROM placed p
+    WHERE NOT p.due OR p.place <= shared OR (p.turn = 1 AND p.place <= room)
+    ORDER BY p.due, p.place LIMIT max;
+END $$;
+
+-- A daemon cannot read what passed the check here: it knows a time zone less. The job stays as due as it
+-- is, for a node that can, or for this one later; once an hour its user is told by a run that failed.
+CREATE OR REPLACE FUNCTION scriptorium.cron_unreadable(job bigint, seen bigint, message text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
+AS $$
+DECLARE
+    now_us bigint := scriptorium.us(scriptorium.clock());
+    s record;
+BEGIN
+    SELECT * INTO s FROM cron.scriptorium_state t WHERE t.jobid = job AND t.since = seen
+        FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF s.problem IS NULL OR s.told_at NOT BETWEEN now_us - 3000000000 AND now_us THEN
+        INSERT INTO cron.job_run_details (jobid, database, username, command, status, return_message,
+                                          start_time, end_time)
+        SELECT j.jobid, j.database, j.username, j.command, 'failed', message, scriptorium.clock(),
+               scriptorium.clock()
+        FROM cron.job j WHERE j.jobid = job;
+        UPDATE cron.scriptorium_state SET told_at = now_us WHERE jobid = job;
+    END IF;
+    UPDATE cron.scriptorium_state SET problem = message, retry_at = now_us + 10000000 WHERE jobid = job;
 END $$;
 
 -- Moves jobs on to their next firing. Those that are due get a run, each from one node alone. A node
@@ -420,13 +478,14 @@ CREATE OR REPLACE FUNCTION scriptorium.cron_take(jobs bigint[], schedules text[]
                                                  token uuid DEFAULT NULL)
 RETURNS TABLE (runid bigint, jobid bigint, jobname text, command text, database text, username text)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 #variable_conflict use_column
 DECLARE
     t record;
     j record;
     run bigint;
+    counted bigint;
 BEGIN
     UPDATE cron.scriptorium_run r SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE r.taken = token;
@@ -441,59 +500,124 @@ BEGIN
         CONTINUE WHEN NOT FOUND;
         PERFORM FROM cron.scriptorium_state s WHERE s.jobid = t.job FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
-        UPDATE cron.scriptorium_state s SET next = t.next,
+        UPDATE cron.scriptorium_state s SET next = t.next, problem = NULL,
             since = CASE WHEN t.old > 0 THEN scriptorium.us(scriptorium.clock()) ELSE s.since END
-        WHERE s.jobid = t.job AND s.since = t.since AND s.next = t.old;
+        WHERE s.jobid = t.job AND s.since = t.since AND s.next = t.old RETURNING s.since INTO counted;
         CONTINUE WHEN NOT FOUND OR t.old = 0
             OR EXISTS (SELECT FROM cron.scriptorium_run r WHERE r.jobid = t.job);
         INSERT INTO cron.job_run_details AS d (jobid, database, username, command, status)
         VALUES (j.jobid, j.database, j.username, j.command, 'starting') RETURNING d.runid INTO run;
-        INSERT INTO cron.scriptorium_run (runid, jobid, held_until, taken)
-        VALUES (run, j.jobid, clock_timestamp() + interval '30 seconds', token);
+        INSERT INTO cron.scriptorium_run (runid, jobid, held_until, taken, username, since)
+        VALUES (run, j.jobid, clock_timestamp() + interval '30 seconds', token, j.username, counted);
         RETURN QUERY SELECT run, j.jobid, j.jobname::text, j.command, j.database, j.username;
     END LOOP;
 END $$;
 
-CREATE OR REPLACE FUNCTION scriptorium.cron_began(run bigint, pid integer)
-RETURNS void LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+-- The run begins as that process of the server, and is no other node's any more. False: it is another's.
+DO $do$
+BEGIN
+    IF (SELECT prorettype <> 'boolean'::regtype FROM pg_proc
+        WHERE oid = to_regprocedure('scriptorium.cron_began(bigint,integer)')) THEN
+        DROP FUNCTION scriptorium.cron_began(bigint, integer);
+    END IF;
+END $do$;
+CREATE OR REPLACE FUNCTION scriptorium.cron_began(run bigint, of_pid integer)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
-    SELECT FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
-    UPDATE cron.job_run_details SET status = 'running', job_pid = pid, start_time = scriptorium.clock()
+BEGIN
+    PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
+    UPDATE cron.scriptorium_run SET pid = of_pid, began = clock_timestamp()
+    WHERE runid = run AND (pid IS NULL OR pid = of_pid);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE cron.job_run_details
+    SET status = 'running', job_pid = of_pid, start_time = scriptorium.clock()
     WHERE runid = run AND status = 'starting';
-$$;
+    RETURN true;
+END $$;
 
 -- Also after others have given the run up: what is known is better than what was feared.
 CREATE OR REPLACE FUNCTION scriptorium.cron_ended(run bigint, succeeded boolean, message text)
-RETURNS void LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
-    SELECT FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
+BEGIN
+    PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     UPDATE cron.job_run_details SET status = CASE WHEN succeeded THEN 'succeeded' ELSE 'failed' END,
         return_message = message, start_time = coalesce(start_time, scriptorium.clock()),
         end_time = scriptorium.clock()
     WHERE runid = run;
     DELETE FROM cron.scriptorium_run WHERE runid = run;
-$$;
+END $$;
 
--- These go on; those that nobody holds any more have ended, nobody knows how. And a firing of the
--- future tells that the clock has been set back: by more than it may be wrong, its job counts anew,
--- or it would wait for that time to come.
-CREATE OR REPLACE FUNCTION scriptorium.cron_hold(runs bigint[])
+-- It has not begun: its firing is as due as it was, here or on another node, unless the schedule is
+-- another by now.
+CREATE OR REPLACE FUNCTION scriptorium.cron_give_back(run bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 DECLARE
-    lost bigint;
+    r record;
+BEGIN
+    PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
+    DELETE FROM cron.scriptorium_run u WHERE u.runid = run AND u.pid IS NULL RETURNING * INTO r;
+    IF FOUND THEN
+        DELETE FROM cron.job_run_details WHERE runid = run;
+        UPDATE cron.scriptorium_state SET next = scriptorium.us(scriptorium.clock())
+        WHERE jobid = r.jobid AND since = r.since;
+    END IF;
+END $$;
+
+-- Nobody hears the end of the command any more. As long as its process is alive the run is not over, or
+-- the job would be started beside it. A pid that a pooler made up is nobody's: then it is over.
+CREATE OR REPLACE FUNCTION scriptorium.cron_lost(run bigint, message text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
+AS $$
+DECLARE
+    r record;
+BEGIN
+    UPDATE cron.scriptorium_run u SET held_until = '-infinity', why = coalesce(u.why, message)
+    WHERE u.runid = run RETURNING * INTO r;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF NOT EXISTS (SELECT FROM pg_stat_activity a
+                      WHERE a.pid = r.pid AND a.usename = r.username
+                        AND coalesce(a.backend_start <= r.began, true) -- null: not ours to see
+                        AND coalesce(a.state <> 'idle', true)) THEN
+        PERFORM scriptorium.cron_ended(run, false, r.why);
+        RETURN;
+    END IF;
+    message := format('%s; the server still runs it as process %s, and the schedule waits for its end: '
+                      'SELECT pg_terminate_backend(%s) ends it', r.why, r.pid, r.pid);
+    UPDATE cron.job_run_details SET return_message = message
+    WHERE runid = run AND return_message IS DISTINCT FROM message;
+END $$;
+
+-- These go on. Those that nobody holds any more: what has not begun is given back, what has is lost. And
+-- a firing of the future tells that the clock has been set back: by more than it may be wrong, its job
+-- counts anew, or it would wait for that time to come.
+CREATE OR REPLACE FUNCTION scriptorium.cron_hold(runs bigint[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
+AS $$
+DECLARE
+    r record;
     now_us bigint := scriptorium.us(scriptorium.clock());
 BEGIN
     UPDATE cron.scriptorium_run SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE runid = ANY (runs);
-    FOR lost IN SELECT r.runid FROM cron.scriptorium_run r WHERE r.held_until < clock_timestamp()
-                FOR UPDATE SKIP LOCKED LOOP
+    FOR r IN SELECT u.* FROM cron.scriptorium_run u WHERE u.held_until < clock_timestamp()
+             FOR UPDATE SKIP LOCKED LOOP
         BEGIN
-            PERFORM scriptorium.cron_ended(lost, false,
-                'the daemon that ran it went away; how far the command came is not known');
+            IF r.pid IS NULL AND r.since IS NOT NULL THEN
+                PERFORM scriptorium.cron_give_back(r.runid);
+            ELSE
+                PERFORM scriptorium.cron_lost(r.runid,
+                    'the daemon that ran it went away; how far the command came is not known');
+            END IF;
         EXCEPTION WHEN lock_not_available THEN
             CONTINUE; -- at the next look
         END;

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS net.http_request_queue (
     held_until timestamptz -- a daemon has taken it to send it
 );
 ALTER TABLE net.http_request_queue ADD COLUMN IF NOT EXISTS taken uuid; -- by which request of a daemon's
-CREATE INDEX IF NOT EXISTS http_request_queue_waits ON net.http_request_queue (id)
+DROP INDEX IF EXISTS net.http_request_queue_waits;
+CREATE INDEX IF NOT EXISTS http_request_queue_turn ON net.http_request_queue (username, id)
     WHERE held_until IS NULL;
 CREATE INDEX IF NOT EXISTS http_request_queue_taken ON net.http_request_queue (taken)
     WHERE taken IS NOT NULL;
@@ -172,22 +173,61 @@ REVOKE ALL ON FUNCTION net.scriptorium_check() FROM PUBLIC;
 
 -- ---- the daemon's side; as in surface_cron.sql it waits for no client ----
 
+-- Does it go to one of these places (scheme and host, separated by blanks or commas), and not beyond?
+CREATE OR REPLACE FUNCTION scriptorium.net_is_at(url text, places text)
+RETURNS boolean LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM (SELECT rtrim(w, '/') AS place FROM regexp_split_to_table(places, '[ ,\t\n]+') w) p
+                   WHERE p.place <> '' AND lower(left(url, length(p.place))) = lower(p.place)
+                     AND substr(url, length(p.place) + 1, 1) IN ('', '/', '?', '#'))
+$$;
+
 -- Requests to be sent now, once each: from here on nobody else sends them. A daemon that got no answer
--- asks again under the same token and is given what it was given then. unsent: headers that have no
--- value.
+-- asks again under the same token and is given what it was given then. As many as max, of those to the
+-- daemon's own places as many as own_max. Users take turns, what is on its way counted; the last spare
+-- places are for who has nothing there. unsent: headers that have no value.
 DROP FUNCTION IF EXISTS scriptorium.net_take(integer);
-CREATE OR REPLACE FUNCTION scriptorium.net_take(max integer, token uuid DEFAULT NULL)
+DROP FUNCTION IF EXISTS scriptorium.net_take(integer, uuid);
+CREATE OR REPLACE FUNCTION scriptorium.net_take(max integer, spare integer, own_max integer, own text,
+                                                token uuid)
 RETURNS TABLE (id bigint, method text, url text, headers text, unsent text, body bytea, timeout integer)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 #variable_conflict use_column
 DECLARE
-    ids bigint[] := ARRAY(SELECT t.id FROM net.http_request_queue t WHERE t.taken = token);
+    ids bigint[];
 BEGIN
+    ids := ARRAY(SELECT t.id FROM net.http_request_queue t WHERE t.taken = token);
     IF ids = '{}' THEN
-        ids := ARRAY(SELECT w.id FROM net.http_request_queue w WHERE w.held_until IS NULL
-                     ORDER BY w.id LIMIT max FOR UPDATE SKIP LOCKED);
+        WITH RECURSIVE users AS (
+            SELECT (SELECT w.username FROM net.http_request_queue w
+                    WHERE w.held_until IS NULL ORDER BY w.username LIMIT 1) AS username
+            UNION ALL
+            SELECT (SELECT w.username FROM net.http_request_queue w
+                    WHERE w.held_until IS NULL AND w.username > u.username ORDER BY w.username LIMIT 1)
+            FROM users u WHERE u.username IS NOT NULL
+        ), sent AS (
+            SELECT q.username, count(*) AS n FROM net.http_request_queue q
+            WHERE q.taken IS NOT NULL AND NOT scriptorium.net_is_at(q.url, own) GROUP BY 1
+        ), turns AS (
+            SELECT w.id, w.own, row_number() OVER (PARTITION BY u.username, w.own ORDER BY w.id)
+                + CASE WHEN w.own THEN 0 ELSE coalesce(s.n, 0) END AS turn
+            FROM users u
+            CROSS JOIN LATERAL (
+                SELECT q.id, scriptorium.net_is_at(q.url, own) AS own
+                FROM net.http_request_queue q
+                WHERE q.held_until IS NULL AND q.username = u.username
+                ORDER BY q.id LIMIT 256) w
+            LEFT JOIN sent s ON s.username = u.username
+        ), placed AS (
+            SELECT t.*, row_number() OVER (PARTITION BY t.own ORDER BY t.turn, t.id) AS place FROM turns t
+        )
+        SELECT array_agg(p.id) INTO ids FROM placed p
+        WHERE p.place <= CASE WHEN p.own THEN own_max WHEN p.turn = 1 THEN max ELSE max - spare END;
+        ids := ARRAY(SELECT w.id FROM net.http_request_queue w
+                     WHERE w.id = ANY (ids) AND w.held_until IS NULL ORDER BY w.id FOR UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
     UPDATE net.http_request_queue q SET held_until = clock_timestamp() + interval '30 seconds',
@@ -203,7 +243,7 @@ END $$;
 -- Nothing of it was sent: somebody else may.
 CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
 RETURNS void LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS 'UPDATE net.http_request_queue q SET held_until = NULL, taken = NULL WHERE q.id = request';
 
 CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
@@ -234,7 +274,7 @@ END $$;
 -- answers older than keep_seconds go.
 CREATE OR REPLACE FUNCTION scriptorium.net_hold(requests bigint[], keep_seconds bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 DECLARE
     r record;
@@ -251,4 +291,8 @@ BEGIN
         SELECT a.id FROM net._http_response a
         WHERE a.created < scriptorium.clock() - keep_seconds * interval '1 second'
         LIMIT 10000 FOR UPDATE SKIP LOCKED);
+EXCEPTION WHEN lock_not_available THEN
+    -- Somebody keeps the answers locked; what is on its way must be held all the same.
+    UPDATE net.http_request_queue SET held_until = clock_timestamp() + interval '30 seconds'
+    WHERE id = ANY (requests);
 END $$;
