@@ -1,7 +1,4 @@
 /* In: GET /v1/plan. Out: the capacity planner's table, with what scripts took here lately. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/answer.h"
 #include "api/forecast_json.h"
@@ -51,11 +48,10 @@ static bool read_number(struct api_request *rq, const char *name, double least, 
                         double unit, int64_t *io_value)
 {
     const char *text = api_request_query(rq, name);
-    char *end = NULL;
+    double value = 0;
     if (text == NULL)
         return true;
-    double value = strtod(text, &end);
-    if (end != text && *end == '\0' && isfinite(value) && value >= least && value <= most) {
+    if (api_read_number(text, least, most, &value)) {
         *io_value = (int64_t)(value * unit + 0.5);
         return true;
     }

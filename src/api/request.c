@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,25 @@ bool api_read_int(const char *text, int64_t min, int64_t max, int64_t *ret_value
     if (errno != 0 || !number || *end != '\0' || n < min || n > max)
         return false;
     *ret_value = n;
+    return true;
+}
+
+bool api_read_number(const char *text, double min, double max, double *ret_value)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < min || value > max)
+        return false;
+    *ret_value = value;
+    return true;
+}
+
+bool api_read_flag(const char *text, bool *ret_value)
+{
+    bool value = strcmp(text, "true") == 0;
+    if (!value && strcmp(text, "false") != 0)
+        return false;
+    *ret_value = value;
     return true;
 }
 

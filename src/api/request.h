@@ -43,6 +43,9 @@ void api_request_set_deadline(struct api_request *rq, int64_t us);
 const char *api_request_query(const struct api_request *rq, const char *name);
 /* A whole number in digits and nothing beside; false: it is none, or out of range. */
 bool api_read_int(const char *text, int64_t min, int64_t max, int64_t *ret_value);
+/* The same with a fraction or an exponent. */
+bool api_read_number(const char *text, double min, double max, double *ret_value);
+bool api_read_flag(const char *text, bool *ret_value); /* "true" or "false" */
 
 /* Those that return false have answered with 400. */
 bool api_request_id(struct api_request *rq, size_t param, struct uuid *ret_id);

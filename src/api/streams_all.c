@@ -1,7 +1,6 @@
 /* In: clients that want to hear of all jobs that they may see. Out: each of those jobs, as it comes
  * up, told by the stream that they have. */
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "api/answer.h"
@@ -153,7 +152,8 @@ static void begin_all(struct client *c, const char *last)
 void handle_events(struct api_request *rq)
 {
     const char *text = api_request_query(rq, "text");
-    if (text != NULL && strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
+    bool texts = true;
+    if (text != NULL && !api_read_flag(text, &texts)) {
         api_answer_error(rq, 400, "Bad request", "text: true or false");
         return;
     }
@@ -162,6 +162,6 @@ void handle_events(struct api_request *rq)
     struct client *c = stream_client_new(rq, true);
     if (c == NULL)
         return;
-    c->texts = text == NULL || strcmp(text, "true") == 0;
+    c->texts = texts;
     begin_all(c, http_request_header(rq->x, "Last-Event-ID"));
 }
