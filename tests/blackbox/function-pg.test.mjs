@@ -46,6 +46,38 @@ test('two nodes: one worker id has one limit, and no job goes to two calls', asy
   assert.deepEqual(await (await call(a)).json(), { message: 'No pending jobs', processed: 0 });
 });
 
+test('200 calls at once on two nodes share out the jobs, three to each and none to two', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const [a, b] = [await node(t, dir, url, '3'), await node(t, dir, url, '3')];
+  const ids = await insert(url, 350);
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) =>
+    call(i % 2 ? a : b, { ...later, 'x-worker-id': `w${i}` })));
+  for (const answer of answers) assert.ok([200, 202].includes(answer.status), `${answer.status}`);
+  const bodies = await Promise.all(answers.map((answer) => answer.json()));
+  const taken = bodies.flatMap((x) => x.jobs ?? []);
+  assert.deepEqual(taken.sort(), ids.sort());
+  assert.equal(Math.max(...bodies.map((x) => x.processed)), 3);
+  assert.equal(bodies.reduce((n, x) => n + x.processed, 0), 350);
+});
+
+test('calls that wait, at once on two nodes: each job is in one result', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const [a, b] = [await node(t, dir, url, '1000'), await node(t, dir, url, '1000')];
+  const ids = await insert(url, 60);
+  const all = [];
+  while (all.length < ids.length) {
+    const bodies = await Promise.all(Array.from({ length: 30 }, (_, i) =>
+      call(i % 2 ? a : b, { 'x-worker-id': `s${i % 10}` }).then((x) => x.json())));
+    const done = bodies.flatMap((x) => x.results ?? []);
+    assert.ok(done.length > 0, JSON.stringify(bodies));
+    done.forEach((r) => assert.equal(r.success, true));
+    all.push(...done.map((r) => r.jobId));
+  }
+  assert.deepEqual(all.sort(), ids.sort());
+});
+
 test('a batch, its history and its log', async (t) => {
   const dir = folder(t);
   const url = await fresh(dir);
