@@ -85,6 +85,17 @@ void conn_rest(struct conn *c)
 
 /* ---- coming and going ---- */
 
+/* With time to read why, unless others wait for its place to hear the same. */
+static void turn_away(struct conn *c)
+{
+    struct http_server *server = c->server;
+    conn_set_deadline(c, CONN_REFUSED, REFUSED_US);
+    conn_send_refusal(c, 503, "Service Unavailable");
+    (void)shutdown(c->fd, SHUT_WR);
+    if (server->open >= server->config.max_connections + HTTP_SERVER_SPARE)
+        (void)shutdown(server->refused->fd, SHUT_RDWR);
+}
+
 void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
                  enum MHD_ConnectionNotificationCode what)
 {
@@ -93,7 +104,7 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
     if (what != MHD_CONNECTION_NOTIFY_STARTED) {
         timer_stop(server->loop, &c->deadline);
         loop_unwatch(c->next_request);
-        DL_DELETE(server->conns, c);
+        DL_DELETE(*c->list, c);
         free(c);
         server->open--;
         /* libmicrohttpd without a free place does not watch the listening socket, and looks at it
@@ -106,14 +117,13 @@ void conn_notify(void *ctx, struct MHD_Connection *mhd, void **conn_ctx,
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     *conn_ctx = c;
-    DL_APPEND(server->conns, c);
-    if (++server->open > server->config.max_connections) {
-        conn_set_deadline(c, CONN_REFUSED, REFUSED_US);
-        conn_send_refusal(c, 503, "Service Unavailable");
-        (void)shutdown(c->fd, SHUT_WR);
-    } else {
+    bool full = ++server->open > server->config.max_connections;
+    c->list = full ? &server->refused : &server->conns;
+    DL_APPEND(*c->list, c);
+    if (full)
+        turn_away(c);
+    else
         conn_set_deadline(c, CONN_RECEIVING, server->config.header_timeout_us);
-    }
 }
 
 /* The request line of a kept connection's next request has come; with the request before, if its

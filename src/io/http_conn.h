@@ -23,7 +23,7 @@ struct http_server {
     struct loop_watch *watch;
     struct loop_task run;
     struct loop_timer run_timer, gone_timer;
-    struct conn *conns;
+    struct conn *conns, *refused;               /* let in; past the maximum, the oldest first */
     struct http_exchange *suspended, *resuming; /* lists by place; the rest is libmicrohttpd's */
 };
 
@@ -40,8 +40,8 @@ struct conn {
     int fd;
     enum conn_phase phase;
     struct loop_timer deadline;
-    struct loop_watch *next_request; /* its first byte; NULL until one was answered */
-    struct conn *prev, *next;        /* in server->conns */
+    struct loop_watch *next_request;  /* its first byte; NULL until one was answered */
+    struct conn **list, *prev, *next; /* one of the server's */
 };
 
 struct conn *conn_of(struct MHD_Connection *mhd);
