@@ -136,6 +136,45 @@ test('the engine\'s role scales schedules, and cannot write one of somebody else
     assert.deepEqual(await commands(), [one]);
 });
 
+// The owner has migrated, the engine scales, and the workers' schedules are ann's.
+test('scale without superusers: ann\'s schedules stay ann\'s, and another user\'s of those names are left alone', async (t) => {
+    const name = await server.database();
+    const as = async (user) => {
+        const client = await server.connect({ database: name, user });
+        t.after(() => client.end());
+        return client;
+    };
+    const admin = await as('postgres');
+    await admin.query(`CREATE ROLE owner LOGIN; ALTER DATABASE ${name} OWNER TO owner; ALTER SCHEMA public OWNER TO owner`);
+    const owner = await as('owner');
+    await migrate(owner, { withCron: true, engine: 'worker' });
+    await owner.query('GRANT USAGE ON SCHEMA cron TO ann, bob');
+    const [ann, bob, worker] = [await as('ann'), await as('bob'), await as('worker')];
+    const command = (n) => `SELECT f('x-worker-id', 'worker-${n}')`;
+    const schedule = (client, n) => client.query('SELECT cron.schedule($1, $2, $3)', [`process-script-jobs-worker-${n}`, '* * * * *', command(n)]);
+    await schedule(ann, 1);
+    await schedule(bob, 1);
+    await schedule(bob, 7);
+    const jobs = async () => (await rows(admin, 'SELECT username, jobname, command, active FROM cron.job ORDER BY username, jobname'))
+        .map((j) => `${j.username} ${j.jobname.at(-1)} ${j.command.at(-3)} ${j.active}`);
+    const bobs = ['bob 1 1 true', 'bob 7 7 true'];
+    await worker.query('SELECT * FROM scriptorium.scale(3, 3, 3, false)');
+    assert.deepEqual(await jobs(), ['ann 1 1 true', 'ann 2 2 true', 'ann 3 3 true', ...bobs]);
+    await worker.query('SELECT * FROM scriptorium.scale(2, 3, 3, false)');
+    assert.deepEqual(await jobs(), ['ann 1 1 true', 'ann 2 2 true', ...bobs]);
+    await worker.query('SELECT * FROM scriptorium.scale(0, 0, 3, true)');
+    await worker.query('SELECT * FROM scriptorium.scale(0, 0, 3, true)');
+    assert.deepEqual(await jobs(), ['ann 1 1 true', ...bobs]);
+    for (const sql of [`SELECT scriptorium.scale_cron_put('x', '* * * * *', 'SELECT 1', '${name}', 'bob', true)`,
+        'SELECT scriptorium.scale_cron_drop(1, \'ann\')', "SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', current_database(), 'bob')"])
+        await assert.rejects(worker.query(sql), sql);
+    // A table that is somebody else's, as pg_cron's is: the remedy, and nothing has changed.
+    await admin.query('ALTER TABLE cron.job OWNER TO postgres; GRANT SELECT ON cron.job TO owner; ALTER TABLE cron.job DISABLE ROW LEVEL SECURITY');
+    await told(worker.query('SELECT * FROM scriptorium.scale(3, 3, 3, false)'), 'SCI01',
+        /belong to ann, and owner may not change them: let a superuser or ann run scriptorium migrate/);
+    assert.deepEqual(await jobs(), ['ann 1 1 true', ...bobs]);
+});
+
 test('another database goes with the right to schedule there, and has to exist', async (t) => {
     const { ann, bob, admin } = await prepared(t);
     await told(bob.query("INSERT INTO cron.job (schedule, command, database) VALUES ('* * * * *', 'x', 'postgres')"), '42501',

@@ -55,7 +55,8 @@ static const struct {
     {"54", ERR_TOO_BIG, NAMELESS, "too large for the database", NULL},
     {"0A", ERR_UNSUPPORTED, LASTING, "the server cannot do it", "PostgreSQL 13 or later will"},
     {"08", ERR_CONNECT, DROP, "the connection broke", "it is tried again"},
-    {"XX", ERR_CORRUPT, 0, "the server reports damage", "see its log"},
+    {"XX001", ERR_CORRUPT, 0, "the server reports damage", "see its log"},
+    {"XX002", ERR_CORRUPT, 0, "the server reports damage", "see its log"},
     {"", ERR_IO, 0, NULL, "see the server's log"},
 };
 

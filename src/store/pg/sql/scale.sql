@@ -1,6 +1,6 @@
 -- How many workers, each with how many jobs at a time -> settings, and where schedules drive the workers
--- the schedules: rewritten, remembered, put back. cron.job may be pg_cron's own or ours; it is written
--- through its functions only. As the owner of these functions, who usually owns the schedules too.
+-- the schedules: rewritten, remembered, put back. cron.job may be pg_cron's own, which is written through
+-- its functions only, or ours. As the owner of these functions, who owns the schedules or our table.
 
 -- The number of a worker's schedule; 0: the single one; null: none of these.
 CREATE OR REPLACE FUNCTION scriptorium.scale_number(name text) RETURNS integer LANGUAGE sql IMMUTABLE
@@ -62,6 +62,7 @@ BEGIN
         AND has_table_privilege('cron.job', 'SELECT');
 END $$;
 
+-- Of one user: who owns these functions, or has the oldest of them. A name is anybody's to use.
 CREATE OR REPLACE FUNCTION scriptorium.scale_cron_jobs()
 RETURNS TABLE (number integer, job_id bigint, name text, expr text, body text, db text, who text,
                is_active boolean)
@@ -76,7 +77,32 @@ BEGIN
         j.schedule, j.command, j.database, j.username, j.active
     FROM cron.job j
     WHERE scriptorium.scale_number(j.jobname::text) IS NOT NULL AND j.database = current_database()
+      AND j.username = (
+        SELECT o.username FROM cron.job o
+        WHERE scriptorium.scale_number(o.jobname::text) IS NOT NULL AND o.database = current_database()
+        ORDER BY o.username <> current_user, o.jobid LIMIT 1)
     ORDER BY 1;
+END $$;
+
+-- Our own table, which its owner writes for whom a row of it names already. pg_cron lets superusers alone
+-- do that.
+CREATE OR REPLACE FUNCTION scriptorium.scale_cron_owned() RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT to_regclass('cron.scriptorium_state') IS NOT NULL
+       AND (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass('cron.job'))
+$$;
+
+CREATE OR REPLACE FUNCTION scriptorium.scale_cron_check(who text) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF who <> current_user AND NOT scriptorium.scale_cron_owned()
+       AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'the schedules of the workers belong to %, and % may not change them: '
+            'let a superuser or % run scriptorium migrate once, or change cron.job by hand',
+            who, current_user, who USING ERRCODE = 'SCI01';
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.scale_cron_put(
@@ -87,7 +113,15 @@ AS $$
 DECLARE
     id bigint;
 BEGIN
-    IF who <> current_user THEN
+    PERFORM scriptorium.scale_cron_check(who);
+    IF scriptorium.scale_cron_owned() THEN
+        INSERT INTO cron.job (jobname, schedule, command, database, username, active)
+        VALUES (name, expr, body, db, who, is_active)
+        ON CONFLICT ON CONSTRAINT jobname_username_uniq
+        DO UPDATE SET schedule = EXCLUDED.schedule, command = EXCLUDED.command,
+                      database = EXCLUDED.database, active = EXCLUDED.active;
+        RETURN;
+    ELSIF who <> current_user THEN
         PERFORM cron.schedule_in_database(name, expr, body, db, who, is_active);
         RETURN;
     END IF;
@@ -95,6 +129,15 @@ BEGIN
     IF NOT is_active THEN
         PERFORM cron.alter_job(id, active := false);
     END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.scale_cron_drop(job_id bigint, who text)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM scriptorium.scale_cron_check(who);
+    PERFORM cron.unschedule(job_id);
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.scale_cron(workers integer) RETURNS void LANGUAGE plpgsql
@@ -109,9 +152,6 @@ BEGIN
     SELECT * INTO base FROM scriptorium.scale_cron_jobs() ORDER BY number = 0, number LIMIT 1;
     IF NOT FOUND THEN
         RETURN;
-    ELSIF (SELECT count(DISTINCT who) > 1 FROM scriptorium.scale_cron_jobs()) THEN
-        RAISE EXCEPTION 'the schedules of the workers belong to several users: unschedule those of all but one'
-            USING ERRCODE = 'SCI01';
     END IF;
     FOR n IN least(workers - 1, 1)..(workers - (workers = 1)::integer) LOOP
         CONTINUE WHEN n = ANY (has);
@@ -121,7 +161,7 @@ BEGIN
     END LOOP;
     FOR old IN SELECT * FROM scriptorium.scale_cron_jobs() LOOP
         IF (CASE workers WHEN 1 THEN old.number > 0 ELSE old.number NOT BETWEEN 1 AND workers END) THEN
-            PERFORM cron.unschedule(old.job_id);
+            PERFORM scriptorium.scale_cron_drop(old.job_id, old.who);
         END IF;
     END LOOP;
 END $$;
@@ -151,11 +191,12 @@ BEGIN
     IF was IS NULL OR NOT scriptorium.scale_cron_seen() THEN
         RETURN;
     END IF;
-    FOR one IN SELECT * FROM scriptorium.scale_cron_jobs() j WHERE NOT EXISTS (
-        SELECT FROM jsonb_to_recordset(was) AS w (name text, who text)
-        WHERE w.name = j.name AND w.who = j.who)
+    FOR one IN SELECT * FROM scriptorium.scale_cron_jobs() j
+        WHERE j.who IN (SELECT w.who FROM jsonb_to_recordset(was) AS w (who text))
+          AND NOT EXISTS (SELECT FROM jsonb_to_recordset(was) AS w (name text, who text)
+                          WHERE w.name = j.name AND w.who = j.who)
     LOOP
-        PERFORM cron.unschedule(one.job_id);
+        PERFORM scriptorium.scale_cron_drop(one.job_id, one.who);
     END LOOP;
     FOR one IN SELECT w.* FROM jsonb_to_recordset(was)
             AS w (name text, expr text, body text, db text, who text, is_active boolean)

@@ -169,12 +169,13 @@ CREATE OR REPLACE FUNCTION cron.scriptorium_check() RETURNS trigger LANGUAGE plp
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    super boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    -- Who owns the table could do it in many ways.
+    for_all boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
+        OR (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = TG_RELID);
     was_user text := current_user;
     was_database text := current_database();
 BEGIN
-    IF TG_OP <> 'INSERT' AND NOT super AND OLD.username <> current_user
-       AND NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = TG_RELID) THEN
+    IF TG_OP <> 'INSERT' AND NOT for_all AND OLD.username <> current_user THEN
         RAISE EXCEPTION 'permission denied for job %: it is another role''s', OLD.jobid
             USING ERRCODE = '42501';
     ELSIF TG_OP = 'DELETE' THEN
@@ -183,7 +184,7 @@ BEGIN
         was_user := OLD.username;
         was_database := OLD.database;
     END IF;
-    IF NEW.username <> was_user AND NOT super THEN
+    IF NEW.username <> was_user AND NOT for_all THEN
         RAISE EXCEPTION 'must be superuser to create a job for another role' USING ERRCODE = 'XX000';
     END IF;
     IF NEW.username <> was_user
