@@ -58,7 +58,7 @@ static json_t *schema_of_type(const char *type, size_t n)
 
 static json_t *schema_of(const char *type)
 {
-    size_t n = strcspn(type, "?~");
+    size_t n = strcspn(type, "?~!");
     json_t *schema = schema_of_type(type, n), *types;
     if (type[n] == '?') {
         types = json_pack("[O,s]", json_object_get(schema, "type"), "null");
@@ -113,8 +113,15 @@ static void put_body(json_t *operation, const struct route *route)
     json_t *schema = member(member(member(body, "content"), "application/json"), "schema");
     set(schema, "type", json_string("object"));
     json_t *properties = member(schema, "properties");
-    for (const struct route_field *f = route->body; f->name != NULL; f++)
+    json_t *required = json_array();
+    for (const struct route_field *f = route->body; f->name != NULL; f++) {
         put_member(properties, f);
+        if (strchr(f->type, '!') != NULL)
+            (void)json_array_append_new(required, json_string(f->name));
+    }
+    if (json_array_size(required) > 0)
+        json_object_set(schema, "required", required);
+    json_decref(required);
 }
 
 static const char *status_text(const char *status)
@@ -138,23 +145,52 @@ static const char *status_text(const char *status)
     return "";
 }
 
-static json_t *put_status(json_t *responses, const char *status)
+/* Headers of answers, beside those that all of them have. */
+static const struct answer_header {
+    const char *method, *pattern; /* NULL = all */
+    const char *status, *name, *about;
+} answer_headers[] = {
+    {NULL, NULL, "401", "WWW-Authenticate", "Bearer"},
+    {NULL, NULL, "503", "Retry-After", "seconds"},
+    {"POST", "/v1/jobs", "200", "Location", "the path of the job"},
+    {"POST", "/v1/jobs", "201", "Location", "the path of the job"},
+    {"GET", "/v1/jobs/{id}/script", "200", "Content-Disposition", "a file name"},
+    {"POST", "/functions/v1/process-script-jobs", "202", "Preference-Applied",
+     "respond-async, when it was asked for"},
+};
+
+static void put_headers(json_t *answer, const struct route *route, const char *status)
+{
+    for (size_t i = 0; i < sizeof answer_headers / sizeof answer_headers[0]; i++) {
+        const struct answer_header *h = &answer_headers[i];
+        bool all = h->pattern == NULL, here = !all && strcmp(h->pattern, route->pattern) == 0 &&
+                                              strcmp(h->method, route->method) == 0;
+        if (strcmp(h->status, status) != 0 || !(all || here))
+            continue;
+        json_t *header = member(member(answer, "headers"), h->name);
+        set(header, "description", json_string(h->about));
+        set(header, "schema", schema_of("string"));
+    }
+}
+
+static json_t *put_status(json_t *responses, const char *status, const struct route *route)
 {
     json_t *answer = member(responses, status);
     set(answer, "description", json_string(status_text(status)));
+    put_headers(answer, route, status);
     return answer;
 }
 
-static void put_error(json_t *responses, const char *status)
+static void put_error(json_t *responses, const char *status, const struct route *route)
 {
-    json_t *content = member(put_status(responses, status), "content");
+    json_t *content = member(put_status(responses, status, route), "content");
     set(member(content, "application/json"), "schema", reference("Error", 5));
 }
 
 static void put_success(json_t *responses, const char *status, const struct route *route)
 {
     const char *types = route->content_type != NULL ? route->content_type : "application/json";
-    json_t *answer = put_status(responses, status);
+    json_t *answer = put_status(responses, status, route);
     if (strcmp(status, "204") == 0)
         return;
     for (const char *at = types; *at != '\0'; at += strspn(at, " ")) {
@@ -163,7 +199,7 @@ static void put_success(json_t *responses, const char *status, const struct rout
         memcpy(type, at, n < sizeof type ? n : sizeof type - 1);
         at += n;
         json_t *media = member(member(answer, "content"), type);
-        if (route->result != NULL)
+        if (route->result != NULL && strcmp(type, "application/json") == 0)
             set(media, "schema", reference(route->result, strlen(route->result)));
     }
 }
@@ -177,18 +213,18 @@ static void put_answers(json_t *operation, const struct route *route)
         memcpy(status, at, n < sizeof status ? n : sizeof status - 1);
         at += n;
         if (status[0] >= '4')
-            put_error(responses, status);
+            put_error(responses, status, route);
         else
             put_success(responses, status, route);
     }
     if (strstr(route->pattern, "{id}") != NULL)
-        put_error(responses, "400");
+        put_error(responses, "400", route);
     if (strcmp(route->method, "GET") != 0)
-        put_error(responses, "413");
+        put_error(responses, "413", route);
     if (route->access != ROUTE_OPEN)
-        put_error(responses, "401");
+        put_error(responses, "401", route);
     if (route->access == ROUTE_OPERATOR)
-        put_error(responses, "403");
+        put_error(responses, "403", route);
 }
 
 static void put_schema(json_t *into, const struct schema *s)

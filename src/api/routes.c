@@ -26,7 +26,7 @@ static const struct route_field events_query[] = {
     {NULL, NULL, NULL}};
 
 static const struct route_field job_body[] = {
-    {"topic", "string", "what the video is about; required"},
+    {"topic", "string!", "what the video is about; required"},
     {"targetDuration", "integer", "seconds; 600 unless given"},
     {"user_id", "uuid", "whose job it is (operator only, and required there)"},
     {"workflow_id", "uuid", "the workflow it belongs to"},
@@ -76,7 +76,7 @@ static const struct route_field page_query[] = {
 
 static const struct route_field schedule_body[] = {
     {"name", "string", "unique; required here or in the path"},
-    {"schedule", "string", "when, as cron writes it; required"},
+    {"schedule", "string!", "when, as cron writes it; required"},
     {"worker_id", "string", "whose limit its calls count against; default unless given"},
     {"missed", "string", "of missed firings: skip, once, or all:N; once unless given"},
     {"active", "boolean", "false: it rests; true unless given"},
@@ -142,7 +142,7 @@ const struct route route_table[] = {
      "text/event-stream", NULL, events_headers},
     {"GET", "/v1/jobs/" ID "/script", ROUTE_ANYBODY, handle_job_script, "The finished script",
      script_query, NULL, "200 400 404 409 503",
-     "text/markdown text/plain application/json application/x-subrip text/vtt", NULL, NULL},
+     "text/markdown text/plain application/json application/x-subrip text/vtt", "Script", NULL},
     {"GET", "/v1/invocations", ROUTE_OPERATOR, handle_invocations,
      "Calls of the function endpoint, newest first", invocations_query, NULL, "200 400 503", NULL,
      "Invocations", NULL},
@@ -168,8 +168,8 @@ const struct route route_table[] = {
      "Remove a schedule; its runs are kept for a while", NULL, NULL, "204 404 503", NULL, NULL,
      NULL},
     {"GET", "/v1/schedules/{name}/runs", ROUTE_OPERATOR, handle_schedule_runs,
-     "Firings of a schedule and what became of them, newest first", page_query, NULL, "200 400 503",
-     NULL, "Runs", NULL},
+     "Firings of a schedule and what became of them, newest first", page_query, NULL,
+     "200 400 404 503", NULL, "Runs", NULL},
     {"GET", "/v1/deployments", ROUTE_OPERATOR, handle_deployments,
      "Versions of the pipeline, newest first; 0 is the built-in one", NULL, NULL, "200 503", NULL,
      "Deployments", NULL},
@@ -189,7 +189,7 @@ const struct route route_table[] = {
      NULL},
     {"GET", "/v1/plan", ROUTE_OPERATOR, handle_plan,
      "Capacity planner: how long people wait, scripts an hour, cost, and what binds, by set-up",
-     plan_query, NULL, "200 400 503", NULL, NULL, NULL},
+     plan_query, NULL, "200 400 503", NULL, "Plan", NULL},
     {"GET", "/v1/stats", ROUTE_OPERATOR, handle_stats, "Jobs, tokens and money, counted", NULL,
      NULL, "200 503", NULL, "Stats", NULL},
     {"GET", "/v1/limits", ROUTE_OPERATOR, handle_limits,

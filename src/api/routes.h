@@ -15,7 +15,9 @@ enum route_access {
     ROUTE_ACCESS_MAX
 };
 
-struct route_field { /* of the query, the headers, the body or an answer, for the document */
+/* Of the query, the headers, the body or an answer, for the document; types as in schemas.h, and
+ * "!" behind one: required in a body. */
+struct route_field {
     const char *name, *type, *about;
 };
 
@@ -28,7 +30,7 @@ struct route {
     const struct route_field *query, *body; /* end with a NULL name; NULL = none */
     const char *answers;                    /* "200 404 409": the statuses beside 401, 405 ... */
     const char *content_type; /* of what is not JSON: "text/markdown text/plain"; NULL = JSON */
-    const char *result;       /* the JSON's schema (schemas.h); NULL = any */
+    const char *result;       /* the JSON's schema (schemas.h); NULL = any, or no JSON */
     const struct route_field *headers; /* as query */
 };
 extern const struct route route_table[];

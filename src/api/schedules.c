@@ -94,11 +94,8 @@ void handle_schedule_show(struct api_request *rq)
     store_schedule_list(rq->api->store, &filter, on_show, api_request_ask(rq));
 }
 
-static void on_runs(void *ctx, const struct store_result *r)
+static void put_runs(struct api_request *rq, const struct store_result *r)
 {
-    struct api_request *rq = api_request_told(ctx);
-    if (rq == NULL || api_answer_failure(rq, r))
-        return;
     struct buf out = BUF_INIT(SCHEDULES_JSON_MAX);
     buf_puts(&out, "{\"runs\":[");
     for (size_t i = 0; i < r->n; i++) {
@@ -106,6 +103,30 @@ static void on_runs(void *ctx, const struct store_result *r)
         schedule_put_run(&out, &r->runs[i]);
     }
     answer_page(rq, &out, r->n, r->n > 0 ? r->runs[r->n - 1].id : 0);
+}
+
+static void on_schedule(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    if (r->n > 0)
+        put_runs(rq, &(struct store_result){.n = 0}); /* it has not fired yet */
+    else
+        api_answer_error(rq, 404, "Not found", "there is no such schedule, and no run of one");
+}
+
+/* Runs outlive their schedule. */
+static void on_runs(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    struct store_schedule_filter filter = {.name = path_name(rq), .limit = 1};
+    if (r->n > 0 || api_request_query(rq, "cursor") != NULL)
+        put_runs(rq, r);
+    else
+        store_schedule_list(rq->api->store, &filter, on_schedule, api_request_ask(rq));
 }
 
 void handle_schedule_runs(struct api_request *rq)

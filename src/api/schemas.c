@@ -186,6 +186,47 @@ static const struct route_field limits[] = {
     {"notifications_listening", "boolean", "false: this process finds jobs by polling alone"},
     {0}};
 
+static const struct route_field plan[] = {
+    {"users", "integer?", "who ask at once, or null"},
+    {"per_day", "integer?", "or null"},
+    {"measured", "boolean", "the figures of a script are of the last completed jobs"},
+    {"seconds_per_script", "number?", NULL},
+    {"calls_per_script", "integer", NULL},
+    {"input_tokens_per_script", "integer", NULL},
+    {"output_tokens_per_script", "integer", NULL},
+    {"cost_usd_per_script", "number", NULL},
+    {"limits", "object", "a minute: rpm, itpm, otpm"},
+    {"setups", "[Setup]", NULL},
+    {"difference", "string?", "what the planned set-up changes, in words"},
+    {0}};
+static const struct route_field setup[] = {{"name", "string", NULL},
+                                           {"workers", "integer", NULL},
+                                           {"concurrency", "integer", NULL},
+                                           {"slots", "integer", NULL},
+                                           {"called_every_seconds", "number?", NULL},
+                                           {"wait_first_seconds", "number?", NULL},
+                                           {"wait_median_seconds", "number?", NULL},
+                                           {"wait_tenth_seconds", "number?", NULL},
+                                           {"wait_p95_seconds", "number?", NULL},
+                                           {"wait_last_seconds", "number?", NULL},
+                                           {"done_seconds", "number?", NULL},
+                                           {"scripts_per_hour", "number", NULL},
+                                           {"cost_usd_per_hour", "number", NULL},
+                                           {"bound", "string", "what keeps it from more"},
+                                           {"quoted_scripts_per_hour", "string?", NULL},
+                                           {"quoted_tenth_waits", "string?", NULL},
+                                           {0}};
+static const struct route_field script[] = {{"sections", "[Section]", NULL},
+                                            {"description", "string?", NULL},
+                                            {"tags", "[string]", NULL},
+                                            {"words", "integer", NULL},
+                                            {0}};
+static const struct route_field section[] = {{"level", "integer", "0: before the first heading"},
+                                             {"title", "string?", NULL},
+                                             {"at_seconds", "integer?", NULL},
+                                             {"text", "string", NULL},
+                                             {0}};
+
 const struct schema schema_table[] = {
     {"Error", error, NULL},
     {"Service", service, NULL},
@@ -217,5 +258,9 @@ const struct schema schema_table[] = {
     {"Workers", workers, NULL},
     {"Worker", worker, NULL},
     {"Limits", limits, NULL},
+    {"Plan", plan, NULL},
+    {"Setup", setup, NULL},
+    {"Script", script, NULL},
+    {"Section", section, NULL},
 };
 const size_t schema_count = sizeof schema_table / sizeof schema_table[0];

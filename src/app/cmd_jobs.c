@@ -10,6 +10,7 @@
 #include "app/context.h"
 #include "app/job_print.h"
 #include "app/outlook.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 static int read_filter(const struct invocation *inv, struct store_filter *f)
@@ -36,6 +37,8 @@ static void print(struct buf *out)
 struct listing {
     const struct invocation *inv;
     const struct outlook *outlook; /* for JSON */
+    bool running; /* only jobs in work, for people: by their starts, which the store does not order
+                   */
     struct buf out;
 };
 
@@ -50,6 +53,27 @@ static void put_page(struct listing *l, const struct store_result *r)
     free(each);
 }
 
+static int newest_start_first(const void *a, const void *b)
+{
+    const struct store_job *x = *(const struct store_job *const *)a;
+    const struct store_job *y = *(const struct store_job *const *)b;
+    return (x->started_us < y->started_us) - (x->started_us > y->started_us);
+}
+
+static void put_lines(struct listing *l, const struct store_result *r)
+{
+    const struct store_job **order = mem_array(r->n, sizeof(struct store_job *));
+    int64_t now_us = l->running ? clock_wall() : 0;
+    for (size_t i = 0; i < r->n; i++)
+        order[i] = &r->jobs[i];
+    if (l->running)
+        qsort(order, r->n, sizeof *order, newest_start_first);
+    job_put_head(&l->out, now_us);
+    for (size_t i = 0; i < r->n && i < (size_t)l->inv->set.limit; i++)
+        job_put_line(&l->out, order[i], now_us);
+    free(order);
+}
+
 static void take_list(void *ctx, const struct store_result *r)
 {
     struct listing *l = ctx;
@@ -58,17 +82,20 @@ static void take_list(void *ctx, const struct store_result *r)
         return;
     }
     if (r->n > 0)
-        job_put_head(&l->out);
+        put_lines(l, r);
     else
         (void)fprintf(stderr, "No such jobs.\n");
-    for (size_t i = 0; i < r->n; i++)
-        job_put_line(&l->out, &r->jobs[i]);
 }
 
-static int list(struct context *c, const struct store_filter *filter)
+static int list(struct context *c, struct store_filter *filter)
 {
     struct outlook outlook;
-    struct listing l = {.inv = c->inv, .outlook = &outlook, .out = BUF_INIT(JOB_PRINT_MAX)};
+    struct listing l = {.inv = c->inv,
+                        .outlook = &outlook,
+                        .running = filter->status == JOB_PROCESSING && !c->inv->set.json,
+                        .out = BUF_INIT(JOB_PRINT_MAX)};
+    if (l.running)
+        filter->limit = STORE_BATCH_MAX;
     int code = c->inv->set.json ? outlook_read(c, &outlook) : EXIT_DONE;
     if (code == EXIT_DONE) {
         struct answer a = answer_new(c, take_list, &l);

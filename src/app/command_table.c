@@ -45,6 +45,8 @@ const struct command command_table[] = {
      .run = cmd_enqueue},
     {.name = "jobs list",
      .summary = "list jobs, newest first",
+     .about = "With --status processing by their starts, the newest first, with the seconds since "
+              "then; --json is by creation, as the API is.",
      .options = {SET_STATUS, SET_USER, SET_LIMIT, SET_CURSOR, SET_JSON, SET_DATABASE, SET_MAX},
      .run = cmd_jobs_list},
     {.name = "jobs show",

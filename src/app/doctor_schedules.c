@@ -239,7 +239,9 @@ void look_at_cron_key(struct doctor *d, struct finding *f)
                "%" PRId64 " cron commands read app.settings.service_role_key, which is "
                "not set: their Authorization header is null, and they get 401",
                n);
-    doctor_remedy(d, f,
-                  "ALTER DATABASE ... SET app.settings.service_role_key = '...' (new connections "
-                  "see it)");
+    doctor_remedy(
+        d, f,
+        "as a superuser: ALTER DATABASE ... SET app.settings.service_role_key = '...' (new "
+        "connections see it); where nobody is one, as on Supabase: let the commands read "
+        "the key from Vault (docs/supabase.md)");
 }

@@ -2,28 +2,39 @@
 #include "app/job_print.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/board.h"
 #include "app/fmt.h"
 #include "base/clock.h"
 
-void job_put_head(struct buf *out)
+void job_put_head(struct buf *out, int64_t now_us)
 {
-    buf_putf(out, "%-36s  %-10s done  %-27s %-19s  %9s\n", "job", "status", "step", "created (UTC)",
-             "cost");
+    buf_putf(out, "%-36s  %-10s done  %-27s %-19s  %9s\n", "job", "status", "step",
+             now_us > 0 ? "seconds since start" : "created (UTC)", "cost");
 }
 
-void job_put_line(struct buf *out, const struct store_job *job)
+static const char *when_of(const struct store_job *job, int64_t now_us, char *out)
+{
+    if (now_us > 0 && job->started_us > 0) {
+        (void)snprintf(out, CLOCK_ISO_SIZE, "%19" PRId64,
+                       (now_us - job->started_us) / USEC_PER_SEC);
+    } else {
+        (void)clock_iso(job->created_us, out);
+        out[19] = '\0'; /* to the second */
+        out[10] = ' ';
+    }
+    return out;
+}
+
+void job_put_line(struct buf *out, const struct store_job *job, int64_t now_us)
 {
     char id[UUID_TEXT_SIZE], when[CLOCK_ISO_SIZE], cost[FMT_SIZE];
-    (void)clock_iso(job->created_us, when);
-    when[19] = '\0'; /* to the second */
-    when[10] = ' ';
     buf_putf(out, "%s  %-10s %3d%%  ", uuid_text(&job->id, id), job_status_name(job->status),
              job->progress);
     fmt_fit(out, job->current_step != NULL ? job->current_step : "", 27);
-    buf_putf(out, " %s  %9s\n", when, fmt_money(job->cost_udollar, cost));
+    buf_putf(out, " %-19s  %9s\n", when_of(job, now_us, when), fmt_money(job->cost_udollar, cost));
 }
 
 static void put_pair(struct buf *out, const char *name, const char *value)

@@ -8,8 +8,10 @@
 
 #define JOB_PRINT_MAX ((size_t)256 << 20)
 
-void job_put_head(struct buf *out);                              /* of a list */
-void job_put_line(struct buf *out, const struct store_job *job); /* one of it */
+/* A list's head, and one job of it. now_us: with the seconds since it was started instead of
+ * when it was asked for; 0 = not. */
+void job_put_head(struct buf *out, int64_t now_us);
+void job_put_line(struct buf *out, const struct store_job *job, int64_t now_us);
 void job_put_page(struct buf *out, const struct store_job *job, const struct estimate *e);
 
 #endif

@@ -1,10 +1,10 @@
 // The jobs API from outside: what is asked for, shown, changed; by whom; and that the OpenAPI
 // document tells the truth about it.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { folder, json, run, simulator, sql, until } from './harness.mjs';
+import { folder, json, root, run, simulator, sql, until } from './harness.mjs';
 import { daemon, KEY, SECRET, token } from './serve.mjs';
 import * as postgres from '../lib/pg.mjs';
 
@@ -307,8 +307,9 @@ function conforms(doc, schema, value, where) {
   return undefined;
 }
 
-test('OpenAPI lists exactly the routes that answer, with their methods, and what they answer', async (t) => {
-  const d = await daemon(t, folder(t), still);
+for (const store of ['SQLite', 'PostgreSQL']) test(`OpenAPI lists exactly the routes that answer, with their methods, and what they answer, on ${store}`, async (t) => {
+  const dir = folder(t);
+  const d = await daemon(t, dir, { ...still, args: [...still.args, ...await storeOf(dir, store)] });
   const doc = await (await d.get('/openapi.json')).json();
   assert.equal(doc.openapi, '3.1.0');
   const { id } = await created(d, { user_id: ALICE });
@@ -336,6 +337,9 @@ test('OpenAPI lists exactly the routes that answer, with their methods, and what
   const says = async (method, pattern, { path = pattern, ...options } = {}) => {
     const answer = await d.ask(method.toUpperCase())(path, options);
     const body = await answer.json();
+    const documented = Object.keys(doc.paths[pattern][method].responses[answer.status].headers ?? {}).map((h) => h.toLowerCase());
+    const known = ['location', 'retry-after', 'www-authenticate', 'content-disposition', 'preference-applied'];
+    assert.deepEqual(known.filter((h) => answer.headers.has(h)).sort(), documented.sort(), `${method} ${path} ${answer.status}`);
     conforms(doc, doc.paths[pattern][method].responses[answer.status].content['application/json'].schema, body, `${method} ${path}`);
     return body;
   };
@@ -355,6 +359,12 @@ test('OpenAPI lists exactly the routes that answer, with their methods, and what
   await says('post', '/v1/schedules', { body: { name: 'nightly', schedule: '0 3 * * *' } });
   await says('get', '/v1/schedules/{name}', { path: '/v1/schedules/nightly' });
   await says('get', '/v1/schedules/{name}/runs', { path: '/v1/schedules/nightly/runs' });
+  await says('get', '/v1/schedules/{name}/runs', { path: '/v1/schedules/none/runs' });
+  assert.equal((await d.get('/v1/schedules/none/runs')).status, 404);
+  assert.ok((await says('get', '/v1/plan', { path: '/v1/plan?users=20&workers=2&concurrency=4' })).setups.length > 1);
+  assert.ok((await says('get', '/v1/jobs/{id}/script', { path: `/v1/jobs/${id}/script?format=json` })).sections.length > 0);
+  for (const [path, members] of [['/v1/jobs', ['topic']], ['/v1/schedules', ['schedule']]])
+    assert.deepEqual(doc.paths[path].post.requestBody.content['application/json'].schema.required, members);
   await says('post', '/v1/scale', { body: { preset: '3x3' } });
   await says('delete', '/v1/users/{id}', { path: `/v1/users/${NOBODY}` });
   await says('post', '/v1/pause');
@@ -363,6 +373,30 @@ test('OpenAPI lists exactly the routes that answer, with their methods, and what
     await says('get', path);
   }
   assert.equal((await d.get(`/v1/jobs/${id}`)).status, 200);
+});
+
+test('the monitoring queries of docs/operate.md are true, and jobs list prints what runs', async (t) => {
+  const dir = folder(t);
+  const [counts, running] = /```sql\n([^`]*)```/.exec(readFileSync(join(root, 'docs/operate.md'), 'utf8'))[1]
+    .split(';').map((q) => q.trim());
+  const d = await daemon(t, dir, { args: ['--concurrency', '2'], speed: '20' });
+  const comesTo = (id, status) => until(async () => (await (await d.get(`/v1/jobs/${id}`)).json()).status === status);
+  const done = await created(d, { user_id: ALICE, targetDuration: 120 });
+  await comesTo(done.id, 'completed');
+  const took = (await (await d.get(`/v1/jobs/${done.id}`)).json()).processing_time_seconds;
+  const first = await created(d, { user_id: ALICE, targetDuration: 3600, run_at: new Date(Date.now() + 1500).toISOString() });
+  const second = await created(d, { user_id: BOB, targetDuration: 3600 });
+  await comesTo(second.id, 'processing');
+  await comesTo(first.id, 'processing');
+  assert.deepEqual(sql(dir, `${counts} ORDER BY status`), [
+    { status: 'completed', jobs: 1, seconds: took }, { status: 'processing', jobs: 2, seconds: null }]);
+  const rows = sql(dir, running);
+  assert.deepEqual(rows.map((r) => r.id), [first.id, second.id], 'the newest start first');
+  assert.ok(rows[1].seconds >= 1 && rows[1].seconds < 60 && rows[0].seconds < rows[1].seconds, JSON.stringify(rows));
+  const lines = run(dir, ['jobs', 'list', '--status', 'processing']).out.trim().split('\n');
+  assert.match(lines[0], /seconds since start/);
+  assert.deepEqual(lines.slice(1).map((l) => l.split(' ')[0]), [first.id, second.id]);
+  assert.match(run(dir, ['jobs', 'list', '--status', 'processing', '--limit', '1']).out, new RegExp(`\n${first.id} .*\n$`));
 });
 
 test('workers are listed with their leases', async (t) => {
