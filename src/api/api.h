@@ -13,6 +13,7 @@
 #include "engine/webhooks.h"
 #include "io/http_server.h"
 #include "io/loop.h"
+#include "job/capacity.h"
 #include "store/store.h"
 
 struct api;
@@ -27,6 +28,7 @@ struct api_config {
     const char *version;           /* of the program */
     size_t slots;                  /* of the engine, for the metrics */
     const struct catalog *catalog; /* for the planner; borrowed, may be NULL */
+    struct capacity_limits limits; /* of the provider, for the planner; 0 = not configured */
     /* The function endpoint. */
     struct invoker *invoker;    /* borrowed; NULL only without an engine */
     int concurrent_limit;       /* running jobs per worker id; 0 = 3 */

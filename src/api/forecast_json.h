@@ -9,10 +9,19 @@
 #include "store/store.h"
 
 #define FORECAST_JSON_MAX  ((size_t)64 * 1024)
-#define FORECAST_LOOK_BACK 200 /* completed jobs, the newest */
+#define FORECAST_LOOK_BACK 200 /* completed jobs, the newest; ... */
+#define FORECAST_STEPS_OF  50  /* ... and of so many of them the steps */
 
+/* The jobs whose steps are to be asked for next. */
+struct forecast_look {
+    struct store_follow items[FORECAST_STEPS_OF];
+    size_t n;
+};
 /* `r`: store_list() of completed jobs. */
-void forecast_learn(struct forecast_input *in, const struct store_result *r);
+void forecast_learn(struct forecast_input *in, const struct store_result *r,
+                    struct forecast_look *ret_look);
+/* `r`: store_follow() of them: what their outlines, chunks ... took. */
+void forecast_learn_steps(struct forecast_input *in, const struct store_result *r);
 /* Where no cost was measured: what the usual model would cost for such a script. */
 void forecast_put_price(struct forecast_input *in, const struct catalog *catalog, int64_t wall_us);
 void forecast_put_json(struct buf *out, const struct forecast_input *in, const struct forecast *f);

@@ -4,14 +4,15 @@
 
 #include "api/api.h"
 #include "api/figures.h"
-#include "base/metrics.h"
 #include "api/job_request.h"
+#include "base/metrics.h"
 
 struct api {
     struct loop *loop;
     struct store *store;
     struct engine *engine;         /* or NULL */
     const struct catalog *catalog; /* or NULL */
+    struct capacity_limits limits; /* of the provider, as configured; 0 = not */
     struct auth *auth;
     struct http_server *server;
     char *version, *link;

@@ -9,15 +9,11 @@
 #define USERS_DEFAULT 10
 #define SCRIPTS_MAX   10000 /* more takes too long for the loop: the command has time */
 
-static void on_jobs(void *ctx, const struct store_result *r)
+static void answer(struct api_request *rq)
 {
-    struct api_request *rq = api_request_told(ctx);
     struct forecast f;
     struct errmsg msg = {""};
-    if (rq == NULL || api_answer_failure(rq, r))
-        return;
     struct forecast_input *in = rq->state;
-    forecast_learn(in, r);
     if (rq->api->catalog != NULL)
         forecast_put_price(in, rq->api->catalog, loop_wall(rq->api->loop));
     if (forecast_make(in, &f, &msg) != OK) {
@@ -30,13 +26,44 @@ static void on_jobs(void *ctx, const struct store_result *r)
     buf_free(&out);
 }
 
+static void on_steps(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    forecast_learn_steps(rq->state, r);
+    answer(rq);
+}
+
+static void on_jobs(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    struct forecast_look look;
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    forecast_learn(rq->state, r, &look);
+    if (look.n > 0)
+        store_follow(rq->api->store, look.items, look.n, on_steps, api_request_ask(rq));
+    else
+        answer(rq);
+}
+
+/* False: answered with 400. */
+static bool read_steps(struct api_request *rq, struct forecast_input *in)
+{
+    const char *steps = api_request_query(rq, "step_seconds");
+    struct errmsg msg = {""};
+    if (steps == NULL || forecast_read_steps(in, steps, &msg) == OK)
+        return true;
+    api_answer_error(rq, 400, "Bad request", "step_seconds: %s", msg.text);
+    return false;
+}
+
 /* False: answered with 400. */
 static bool read_tier(struct api_request *rq, struct forecast_input *in)
 {
     const char *tier = api_request_query(rq, "tier");
-    if (tier == NULL)
-        tier = "start";
-    if (forecast_tier(tier, &in->limits))
+    if (forecast_limits(tier, &rq->api->limits, &in->limits))
         return true;
     api_answer_error(rq, 400, "Bad request", "tier must be one of %s", forecast_tiers);
     return false;
@@ -70,6 +97,7 @@ void handle_plan(struct api_request *rq)
         !api_request_query_int(rq, "workers", 1, CAPACITY_WORKERS_MAX, &workers) ||
         !api_request_query_int(rq, "concurrency", 1, SCRIPTS_MAX, &concurrency) ||
         !api_request_query_int(rq, "keys", 1, 1000, &keys) || !read_tier(rq, in) ||
+        !read_steps(rq, in) ||
         !read_number(rq, "minutes_per_script", 0.0001, 1440, (double)MINUTE_US, &in->minutes_us) ||
         !read_number(rq, "every", 0.01, 86400, (double)USEC_PER_SEC, &in->every_us) ||
         !read_number(rq, "budget", 0.000001, 1000000, 1e6, &in->limits.budget_udollar))

@@ -54,11 +54,14 @@ static const struct route_field plan_query[] = {
     {"users", "integer", "how many ask at once, a script each, 1 to 10000; 10 unless given"},
     {"per_day", "integer", "instead: how many scripts come evenly over a day"},
     {"minutes_per_script", "number", "how long one takes; else as measured, else 5"},
+    {"step_seconds", "string",
+     "instead, how long its steps take: outline=20,chunk=4x90; calls as measured unless given"},
     {"workers", "integer", "of a set-up of your own"},
     {"concurrency", "integer", "of each of its workers"},
     {"every", "number", "seconds between calls of them; 60 unless given"},
     {"budget", "number", "dollars that may be spent an hour"},
-    {"tier", "string", "the provider's limits: start (default), build or scale"},
+    {"tier", "string",
+     "the provider's limits: start, build or scale; else those configured, else start"},
     {"keys", "integer", "so many keys, each with these limits"},
     {NULL, NULL, NULL}};
 

@@ -17,23 +17,41 @@
 
 /* ---- what is known ---- */
 
+struct measuring {
+    struct forecast_input *in;
+    struct forecast_look look;
+};
+
 static void take_jobs(void *ctx, const struct store_result *r)
 {
-    forecast_learn(ctx, r);
+    struct measuring *m = ctx;
+    forecast_learn(m->in, r, &m->look);
+}
+
+static void take_steps(void *ctx, const struct store_result *r)
+{
+    struct measuring *m = ctx;
+    forecast_learn_steps(m->in, r);
 }
 
 static int measure(struct invocation *inv, struct forecast_input *in)
 {
     struct store_filter filter = {.status = JOB_COMPLETED, .limit = FORECAST_LOOK_BACK};
+    struct measuring m = {.in = in};
     struct context c;
     if (!context_has_store(inv))
         return EXIT_DONE;
     int code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = answer_new(&c, take_jobs, in);
+    struct answer a = answer_new(&c, take_jobs, &m);
     store_list(c.store, &filter, answer_take, &a);
     code = answer_wait(&c, &a);
+    if (code == EXIT_DONE && m.look.n > 0) {
+        a = answer_new(&c, take_steps, &m);
+        store_follow(c.store, m.look.items, m.look.n, answer_take, &a);
+        code = answer_wait(&c, &a);
+    }
     context_close(&c);
     return code;
 }
@@ -41,18 +59,12 @@ static int measure(struct invocation *inv, struct forecast_input *in)
 static int read_limits(const struct invocation *inv, struct forecast_input *in)
 {
     const struct settings *set = &inv->set;
-    struct capacity_limits *l = &in->limits;
-    (void)forecast_tier("start", l);
-    if (set->tier != NULL && !forecast_tier(set->tier, l))
+    const struct capacity_limits own = {
+        .requests = set->rpm, .input_tokens = set->itpm, .output_tokens = set->otpm};
+    if (!forecast_limits(set->tier, &own, &in->limits))
         return command_fail(inv, EXIT_USAGE, "--tier: '%.40s' is none of %s", set->tier,
                             forecast_tiers);
-    if (set->tier == NULL && set->rpm > 0)
-        l->requests = set->rpm;
-    if (set->tier == NULL && set->itpm > 0)
-        l->input_tokens = set->itpm;
-    if (set->tier == NULL && set->otpm > 0)
-        l->output_tokens = set->otpm;
-    l->budget_udollar = (int64_t)(set->budget * 1e6 + 0.5);
+    in->limits.budget_udollar = (int64_t)(set->budget * 1e6 + 0.5);
     return EXIT_DONE;
 }
 
@@ -80,6 +92,9 @@ static int read_input(struct invocation *inv, struct forecast_input *in)
     if (inv->given[SET_BUDGET] && inv->set.budget < 1e-6)
         return command_fail(inv, EXIT_USAGE,
                             "--budget must be more than nothing; leave it out for no cap");
+    struct errmsg msg = {""};
+    if (inv->set.step_seconds != NULL && forecast_read_steps(in, inv->set.step_seconds, &msg) != OK)
+        return command_fail(inv, EXIT_USAGE, "--step-seconds: %s", msg.text);
     int code = read_limits(inv, in);
     if (code == EXIT_DONE)
         code = workshop_catalog(inv, &catalog);
@@ -112,55 +127,88 @@ static void print_row(const struct forecast_row *row)
         cost[FMT_SIZE];
     const struct capacity_waits *w = &row->waits;
     (void)printf(
-        "%-38s %7" PRId64 " %11s %12s %12s %12s %9s %10s  %-8s", row->about,
+        "%-38s %7" PRId64 " %11s %12s %12s %12s %9s %10s  %s\n", row->about,
         (int64_t)row->setup.workers * row->setup.concurrency, wait_text(w->first_us, first),
         wait_text(w->median_us, median), wait_text(w->tenth_us, tenth), wait_text(w->last_us, last),
         fmt_count((int64_t)(row->rate.scripts_per_hour + 0.5), rate),
         fmt_money(row->rate.cost_udollar_per_hour, cost), capacity_bound_name(row->rate.bound));
-    if (row->quoted_wait != NULL)
-        (void)printf(" %s an hour, tenth %s", row->quoted_per_hour, row->quoted_wait);
-    (void)printf("\n");
 }
 
-static void print_case(const struct forecast_input *in, const struct forecast *f)
+static void print_source(const struct forecast_input *in, const struct forecast *f)
 {
-    char n[FMT_SIZE], took[FMT_SIZE], a[FMT_SIZE], b[FMT_SIZE], c[FMT_SIZE], cost[FMT_SIZE];
-    if (in->users > 0)
-        (void)printf("%s script%s asked for at once", fmt_count(in->users, n),
-                     in->users == 1 ? "" : "s");
-    else
-        (void)printf("%s scripts a day, evenly", fmt_count(in->per_day, n));
+    char took[FMT_SIZE];
     if (f->measured)
         (void)printf("; one takes %s (the mean of the last %zu completed here)",
                      fmt_seconds(f->mean_us, took), in->n_measured);
     else
         (void)printf("; one takes %s (%s)", wait_text(f->mean_us, took),
-                     in->minutes_us > 0 ? "as given" : "the guide's figure; nothing was measured");
-    (void)printf(",\n%d call%s, %s tokens in, %s out, %s (%s).\n", f->script.calls,
-                 f->script.calls == 1 ? "" : "s", fmt_count(f->script.input_tokens, a),
-                 fmt_count(f->script.output_tokens, b), fmt_money(f->script.cost_udollar, cost),
+                     in->minutes_us > 0 || in->n_given > 0
+                         ? "as given"
+                         : "the guide's figure; nothing was measured");
+}
+
+static void print_steps(const struct forecast_input *in, const struct forecast *f)
+{
+    char a[FMT_SIZE], b[FMT_SIZE];
+    for (size_t i = 0; i < f->n_steps; i++) {
+        const struct forecast_step *s = &f->steps[i];
+        (void)printf("  %-12s %2d x %.3g s, %s tokens in, %s out%s\n", s->name, s->calls,
+                     s->us / 1e6, fmt_count((int64_t)(s->input_tokens + 0.5), a),
+                     fmt_count((int64_t)(s->output_tokens + 0.5), b),
+                     in->n_given > 0 ? "" : " (measured)");
+    }
+}
+
+static void print_case(const struct forecast_input *in, const struct forecast *f)
+{
+    char n[FMT_SIZE], a[FMT_SIZE], b[FMT_SIZE], c[FMT_SIZE], cost[FMT_SIZE];
+    struct capacity_call sum = capacity_sum(&f->script);
+    if (in->users > 0)
+        (void)printf("%s script%s asked for at once", fmt_count(in->users, n),
+                     in->users == 1 ? "" : "s");
+    else
+        (void)printf("%s scripts a day, evenly", fmt_count(in->per_day, n));
+    print_source(in, f);
+    (void)printf(",\n%d call%s, %s tokens in, %s out, %s (%s).\n", f->script.n_calls,
+                 f->script.n_calls == 1 ? "" : "s", fmt_count((int64_t)(sum.input_tokens + 0.5), a),
+                 fmt_count((int64_t)(sum.output_tokens + 0.5), b),
+                 fmt_money(f->script.cost_udollar, cost),
                  f->tokens_measured ? "measured" : "the usual for ten minutes of video");
+    print_steps(in, f);
     (void)printf("Limits a minute, of %d key%s: %s requests, %s tokens in, %s out.\n\n", in->keys,
                  in->keys == 1 ? "" : "s", fmt_count(f->limits.requests, a),
                  fmt_count(f->limits.input_tokens, b), fmt_count(f->limits.output_tokens, c));
 }
 
+/* Its figures are quoted whatever was measured here: beside what its own case computes to. */
+static void print_guide(const struct forecast *f)
+{
+    char rate[FMT_SIZE], tenth[FMT_SIZE];
+    (void)printf("\nThe guide's own case: ten people at once, scripts of five minutes, no limits.\n"
+                 "%-38s %14s %9s %14s %9s\n",
+                 "", "quoted an hour", "computed", "tenth, quoted", "computed");
+    for (size_t i = 0; i < FORECAST_GUIDE_ROWS; i++) {
+        const struct forecast_row *row = &f->guide[i];
+        (void)printf("%-38s %14s %9s %14s %9s\n", row->about,
+                     row->quoted_per_hour != NULL ? row->quoted_per_hour : "-",
+                     fmt_count((int64_t)(row->rate.scripts_per_hour + 0.5), rate),
+                     row->quoted_wait != NULL ? row->quoted_wait : "-",
+                     wait_text(row->waits.tenth_us, tenth));
+    }
+    (void)printf("%s\n", forecast_difference);
+}
+
 static void print_table(const struct forecast_input *in, const struct forecast *f)
 {
-    struct buf difference = BUF_INIT(4096);
     print_case(in, f);
-    (void)printf("%-38s %7s %11s %12s %12s %12s %9s %10s  %-8s%s\n", "", "slots", "first waits",
-                 "median", "tenth", "last", "scripts/h", "cost/h", "binds",
-                 f->guide ? " the guide quotes" : "");
+    (void)printf("%-38s %7s %11s %12s %12s %12s %9s %10s  %s\n", "", "slots", "first waits",
+                 "median", "tenth", "last", "scripts/h", "cost/h", "binds");
     for (size_t i = 0; i < f->n; i++)
         print_row(&f->rows[i]);
     (void)printf(
         "\nScripts and cost an hour are those at full load; \"binds\" says what keeps them "
         "from being more.\n");
-    forecast_put_difference(&difference, f);
-    if (difference.len > 0)
-        (void)printf("%s\n", difference.data);
-    buf_free(&difference);
+    print_guide(f);
 }
 
 int cmd_plan(struct invocation *inv)

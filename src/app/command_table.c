@@ -224,9 +224,9 @@ const struct command command_table[] = {
          "yours (--workers, --concurrency) and continuous claiming, side by side. What a script "
          "takes is measured from the database's last completed jobs, where there are any.",
      .example = "scriptorium plan --users 10 --minutes-per-script 5 --tier start",
-     .options = {SET_USERS, SET_PER_DAY, SET_MINUTES_PER_SCRIPT, SET_WORKERS, SET_CONCURRENCY,
-                 SET_EVERY, SET_TIER, SET_KEYS, SET_BUDGET, SET_MODELS, SET_JSON, SET_DATABASE,
-                 SET_MAX},
+     .options = {SET_USERS, SET_PER_DAY, SET_MINUTES_PER_SCRIPT, SET_STEP_SECONDS, SET_WORKERS,
+                 SET_CONCURRENCY, SET_EVERY, SET_TIER, SET_KEYS, SET_BUDGET, SET_MODELS, SET_JSON,
+                 SET_DATABASE, SET_MAX},
      .run = cmd_plan},
     {.name = "cron list",
      .summary = "list schedules and when each fires next",

@@ -660,6 +660,12 @@ const struct setting setting_table[SET_MAX] = {
                    .fallback = "60s",
                    .help = "how often the workers of a set-up with --workers are called",
                    RANGE(YAML_F_DURATION, every_us, 10000, (int64_t)86400 * 1000000)},
+    [SET_STEP_SECONDS] = {.name = "step-seconds",
+                          .from = FROM_OPTION,
+                          .value = "NAME=[CALLSx]SECONDS,...",
+                          .help = "instead: how long each call of its steps takes, say "
+                                  "outline=20,chunk=4x90",
+                          FIELD(YAML_F_STRING, step_seconds)},
     [SET_TIER] = {.name = "tier",
                   .from = FROM_OPTION,
                   .value = "NAME",

@@ -116,6 +116,7 @@ enum setting_id {
     SET_STATE,
     SET_ENDPOINT,
     SET_MINUTES_PER_SCRIPT,
+    SET_STEP_SECONDS,
     SET_PER_DAY,
     SET_EVERY,
     SET_TIER,
@@ -157,7 +158,7 @@ struct settings {
     char *job, *url;
     char *note;
     char *step;
-    char *tier;
+    char *tier, *step_seconds;
     double minutes_per_script, budget;
     int64_t per_day, keys, every_us;
     bool follow, undo;

@@ -7,20 +7,17 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define BURST_US        (2 * USEC_PER_SEC) /* of limits per minute that may go at once */
-#define BUDGET_PART     60                 /* of an hour's money that may go at once */
-#define HOUR_US         ((int64_t)3600 * USEC_PER_SEC)
-#define MINUTE_US       ((int64_t)60 * USEC_PER_SEC)
-#define FULL_SCRIPTS    50000 /* looked at for the rate at full load, ... */
-#define FULL_ROUNDS     20    /* ... or so many for each slot */
-#define FULL_ROUNDS_MIN 4
-#define BINDS           0.9 /* the part of a limit from which on it is what binds */
-#define NEVER           INT64_MAX
-#define FOREVER_US      4e18 /* as late as anything may be: two of them still fit */
+#define BURST_US    (2 * USEC_PER_SEC) /* of limits per minute that may go at once */
+#define BUDGET_PART 60                 /* of an hour's money that may go at once */
+#define HOUR_US     ((int64_t)3600 * USEC_PER_SEC)
+#define MINUTE_US   ((int64_t)60 * USEC_PER_SEC)
+#define BINDS       0.9 /* of their time slots are in work: more calls would bring little */
+#define NEVER       INT64_MAX
+#define FOREVER_US  4e18 /* as late as anything may be: two of them still fit */
 
 /* A limit per time, as the time at which what was taken is used up. */
 struct bucket {
-    double us_each, used_up_us, burst_us; /* us_each 0 = no limit */
+    double us_each, used_up_us, burst_us; /* us_each: of a unit; 0 = no limit */
 };
 
 struct event {
@@ -28,22 +25,18 @@ struct event {
     int32_t job;
 };
 
-struct job {
-    int32_t calls_left, worker;
-};
-
 struct world {
     const struct capacity_script *script;
     const struct capacity_setup *setup;
     const struct capacity_load *load;
-    int64_t now_us, next_call_us, admit_at_us;
-    struct bucket requests, input, money;
-    int64_t streams, streams_max;
+    int64_t now_us, admit_at_us;
+    struct bucket requests, input, output, money;
+    double output_us, output_most;   /* tokens a microsecond: of the calls that run, allowed */
     int64_t arrived, started, ended; /* scripts */
     int64_t free_slots;
-    int *running; /* of each worker, where they are called */
-    struct job *jobs;
-    int64_t *waits, *ends;
+    int32_t *calls_left; /* of each script */
+    int64_t *waits;
+    int64_t done_us;
     int32_t *queue; /* jobs whose next call waits to be admitted: a ring */
     size_t queue_from, queue_n, queue_max;
     struct event *heap; /* ends of calls */
@@ -88,11 +81,11 @@ static struct event heap_take(struct world *w)
 
 /* ---- limits ---- */
 
-static struct bucket bucket_new(double per_time, double time_us, double cost, double burst_us)
+static struct bucket bucket_new(double per_time, double time_us, double burst_us)
 {
-    if (per_time <= 0 || cost <= 0)
+    if (per_time <= 0)
         return (struct bucket){0};
-    return (struct bucket){.us_each = time_us / per_time * cost, .burst_us = burst_us};
+    return (struct bucket){.us_each = time_us / per_time, .burst_us = burst_us};
 }
 
 static int64_t bucket_free_at(const struct bucket *b)
@@ -101,11 +94,11 @@ static int64_t bucket_free_at(const struct bucket *b)
     return at < FOREVER_US ? (int64_t)at : (int64_t)FOREVER_US;
 }
 
-static void bucket_take(struct bucket *b, int64_t now_us)
+static void bucket_take(struct bucket *b, double n, int64_t now_us)
 {
     if (b->used_up_us < (double)now_us)
         b->used_up_us = (double)now_us;
-    b->used_up_us += b->us_each;
+    b->used_up_us += b->us_each * n;
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -115,9 +108,21 @@ static int64_t later(int64_t a, int64_t b)
 
 /* ---- what happens ---- */
 
-static int64_t call_us(const struct world *w, int32_t job)
+static int32_t place_of_call(const struct world *w, int32_t job)
 {
-    return w->script->service_us[(size_t)job % w->script->n_service] / w->script->calls;
+    return w->script->n_calls - w->calls_left[job];
+}
+
+static int64_t call_us(const struct world *w, int32_t job, int32_t place)
+{
+    double script = (double)w->script->service_us[(size_t)job % w->script->n_service];
+    double us = script * w->script->calls[place].part;
+    return us > 1 ? (int64_t)(us + 0.5) : 1;
+}
+
+static double output_rate(const struct world *w, int32_t job, int32_t place)
+{
+    return w->script->calls[place].output_tokens / (double)call_us(w, job, place);
 }
 
 static int64_t arrival_us(const struct world *w, int64_t i)
@@ -125,29 +130,44 @@ static int64_t arrival_us(const struct world *w, int64_t i)
     return (int64_t)((double)w->load->over_us / (double)w->load->scripts * (double)i);
 }
 
+/* As much is written as may be: nobody else begins. Of whole streams a part would be too few, so
+ * the last one may be over; the bucket sees to it that what is written in all is not. */
+static bool output_is_full(const struct world *w)
+{
+    return w->output_most > 0 && w->output_us >= w->output_most * (1 - 1e-9);
+}
+
+static void begin_call(struct world *w, int32_t job, int32_t place)
+{
+    const struct capacity_call *call = &w->script->calls[place];
+    if (place == 0) {
+        bucket_take(&w->money, (double)w->script->cost_udollar, w->now_us);
+        w->waits[job] = w->now_us - arrival_us(w, job);
+    }
+    bucket_take(&w->requests, 1, w->now_us);
+    bucket_take(&w->input, call->input_tokens, w->now_us);
+    bucket_take(&w->output, call->output_tokens, w->now_us);
+    w->output_us += output_rate(w, job, place);
+    heap_put(w, (struct event){w->now_us + call_us(w, job, place), job});
+}
+
 /* The calls that wait go in their order, as far as the limits let them. */
 static void admit(struct world *w)
 {
     w->admit_at_us = NEVER;
-    while (w->queue_n > 0 && w->streams < w->streams_max) {
-        int32_t job = w->queue[w->queue_from];
+    while (w->queue_n > 0 && !output_is_full(w)) {
+        int32_t job = w->queue[w->queue_from], place = place_of_call(w, job);
         int64_t at = later(bucket_free_at(&w->requests), bucket_free_at(&w->input));
-        if (w->jobs[job].calls_left == w->script->calls)
+        at = later(at, bucket_free_at(&w->output));
+        if (place == 0)
             at = later(at, bucket_free_at(&w->money));
         if (at > w->now_us) {
             w->admit_at_us = at;
             return;
         }
-        if (w->jobs[job].calls_left == w->script->calls) {
-            bucket_take(&w->money, w->now_us);
-            w->waits[job] = w->now_us - arrival_us(w, job);
-        }
-        bucket_take(&w->requests, w->now_us);
-        bucket_take(&w->input, w->now_us);
-        w->queue_from = (w->queue_from + 1) % w->queue_max;
+        w->queue_from = w->queue_from + 1 == w->queue_max ? 0 : w->queue_from + 1;
         w->queue_n--;
-        w->streams++;
-        heap_put(w, (struct event){w->now_us + call_us(w, job), job});
+        begin_call(w, job, place);
     }
 }
 
@@ -156,49 +176,55 @@ static void ask(struct world *w, int32_t job)
     w->queue[(w->queue_from + w->queue_n++) % w->queue_max] = job;
 }
 
-static void start(struct world *w, int worker)
+/* Free slots take what is there, in the order it came. Which worker's they are is all the same: all
+ * are called at one time. */
+static void start(struct world *w)
 {
-    int32_t job = (int32_t)w->started++;
-    w->jobs[job] = (struct job){.calls_left = w->script->calls, .worker = worker};
-    w->free_slots--;
-    if (w->running != NULL)
-        w->running[worker]++;
-    ask(w, job);
-}
-
-/* Each worker is called, and takes what it has room for. */
-static void call_workers(struct world *w)
-{
-    for (int i = 0; i < w->setup->workers; i++) {
-        while (w->started < w->arrived && w->running[i] < w->setup->concurrency)
-            start(w, i);
+    while (w->free_slots > 0 && w->started < w->arrived) {
+        int32_t job = (int32_t)w->started++;
+        w->calls_left[job] = w->script->n_calls;
+        w->free_slots--;
+        ask(w, job);
     }
-    w->next_call_us += w->setup->every_us;
 }
 
 static void end_call(struct world *w, int32_t job)
 {
-    w->streams--;
-    if (--w->jobs[job].calls_left > 0) {
+    w->output_us -= output_rate(w, job, place_of_call(w, job));
+    if (w->heap_n == 0)
+        w->output_us = 0; /* what rounding has left */
+    if (--w->calls_left[job] > 0) {
         ask(w, job);
         return;
     }
-    w->ends[w->ended++] = w->now_us;
+    w->ended++;
+    w->done_us = w->now_us;
     w->free_slots++;
-    if (w->running != NULL)
-        w->running[w->jobs[job].worker]--;
+}
+
+/* The next call of the workers: at full `every`. */
+static int64_t call_after(int64_t at_us, int64_t every_us)
+{
+    return (at_us + every_us - 1) / every_us * every_us;
+}
+
+/* When the workers are called next; it only matters when there is something to take. */
+static int64_t workers_called_us(const struct world *w)
+{
+    int64_t every = w->setup->every_us;
+    if (w->free_slots == 0 || w->started == w->arrived)
+        return NEVER;
+    return every > 0 ? call_after(w->now_us, every) : w->now_us;
 }
 
 static int64_t next_event_us(const struct world *w)
 {
-    int64_t at = w->admit_at_us;
+    int64_t at = w->admit_at_us, called = workers_called_us(w);
     if (w->heap_n > 0 && w->heap[0].at_us < at)
         at = w->heap[0].at_us;
     if (w->arrived < w->load->scripts && arrival_us(w, w->arrived) < at)
         at = arrival_us(w, w->arrived);
-    if (w->running != NULL && w->started < w->load->scripts && w->next_call_us < at)
-        at = w->next_call_us;
-    return at;
+    return called < at ? called : at;
 }
 
 /* At one moment: ends, then arrivals, then the workers' calls. */
@@ -210,54 +236,58 @@ static void run(struct world *w)
             end_call(w, heap_take(w).job);
         while (w->arrived < w->load->scripts && arrival_us(w, w->arrived) <= w->now_us)
             w->arrived++;
-        if (w->running == NULL) {
-            while (w->free_slots > 0 && w->started < w->arrived)
-                start(w, 0);
-        } else if (w->next_call_us <= w->now_us) {
-            call_workers(w);
-        }
+        if (workers_called_us(w) == w->now_us)
+            start(w);
         admit(w);
     }
 }
 
 /* ---- a world, made and looked at ---- */
 
-static double mean_us(const struct capacity_script *s)
+double capacity_mean_us(const struct capacity_script *script)
 {
     double sum = 0;
-    for (size_t i = 0; i < s->n_service; i++)
-        sum += (double)s->service_us[i];
-    return sum / (double)s->n_service;
+    for (size_t i = 0; i < script->n_service; i++)
+        sum += (double)script->service_us[i];
+    return sum / (double)script->n_service;
 }
 
-/* Streams that make as many tokens a minute as there may be; their number is what is held down. */
-static int64_t streams_max(const struct capacity_script *s, const struct capacity_limits *limits)
+struct capacity_call capacity_sum(const struct capacity_script *script)
 {
-    double each = (double)s->output_tokens / mean_us(s) * (double)MINUTE_US;
-    if (limits->output_tokens <= 0 || each <= 0)
-        return NEVER;
-    double n = (double)limits->output_tokens / each;
-    return n < 1 ? 1 : (int64_t)(n + 1e-9);
+    struct capacity_call sum = {0};
+    for (int i = 0; i < script->n_calls; i++) {
+        sum.part += script->calls[i].part;
+        sum.input_tokens += script->calls[i].input_tokens;
+        sum.output_tokens += script->calls[i].output_tokens;
+    }
+    return sum;
+}
+
+/* As many streams as make the limit begin at once, and each call thereafter as its tokens are there
+ * again: in the time that a call takes all of them are. */
+static struct bucket output_bucket(const struct capacity_script *s, double per_minute)
+{
+    struct bucket b = bucket_new(per_minute, (double)MINUTE_US, 0);
+    double call = capacity_mean_us(s) / s->n_calls;
+    double each = capacity_sum(s).output_tokens / s->n_calls * b.us_each;
+    b.burst_us = call > each ? call - each : 0;
+    return b;
 }
 
 static struct world world_new(const struct capacity_script *s, const struct capacity_limits *limits,
                               const struct capacity_setup *setup, const struct capacity_load *load)
 {
     size_t n = (size_t)load->scripts;
-    int64_t slots = (int64_t)setup->workers * setup->concurrency;
     struct world w = {.script = s, .setup = setup, .load = load, .admit_at_us = NEVER};
-    w.requests = bucket_new((double)limits->requests, (double)MINUTE_US, 1, (double)BURST_US);
-    w.input = bucket_new((double)limits->input_tokens, (double)MINUTE_US,
-                         (double)s->input_tokens / s->calls, (double)BURST_US);
-    w.money = bucket_new((double)limits->budget_udollar, (double)HOUR_US, (double)s->cost_udollar,
-                         (double)HOUR_US / BUDGET_PART);
-    w.streams_max = streams_max(s, limits);
-    w.free_slots = slots;
-    if (setup->every_us > 0)
-        w.running = mem_array((size_t)setup->workers, sizeof *w.running);
-    w.jobs = mem_array(n, sizeof *w.jobs);
+    w.requests = bucket_new((double)limits->requests, (double)MINUTE_US, (double)BURST_US);
+    w.input = bucket_new((double)limits->input_tokens, (double)MINUTE_US, (double)BURST_US);
+    w.output = output_bucket(s, (double)limits->output_tokens);
+    w.output_most = (double)limits->output_tokens / (double)MINUTE_US;
+    w.money =
+        bucket_new((double)limits->budget_udollar, (double)HOUR_US, (double)HOUR_US / BUDGET_PART);
+    w.free_slots = (int64_t)setup->workers * setup->concurrency;
+    w.calls_left = mem_array(n, sizeof *w.calls_left);
     w.waits = mem_array(n, sizeof *w.waits);
-    w.ends = mem_array(n, sizeof *w.ends);
     w.queue_max = n;
     w.queue = mem_array(n, sizeof *w.queue);
     w.heap = mem_array(n, sizeof *w.heap);
@@ -266,10 +296,8 @@ static struct world world_new(const struct capacity_script *s, const struct capa
 
 static void world_free(struct world *w)
 {
-    free(w->running);
-    free(w->jobs);
+    free(w->calls_left);
     free(w->waits);
-    free(w->ends);
     free(w->queue);
     free(w->heap);
 }
@@ -280,6 +308,16 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* A million that did not wait need no sorting. */
+static bool is_sorted(const int64_t *values, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (values[i] < values[i - 1])
+            return false;
+    }
+    return true;
+}
+
 void capacity_wait(const struct capacity_script *script, const struct capacity_limits *limits,
                    const struct capacity_setup *setup, const struct capacity_load *load,
                    struct capacity_waits *ret_waits)
@@ -288,77 +326,72 @@ void capacity_wait(const struct capacity_script *script, const struct capacity_l
     size_t n = (size_t)load->scripts;
     run(&w);
     int64_t tenth = n >= 10 ? w.waits[9] : -1;
-    qsort(w.waits, n, sizeof *w.waits, by_value);
+    if (!is_sorted(w.waits, n))
+        qsort(w.waits, n, sizeof *w.waits, by_value);
     *ret_waits = (struct capacity_waits){.first_us = w.waits[0],
                                          .median_us = (w.waits[(n - 1) / 2] + w.waits[n / 2]) / 2,
                                          .tenth_us = tenth,
                                          .p95_us = w.waits[(n * 95 + 99) / 100 - 1],
                                          .last_us = w.waits[n - 1],
-                                         .done_us = w.ends[n - 1]};
+                                         .done_us = w.done_us};
     world_free(&w);
 }
 
 /* ---- full load ---- */
+
+/* With a backlog a slot takes one script after the other, each at a call of its worker's. */
+static double cycle_us(const struct capacity_script *s, int64_t every_us)
+{
+    double sum = 0;
+    if (every_us == 0)
+        return capacity_mean_us(s);
+    for (size_t i = 0; i < s->n_service; i++)
+        sum += (double)call_after(s->service_us[i], every_us);
+    return sum / (double)s->n_service;
+}
 
 static double part_of(double used, double limit)
 {
     return limit > 0 ? used / limit : 0;
 }
 
-static enum capacity_bound find_bound(const struct capacity_script *s,
-                                      const struct capacity_limits *limits,
-                                      const struct capacity_setup *setup, double per_hour)
+/* What a script an hour takes of each thing that is limited. */
+static void use_of_one(const struct capacity_script *s, const struct capacity_limits *limits,
+                       const struct capacity_setup *setup, double ret_use[CAPACITY_BOUND_MAX])
 {
-    double slots = (double)setup->workers * setup->concurrency, streams = 0;
-    if (limits->output_tokens > 0)
-        streams = (double)streams_max(s, limits);
-    double busy = per_hour * mean_us(s) / (double)HOUR_US; /* scripts at work */
-    const double used[CAPACITY_BOUND_MAX] = {
-        [CAPACITY_SLOTS] = part_of(busy, slots),
-        [CAPACITY_RPM] = part_of(per_hour / 60 * s->calls, (double)limits->requests),
-        [CAPACITY_ITPM] =
-            part_of(per_hour / 60 * (double)s->input_tokens, (double)limits->input_tokens),
-        [CAPACITY_OTPM] = part_of(busy, streams),
-        [CAPACITY_MONEY] =
-            part_of(per_hour * (double)s->cost_udollar, (double)limits->budget_udollar),
-    };
-    enum capacity_bound bound = setup->every_us > 0 ? CAPACITY_WORKERS : CAPACITY_NOTHING;
-    double most = BINDS;
-    for (int i = 0; i < CAPACITY_BOUND_MAX; i++) {
-        if (used[i] > most) {
-            most = used[i];
-            bound = (enum capacity_bound)i;
-        }
-    }
-    return bound;
+    struct capacity_call sum = capacity_sum(s);
+    double slots = (double)setup->workers * setup->concurrency;
+    ret_use[CAPACITY_WORKERS] = cycle_us(s, setup->every_us) / (double)HOUR_US / slots;
+    ret_use[CAPACITY_SLOTS] = capacity_mean_us(s) / (double)HOUR_US / slots;
+    ret_use[CAPACITY_RPM] = part_of(s->n_calls / 60.0, (double)limits->requests);
+    ret_use[CAPACITY_ITPM] = part_of(sum.input_tokens / 60, (double)limits->input_tokens);
+    ret_use[CAPACITY_OTPM] = part_of(sum.output_tokens / 60, (double)limits->output_tokens);
+    ret_use[CAPACITY_MONEY] = part_of((double)s->cost_udollar, (double)limits->budget_udollar);
 }
 
+/* The slots themselves are what binds where their workers leave them empty for a moment only. */
 void capacity_rate(const struct capacity_script *script, const struct capacity_limits *limits,
                    const struct capacity_setup *setup, struct capacity_rate *ret_rate)
 {
-    int64_t slots = (int64_t)setup->workers * setup->concurrency, rounds = FULL_SCRIPTS / slots;
-    rounds = rounds > FULL_ROUNDS ? FULL_ROUNDS : rounds / 4 * 4; /* quarters are whole */
-    if (rounds < FULL_ROUNDS_MIN)
-        rounds = FULL_ROUNDS_MIN;
-    struct capacity_load load = {.scripts = slots * rounds};
-    if (load.scripts > CAPACITY_SCRIPTS_MAX)
-        load.scripts = CAPACITY_SCRIPTS_MAX;
-    struct world w = world_new(script, limits, setup, &load);
-    run(&w);
-    size_t quarter = (size_t)load.scripts / 4;
-    /* Between the first quarter and the third: neither the beginning nor the end. */
-    double us = (double)(w.ends[3 * quarter - 1] - w.ends[quarter - 1]);
-    double per_hour = us > 0 ? (double)(2 * quarter) / us * (double)HOUR_US : 0;
+    double use[CAPACITY_BOUND_MAX];
+    enum capacity_bound bound = CAPACITY_WORKERS;
+    use_of_one(script, limits, setup, use);
+    for (int i = CAPACITY_RPM; i < CAPACITY_BOUND_MAX; i++) {
+        if (use[i] > use[bound])
+            bound = (enum capacity_bound)i;
+    }
+    double per_hour = 1 / use[bound];
+    if (bound == CAPACITY_WORKERS && use[CAPACITY_SLOTS] * per_hour >= BINDS)
+        bound = CAPACITY_SLOTS;
     *ret_rate = (struct capacity_rate){.scripts_per_hour = per_hour,
                                        .cost_udollar_per_hour =
                                            (int64_t)(per_hour * (double)script->cost_udollar + 0.5),
-                                       .bound = find_bound(script, limits, setup, per_hour)};
-    world_free(&w);
+                                       .bound = bound};
 }
 
 const char *capacity_bound_name(enum capacity_bound b)
 {
-    static const char *const names[CAPACITY_BOUND_MAX] = {"nothing", "workers", "slots", "RPM",
-                                                          "ITPM",    "OTPM",    "money"};
+    static const char *const names[CAPACITY_BOUND_MAX] = {"workers", "slots", "RPM",
+                                                          "ITPM",    "OTPM",  "money"};
     return names[b];
 }

@@ -1,6 +1,6 @@
 /* In: what a script takes, what the provider allows, how scripts are worked off, and how many
  * people ask. Out: how long they wait, how many scripts an hour come out, and what keeps it from
- * being more. A discrete-event simulation; pure, and without chance. */
+ * being more. Waits are a discrete-event simulation, rates a sum; pure, and without chance. */
 #ifndef JOB_CAPACITY_H
 #define JOB_CAPACITY_H
 
@@ -12,12 +12,18 @@
 #define CAPACITY_WORKERS_MAX 10000
 #define CAPACITY_CALLS_MAX   100
 
+struct capacity_call {
+    double part; /* of its script's time; those of all calls are 1 together */
+    double input_tokens, output_tokens;
+};
+
 struct capacity_script {
     const int64_t
         *service_us; /* how long scripts take, one after the other and around again; > 0 */
     size_t n_service;
-    int calls;                                         /* model calls of one, in a row; 1.. */
-    int64_t input_tokens, output_tokens, cost_udollar; /* of a whole script */
+    const struct capacity_call *calls; /* model calls of one, in a row */
+    int n_calls;                       /* 1..CAPACITY_CALLS_MAX */
+    int64_t cost_udollar;              /* of a whole script */
 };
 
 struct capacity_limits {                           /* 0 = none */
@@ -37,7 +43,6 @@ struct capacity_load {
 };
 
 enum capacity_bound {
-    CAPACITY_NOTHING,
     CAPACITY_WORKERS, /* slots stand empty until the next call */
     CAPACITY_SLOTS,
     CAPACITY_RPM,
@@ -57,6 +62,11 @@ struct capacity_rate { /* with more to do than can be done */
     int64_t cost_udollar_per_hour;
     enum capacity_bound bound;
 };
+
+/* Scripts without limits take so long. */
+double capacity_mean_us(const struct capacity_script *script);
+/* Tokens of a whole script. */
+struct capacity_call capacity_sum(const struct capacity_script *script);
 
 void capacity_wait(const struct capacity_script *script, const struct capacity_limits *limits,
                    const struct capacity_setup *setup, const struct capacity_load *load,

@@ -4,13 +4,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "job/forecast_steps.h"
 
-#define MINUTE_US          ((int64_t)60 * USEC_PER_SEC)
-#define DAY_US             ((int64_t)86400 * USEC_PER_SEC)
-#define GUIDE_SERVICE_US   (5 * MINUTE_US)
-#define GUIDE_USERS        10
-#define GUIDE_SETUPS_UP_TO 10000 /* people; more do not ask one worker */
-#define SERVICE_MAX_US     DAY_US
+#define MINUTE_US        ((int64_t)60 * USEC_PER_SEC)
+#define DAY_US           ((int64_t)86400 * USEC_PER_SEC)
+#define GUIDE_SERVICE_US (5 * MINUTE_US)
+#define GUIDE_USERS      10
+#define GUIDE_SETUPS_UP_TO                                                                         \
+    10000 /* scripts; more are called for only where somebody says how often */
+#define OWN_CONCURRENCY 3
+#define SERVICE_MAX_US  DAY_US
 /* A ten-minute script, where nothing was measured. */
 #define INPUT_TOKENS  1500
 #define OUTPUT_TOKENS 2150
@@ -38,6 +41,20 @@ bool forecast_tier(const char *name, struct capacity_limits *ret_limits)
     return false;
 }
 
+bool forecast_limits(const char *tier, const struct capacity_limits *own,
+                     struct capacity_limits *io_limits)
+{
+    if (!forecast_tier(tier != NULL ? tier : "start", io_limits))
+        return false;
+    if (tier == NULL && own->requests > 0)
+        io_limits->requests = own->requests;
+    if (tier == NULL && own->input_tokens > 0)
+        io_limits->input_tokens = own->input_tokens;
+    if (tier == NULL && own->output_tokens > 0)
+        io_limits->output_tokens = own->output_tokens;
+    return true;
+}
+
 /* ---- what was asked ---- */
 
 static enum err check(const struct forecast_input *in, struct errmsg *msg)
@@ -52,6 +69,9 @@ static enum err check(const struct forecast_input *in, struct errmsg *msg)
         (int64_t)in->concurrency * (in->workers > 0 ? in->workers : 1) > CAPACITY_SLOTS_MAX)
         return err_set(msg, ERR_INVALID, "workers times concurrency: at most %d",
                        CAPACITY_SLOTS_MAX);
+    if (in->minutes_us > 0 && in->n_given > 0)
+        return err_set(msg, ERR_INVALID,
+                       "say either how long a script takes or how long its steps do");
     if (in->minutes_us < 0 || in->minutes_us > SERVICE_MAX_US)
         return err_set(msg, ERR_INVALID, "a script takes more than nothing and less than a day");
     if (in->every_us < 0 || (in->every_us > 0 && in->every_us < USEC_PER_SEC / 100) ||
@@ -67,57 +87,80 @@ static int64_t times(int64_t limit, int keys)
 
 static void settle(const struct forecast_input *in, struct forecast *f)
 {
-    f->measured = in->minutes_us == 0 && in->n_measured > 0;
+    f->measured = in->minutes_us == 0 && in->n_given == 0 && in->n_measured > 0;
     f->tokens_measured = in->output_tokens > 0;
     f->given_us = in->minutes_us > 0 ? in->minutes_us : GUIDE_SERVICE_US;
     f->script = (struct capacity_script){.service_us = f->measured ? in->measured_us : &f->given_us,
                                          .n_service = f->measured ? in->n_measured : 1,
-                                         .calls = in->calls > 0 ? in->calls : 1,
-                                         .input_tokens = INPUT_TOKENS,
-                                         .output_tokens = OUTPUT_TOKENS,
                                          .cost_udollar = in->cost_udollar};
-    if (f->tokens_measured) {
-        f->script.input_tokens = in->input_tokens;
-        f->script.output_tokens = in->output_tokens;
-    }
+    forecast_put_calls(in, f->tokens_measured ? (double)in->input_tokens : INPUT_TOKENS,
+                       f->tokens_measured ? (double)in->output_tokens : OUTPUT_TOKENS, f);
     f->limits = (struct capacity_limits){.requests = times(in->limits.requests, in->keys),
                                          .input_tokens = times(in->limits.input_tokens, in->keys),
                                          .output_tokens = times(in->limits.output_tokens, in->keys),
                                          .budget_udollar = in->limits.budget_udollar};
-    double sum = 0;
-    for (size_t i = 0; i < f->script.n_service; i++)
-        sum += (double)f->script.service_us[i];
-    f->mean_us = (int64_t)(sum / (double)f->script.n_service);
-    f->guide = in->users == GUIDE_USERS && !f->measured && f->given_us == GUIDE_SERVICE_US;
+    f->mean_us = (int64_t)capacity_mean_us(&f->script);
 }
 
 /* ---- the set-ups ---- */
 
-static struct forecast_row *add(struct forecast *f, const char *name, const char *about,
-                                int workers, int concurrency, int64_t every_us)
+static const struct forecast_row guide_rows[FORECAST_GUIDE_ROWS] = {
+    {.name = "one_worker",
+     .about = "one worker x 1, called each minute",
+     .setup = {1, 1, MINUTE_US},
+     .quoted_per_hour = "6-10",
+     .quoted_wait = "up to 45 min"},
+    {.name = "three_slots",
+     .about = "three slots, called each minute",
+     .setup = {3, 1, MINUTE_US},
+     .quoted_per_hour = "18-30",
+     .quoted_wait = "14 min"},
+    {.name = "three_workers",
+     .about = "three workers x 3, called each minute",
+     .setup = {3, 3, MINUTE_US}},
+    {.name = "continuous",
+     .about = "continuous: claimed as they come",
+     .setup = {1, FORECAST_NODE_SLOTS, 0}},
+};
+
+static void compute(struct forecast_row *row, const struct capacity_script *script,
+                    const struct capacity_limits *limits, const struct capacity_load *load)
+{
+    capacity_wait(script, limits, &row->setup, load, &row->waits);
+    capacity_rate(script, limits, &row->setup, &row->rate);
+}
+
+/* As the guide counts: whatever was measured here, and whatever the provider allows. */
+static void put_guide(struct forecast *f)
+{
+    static const int64_t took = GUIDE_SERVICE_US;
+    static const struct capacity_call call = {1, INPUT_TOKENS, OUTPUT_TOKENS};
+    static const struct capacity_limits none;
+    const struct capacity_script script = {
+        .service_us = &took, .n_service = 1, .calls = &call, .n_calls = 1};
+    const struct capacity_load load = {.scripts = GUIDE_USERS};
+    for (size_t i = 0; i < FORECAST_GUIDE_ROWS; i++) {
+        f->guide[i] = guide_rows[i];
+        compute(&f->guide[i], &script, &none, &load);
+    }
+}
+
+static struct forecast_row *add(struct forecast *f, const struct forecast_row *like)
 {
     struct forecast_row *row = &f->rows[f->n++];
-    *row = (struct forecast_row){
-        .name = name,
-        .about = about,
-        .setup = {.workers = workers, .concurrency = concurrency, .every_us = every_us}};
+    *row = *like;
+    row->quoted_per_hour = row->quoted_wait = NULL;
     return row;
 }
 
-static void add_guide(struct forecast *f)
+static void add_own(const struct forecast_input *in, struct forecast *f)
 {
-    struct forecast_row *row =
-        add(f, "one_worker", "one worker x 1, called each minute", 1, 1, MINUTE_US);
-    if (f->guide) {
-        row->quoted_per_hour = "6-10";
-        row->quoted_wait = "up to 45 min";
-    }
-    row = add(f, "three_slots", "three slots, called each minute", 3, 1, MINUTE_US);
-    if (f->guide) {
-        row->quoted_per_hour = "18-30";
-        row->quoted_wait = "14 min";
-    }
-    add(f, "three_workers", "three workers x 3, called each minute", 3, 3, MINUTE_US);
+    add(f, &(struct forecast_row){.name = "own",
+                                  .about = in->every_us > 0 ? "yours, called as you say"
+                                                            : "yours, called each minute",
+                                  .setup = {in->workers > 0 ? in->workers : 1,
+                                            in->concurrency > 0 ? in->concurrency : OWN_CONCURRENCY,
+                                            in->every_us > 0 ? in->every_us : MINUTE_US}});
 }
 
 enum err forecast_make(const struct forecast_input *in, struct forecast *ret_forecast,
@@ -131,36 +174,27 @@ enum err forecast_make(const struct forecast_input *in, struct forecast *ret_for
         return e;
     *f = (struct forecast){0};
     settle(in, f);
-    if (in->users > 0 && in->users <= GUIDE_SETUPS_UP_TO)
-        add_guide(f);
-    int workers = in->workers > 0 ? in->workers : 1;
+    put_guide(f);
+    for (size_t i = 0; in->users > 0 && in->users <= GUIDE_SETUPS_UP_TO && i < 3; i++)
+        add(f, &guide_rows[i]);
     bool own = in->workers > 0 || in->concurrency > 0;
-    int each = in->concurrency > 0 ? in->concurrency : 3;
-    if (own && load.scripts <= GUIDE_SETUPS_UP_TO)
-        add(f, "own", "yours, called each minute", workers, each,
-            in->every_us > 0 ? in->every_us : MINUTE_US);
-    if (own && load.scripts <= GUIDE_SETUPS_UP_TO && in->every_us > 0)
-        f->rows[f->n - 1].about = "yours, called as you say";
-    add(f, "continuous", "continuous: claimed as they come", workers,
-        in->concurrency > 0 ? in->concurrency : FORECAST_NODE_SLOTS, 0);
-    for (size_t i = 0; i < f->n; i++) {
-        capacity_wait(&f->script, &f->limits, &f->rows[i].setup, &load, &f->rows[i].waits);
-        capacity_rate(&f->script, &f->limits, &f->rows[i].setup, &f->rows[i].rate);
-    }
+    if (in->every_us > 0 || (own && load.scripts <= GUIDE_SETUPS_UP_TO))
+        add_own(in, f);
+    struct capacity_setup *continuous = &add(f, &guide_rows[3])->setup;
+    if (in->workers > 0)
+        continuous->workers = in->workers;
+    if (in->concurrency > 0)
+        continuous->concurrency = in->concurrency;
+    for (size_t i = 0; i < f->n; i++)
+        compute(&f->rows[i], &f->script, &f->limits, &load);
     return OK;
 }
 
-void forecast_put_difference(struct buf *out, const struct forecast *f)
-{
-    if (!f->guide)
-        return;
-    buf_puts(
-        out,
-        "The guide quotes 14 min for the tenth of ten people. Three slots and five-minute scripts "
-        "compute to 15: three rounds of five minutes come before the tenth; the quoted figure is "
-        "a minute short of that, and counts three slots. Three workers of three are nine: there "
-        "the tenth waits for one round, 5 min, and 108 scripts an hour come out, where 18-30 "
-        "are quoted. One worker computes to 12 an hour when a script takes five minutes to the "
-        "second; one that takes a moment longer waits for the next minute's call, and 10 come "
-        "out: the upper end of the quoted 6-10.");
-}
+const char *const forecast_difference =
+    "The guide quotes 14 min for the tenth of ten people. Three slots and five-minute scripts "
+    "compute to 15: three rounds of five minutes come before the tenth; the quoted figure is a "
+    "minute short of that, and counts three slots. Three workers of three are nine: there the "
+    "tenth waits for one round, 5 min, and 108 scripts an hour come out, where 18-30 are quoted. "
+    "One worker computes to 12 an hour when a script takes five minutes to the second; one that "
+    "takes a moment longer waits for the next minute's call, and 10 come out: the upper end of "
+    "the quoted 6-10.";
