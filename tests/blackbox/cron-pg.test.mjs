@@ -513,6 +513,7 @@ test('a time zone that this machine does not know: the job says so, and fires on
   assert.deepEqual(json(dir, list).sql.map((j) => [j.name, j.next, j.error]), [['berlin', null, row.return_message]]);
   assert.match(run(dir, list).out, /^berlin .* unreadable: see --json +postgres$/m);
   assert.equal(d.logs().filter((l) => l.message.includes('schedule berlin: ')).length, 1);
+  assert.ok(run(dir, ['doctor', '--database', url]).out.includes(row.return_message));
   d.process.kill('SIGTERM');
   await d.process.ended;
   await admin.query('UPDATE cron.scriptorium_state SET since = since - 172800000000, retry_at = 0'); // two days on
