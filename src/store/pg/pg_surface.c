@@ -271,13 +271,10 @@ static void check(struct pg_surface *s)
 {
     struct pg_params none = {0};
     surface_ask(&s->check,
-                "SELECT coalesce(bool_or(n.nspname = 'cron'), false),"
-                " coalesce(bool_or(n.nspname = 'net'), false), session_user::text,"
+                "SELECT f.cron, f.net, session_user::text,"
                 " current_setting('server_version_num')::integer >= 140000"
                 " AND version() !~* 'windows|mingw|visual c'"
-                " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE (n.nspname, c.relname) IN"
-                " (('cron', 'scriptorium_state'), ('net', 'scriptorium_owner'))",
+                " FROM scriptorium.surfaces() f",
                 &none);
 }
 

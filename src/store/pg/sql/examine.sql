@@ -30,11 +30,11 @@ AS $$
 DECLARE
     setting CONSTANT text := 'app.settings.service_role_key';
 BEGIN
-    IF to_regclass('cron.job') IS NULL THEN
+    IF NOT scriptorium.cron_seen() THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT 'cron', CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-                                     THEN 'pg_cron' ELSE 'scriptorium' END;
+    RETURN QUERY SELECT 'cron', CASE scriptorium.surface_kind('cron') WHEN 'extension' THEN 'pg_cron'
+                                                                      ELSE 'scriptorium' END;
     RETURN QUERY EXECUTE format($q$
         SELECT n, v::text FROM (
             SELECT count(*) FILTER (WHERE j.active) AS cron_active,

@@ -100,7 +100,7 @@ DECLARE
     n bigint := 0;
     part bigint;
 BEGIN
-    IF to_regclass('net._http_response') IS NULL OR NOT has_schema_privilege('net', 'USAGE')
+    IF scriptorium.surface_kind('net') IS NULL OR NOT has_schema_privilege('net', 'USAGE')
        OR NOT has_table_privilege('net._http_response', 'SELECT, DELETE')
        OR NOT has_table_privilege('net.http_request_queue', 'SELECT, DELETE') THEN
         RETURN 0;

@@ -53,15 +53,6 @@ END $$;
 
 -- ---- cron.job ----
 
-CREATE OR REPLACE FUNCTION scriptorium.scale_cron_seen() RETURNS boolean LANGUAGE plpgsql STABLE
-SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN to_regclass('cron.job') IS NOT NULL AND has_schema_privilege('cron', 'USAGE')
-        AND has_table_privilege('cron.job', 'SELECT');
-END $$;
-
 -- Of one user: who owns these functions, or has the oldest of them. A name is anybody's to use.
 CREATE OR REPLACE FUNCTION scriptorium.scale_cron_jobs()
 RETURNS TABLE (number integer, job_id bigint, name text, expr text, body text, db text, who text,
@@ -70,7 +61,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT scriptorium.scale_cron_seen() THEN
+    IF NOT scriptorium.cron_seen() THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT scriptorium.scale_number(j.jobname::text), j.jobid, j.jobname::text,
@@ -89,7 +80,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.scale_cron_owned() RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT to_regclass('cron.scriptorium_state') IS NOT NULL
+    SELECT coalesce(scriptorium.surface_kind('cron') = 'ours', false)
        AND (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass('cron.job'))
 $$;
 
@@ -188,7 +179,7 @@ DECLARE
     was jsonb := (SELECT w.schedules FROM scriptorium.scale_cron_was w WHERE w.n = of_change);
     one record;
 BEGIN
-    IF was IS NULL OR NOT scriptorium.scale_cron_seen() THEN
+    IF was IS NULL OR NOT scriptorium.cron_seen() THEN
         RETURN;
     END IF;
     FOR one IN SELECT * FROM scriptorium.scale_cron_jobs() j

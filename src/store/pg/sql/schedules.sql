@@ -77,10 +77,9 @@ RETURNS SETOF scriptorium.schedule_seen LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    ours boolean := to_regclass('cron.scriptorium_state') IS NOT NULL;
+    ours boolean := scriptorium.surface_kind('cron') = 'ours';
 BEGIN
-    IF NOT (ours OR EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'))
-       OR NOT has_schema_privilege('cron', 'USAGE') THEN
+    IF NOT scriptorium.cron_seen() THEN
         RETURN;
     END IF;
     RETURN QUERY EXECUTE format($q$

@@ -396,6 +396,8 @@ GRANT USAGE ON SCHEMA cron TO {{engine}};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO {{engine}};
 
 -- ---- the daemon's side ----
+-- Each asks first whether the schema is ours still: they run as their owner. In PL/pgSQL, which plans a
+-- statement when its turn comes; planning alone can run what stands in a view.
 -- Nothing here waits for a client that keeps a row locked in an open transaction: one user's rows must
 -- not hold up the others'. What is locked is skipped, or refused with 55P03 and tried again. So is a
 -- table that somebody keeps locked, after lock_timeout.
@@ -418,6 +420,7 @@ DECLARE
     booted bigint := scriptorium.us(pg_postmaster_start_time());
     shared integer;
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     shared := (SELECT CASE WHEN min(j.username) <> max(j.username) THEN room - spare ELSE room END
                FROM cron.job j WHERE j.active);
     RETURN QUERY
@@ -456,6 +459,7 @@ DECLARE
     now_us bigint := scriptorium.us(scriptorium.clock());
     s record;
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     SELECT * INTO s FROM cron.scriptorium_state t WHERE t.jobid = job AND t.since = seen
         FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
@@ -488,6 +492,7 @@ DECLARE
     run bigint;
     counted bigint;
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     UPDATE cron.scriptorium_run r SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE r.taken = token;
     RETURN QUERY SELECT d.runid, d.jobid, (SELECT c.jobname::text FROM cron.job c WHERE c.jobid = d.jobid),
@@ -527,6 +532,7 @@ RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     UPDATE cron.scriptorium_run SET pid = of_pid, began = clock_timestamp()
     WHERE runid = run AND (pid IS NULL OR pid = of_pid);
@@ -545,6 +551,7 @@ RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     UPDATE cron.job_run_details SET status = CASE WHEN succeeded THEN 'succeeded' ELSE 'failed' END,
         return_message = message, start_time = coalesce(start_time, scriptorium.clock()),
@@ -562,6 +569,7 @@ AS $$
 DECLARE
     r record;
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     PERFORM FROM cron.job_run_details WHERE runid = run FOR UPDATE NOWAIT;
     DELETE FROM cron.scriptorium_run u WHERE u.runid = run AND u.pid IS NULL RETURNING * INTO r;
     IF FOUND THEN
@@ -580,6 +588,7 @@ AS $$
 DECLARE
     r record;
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     UPDATE cron.scriptorium_run u SET held_until = '-infinity', why = coalesce(u.why, message)
     WHERE u.runid = run RETURNING * INTO r;
     IF NOT FOUND THEN
@@ -608,6 +617,7 @@ DECLARE
     r record;
     now_us bigint := scriptorium.us(scriptorium.clock());
 BEGIN
+    PERFORM scriptorium.surface_check('cron');
     UPDATE cron.scriptorium_run SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE runid = ANY (runs);
     FOR r IN SELECT u.* FROM cron.scriptorium_run u WHERE u.held_until < clock_timestamp()

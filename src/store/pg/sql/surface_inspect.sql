@@ -5,21 +5,23 @@ CREATE OR REPLACE FUNCTION pg_temp.scriptorium_surface(wanted boolean)
 RETURNS TABLE (part text, kind text, line text) LANGUAGE plpgsql AS $$
 DECLARE
     p record;
+    whose text;
     preloaded text := '';
 BEGIN
-    FOR p IN VALUES ('cron', 'pg_cron', to_regclass('cron.scriptorium_state'),
+    FOR p IN VALUES ('cron', 'pg_cron',
                      'CREATE SCHEMA cron with cron.job, cron.job_run_details, cron.schedule(), '
                      'cron.schedule_in_database(), cron.alter_job(), cron.unschedule()'),
-                    ('net', 'pg_net', to_regclass('net.scriptorium_owner'),
+                    ('net', 'pg_net',
                      'CREATE SCHEMA net with net.http_post(), net.http_get(), net.http_delete(), '
                      'net._http_response') LOOP
         part := p.column1;
-        IF EXISTS (SELECT FROM pg_extension WHERE extname = p.column2) THEN
+        whose := {{surface_kind}};
+        IF whose = 'extension' THEN
             CONTINUE WHEN NOT wanted;
             kind := 'keep';
             line := format('%s is installed here: it is used as it is, schema %s is left untouched',
                            p.column2, p.column1);
-        ELSIF p.column3 IS NOT NULL THEN
+        ELSIF whose = 'ours' THEN
             kind := 'update';
             line := '';
         ELSIF NOT wanted THEN
@@ -35,7 +37,7 @@ BEGIN
                            current_user);
         ELSE
             kind := 'install';
-            line := p.column4;
+            line := p.column3;
             IF p.column1 = 'cron' THEN
                 BEGIN -- where pg_cron is loaded only superusers may read it
                     preloaded := coalesce(current_setting('cron.database_name', true), '');

@@ -242,9 +242,13 @@ END $$;
 
 -- Nothing of it was sent: somebody else may.
 CREATE OR REPLACE FUNCTION scriptorium.net_give_back(request bigint)
-RETURNS void LANGUAGE sql SECURITY DEFINER
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
-AS 'UPDATE net.http_request_queue q SET held_until = NULL, taken = NULL WHERE q.id = request';
+AS $$
+BEGIN
+    PERFORM scriptorium.surface_check('net');
+    UPDATE net.http_request_queue q SET held_until = NULL, taken = NULL WHERE q.id = request;
+END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.net_done(request bigint, status integer, content_type text,
     headers text, content text, timed_out boolean, error_msg text)
@@ -255,6 +259,7 @@ AS $$
 DECLARE
     owner name;
 BEGIN
+    PERFORM scriptorium.surface_check('net');
     DELETE FROM net.http_request_queue q WHERE q.id = request RETURNING q.username INTO owner;
     INSERT INTO net._http_response AS r (id, status_code, content_type, headers, content, timed_out,
                                          error_msg, created)
@@ -279,6 +284,7 @@ AS $$
 DECLARE
     r record;
 BEGIN
+    PERFORM scriptorium.surface_check('net');
     UPDATE net.http_request_queue SET held_until = clock_timestamp() + interval '30 seconds'
     WHERE id = ANY (requests);
     FOR r IN SELECT q.id FROM net.http_request_queue q
