@@ -19,6 +19,7 @@ static const struct {
     {"SCL01", ERR_LOST, NAMELESS, NULL, NULL},
     {"SCN01", ERR_NOT_FOUND, NAMELESS, NULL, NULL},
     {"SCI01", ERR_INVALID, NAMELESS, NULL, NULL},
+    {"SCB01", ERR_BUSY, NAMELESS, NULL, NULL},
     {"23505", ERR_EXISTS, NAMELESS, "it exists already", NULL},
     {"23502", ERR_INVALID, NAMELESS, "the database refuses it",
      "give that column a value, or a default"},

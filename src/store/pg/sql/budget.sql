@@ -116,7 +116,7 @@ DECLARE
     b scriptorium.budget;
     part bigint[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(6002718401);
+    PERFORM pg_advisory_xact_lock(6002718403);
     now := scriptorium.clock();
     FOR i IN 1..coalesce(cardinality(classes), 0) LOOP
         b := scriptorium.budget_note(

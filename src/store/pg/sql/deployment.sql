@@ -29,7 +29,7 @@ AS $$
 DECLARE
     active integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(6002718401);
+    PERFORM scriptorium.change_begin();
     active := scriptorium.active_version();
     IF of_version < 0 AND active = 0 THEN
         RAISE EXCEPTION 'version 0, the built-in pipeline, is active: there is none before it'
@@ -59,7 +59,7 @@ DECLARE
     active integer;
     made integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(6002718401);
+    PERFORM scriptorium.change_begin();
     active := scriptorium.active_version();
     SELECT d.version INTO made FROM scriptorium.deployment d WHERE d.hash = of_hash;
     existed := made IS NOT NULL;

@@ -334,7 +334,7 @@ DECLARE
     w integer;
     c integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(6002718401);
+    PERFORM scriptorium.change_begin();
     SELECT * INTO now_is FROM scriptorium.scale_get(NULL, true);
     w := coalesce(nullif(new_workers, 0), nullif(now_is.workers, 0), nullif(now_is.schedules, 0), 1);
     c := coalesce(nullif(new_concurrency, 0), nullif(now_is.concurrency, 0), fallback);
@@ -351,7 +351,7 @@ AS $$
 DECLARE
     was record;
 BEGIN
-    PERFORM pg_advisory_xact_lock(6002718401);
+    PERFORM scriptorium.change_begin();
     SELECT * INTO was FROM scriptorium.scale_change c ORDER BY c.n DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is nothing to undo: scale has changed nothing yet'
@@ -369,13 +369,18 @@ CREATE OR REPLACE FUNCTION scriptorium.scale(new_workers integer, new_concurrenc
 RETURNS TABLE (workers integer, concurrency integer, can_undo boolean, schedules integer,
                processes integer, place integer, due bigint, running bigint, paused boolean)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
 BEGIN
-    IF undo THEN
-        PERFORM scriptorium.scale_undo();
-    ELSE
-        PERFORM scriptorium.scale_set(new_workers, new_concurrency, fallback);
-    END IF;
+    BEGIN
+        IF undo THEN
+            PERFORM scriptorium.scale_undo();
+        ELSE
+            PERFORM scriptorium.scale_set(new_workers, new_concurrency, fallback);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        PERFORM scriptorium.change_refuse(ARRAY['cron.job', 'scriptorium.schedule',
+                                                'scriptorium.setting', 'scriptorium.scale_change']);
+    END;
     RETURN QUERY SELECT * FROM scriptorium.scale_get(NULL, true);
 END $$;
