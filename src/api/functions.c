@@ -33,8 +33,11 @@ static void call_free(struct call *c)
 void functions_end(struct api *api)
 {
     struct call *c, *next;
-    DL_FOREACH_SAFE (api->calls, c, next)
+    DL_FOREACH_SAFE (api->calls, c, next) {
+        if (c->rq != NULL) /* it will hear nothing more */
+            (void)api_request_told(c->rq);
         free(c);
+    }
     api->calls = NULL;
 }
 

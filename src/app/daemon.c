@@ -476,6 +476,25 @@ static void name_worker(struct server_life *s)
     log_set_worker(s->worker);
 }
 
+/* First who tells others: the surface and the engine, which are silent from then on, whatever the
+ * store still answers. Then who is told, before the loop turns again. Then those that turn it until
+ * the store has answered them, and last what they all use. */
+static void take_apart(struct server_life *s)
+{
+    surface_close(&s->surface);
+    engine_free(s->engine);
+    invoker_free(s->invoker);
+    api_free(s->api);
+    schedule_free(s->schedule);
+    retention_free(s->retention);
+    webhooks_free(s->webhooks);
+    outbox_free(s->outbox);
+    journal_free(s->journal);
+    outbound_close(&s->outbound);
+    workshop_close(&s->workshop);
+    context_close(&s->context);
+}
+
 int daemon_serve(struct invocation *inv, const struct daemon_config *config)
 {
     struct server_life s = {.config = config};
@@ -497,17 +516,6 @@ int daemon_serve(struct invocation *inv, const struct daemon_config *config)
         live(&s);
         code = s.code;
     }
-    surface_close(&s.surface);
-    api_free(s.api);
-    retention_free(s.retention);
-    webhooks_free(s.webhooks);
-    outbox_free(s.outbox);
-    invoker_free(s.invoker);
-    schedule_free(s.schedule);
-    engine_free(s.engine);
-    journal_free(s.journal);
-    outbound_close(&s.outbound);
-    workshop_close(&s.workshop);
-    context_close(&s.context);
+    take_apart(&s);
     return code;
 }

@@ -110,3 +110,31 @@ test('the server away: 500 with the reason; back: it goes on', async (t) => {
   await server.up();
   await until(async () => (await call(d).then((x) => x.json())).succeeded === 1);
 });
+
+// The call's claim is answered when the daemon has given up on it and takes itself apart.
+test('stopped while the server hangs in the middle of a call: it ends, whatever the server answers then', async (t) => {
+  const dir = folder(t);
+  const url = await fresh(dir);
+  const d = await daemon(t, dir, { args: ['--mode', 'triggered', '--database', url], env: { SCRIPTORIUM_GRACE: '0s' } });
+  const [id] = await insert(url, 1);
+  const [client, holder] = [1, 2].map(() => new postgres.pg.Client({ connectionString: url }));
+  await Promise.all([client.connect(), holder.connect()]);
+  const backends = async (also) => (await client.query(`SELECT pid FROM pg_stat_activity
+    WHERE application_name LIKE 'scriptorium%' AND datname = current_database() AND ${also}`)).rows.map((r) => r.pid);
+  const all = await backends('true');
+  const each = (signal) => all.forEach((pid) => process.kill(pid, signal));
+  t.after(async () => { await client.end(); await holder.end(); });
+  await holder.query('BEGIN; LOCK TABLE scriptorium.queue');
+  const answer = call(d).catch(() => null);
+  const claim = await until(async () => (await backends("wait_event_type = 'Lock' AND query LIKE '%claim%'"))[0]);
+  all.splice(all.indexOf(claim), 1);
+  each('SIGSTOP');
+  d.process.kill('SIGTERM');
+  await d.logged((l) => l.message === 'stopped');
+  await holder.query('ROLLBACK');
+  await until(async () => (await client.query('SELECT status FROM script_generation_jobs WHERE id = $1', [id])).rows[0].status === 'processing');
+  each('SIGCONT');
+  await answer;
+  await d.process.ended;
+  assert.equal(d.process.code, 0, d.process.err);
+});
