@@ -119,7 +119,7 @@ static void failed(struct sending *s, const char *why)
 {
     struct endpoint *e = s->endpoint;
     struct webhooks *w = e->webhooks;
-    int64_t now = loop_now(w->config.loop), wall = loop_wall(w->config.loop);
+    int64_t now = loop_now(w->config.loop), wall = webhook_wall(w);
     int64_t delay = grown(DELAY_FIRST_US, s->attempts, DELAY_MAX_US);
     delay += (int64_t)((rng_unit(&w->rng) - 0.5) * 0.5 * (double)delay);
     if (s->wish_us > delay)
@@ -270,7 +270,7 @@ void webhook_hand_back(struct endpoint *e, const struct store_delivery *d)
     struct webhooks *w = e->webhooks;
     struct store_delivery_end end = {.n = d->n,
                                      .attempts = d->attempts,
-                                     .due_us = loop_wall(w->config.loop),
+                                     .due_us = webhook_wall(w),
                                      .http_status = d->http_status,
                                      .error = d->error};
     w->ops++;
@@ -282,7 +282,7 @@ void webhook_break_off(struct webhooks *w)
     struct sending *s = NULL, *next = NULL;
     DL_FOREACH_SAFE (w->sendings, s, next) {
         http_abort(s->call);
-        note(s, STORE_DELIVERY_WAITING, loop_wall(w->config.loop), "broken off at the end");
+        note(s, STORE_DELIVERY_WAITING, webhook_wall(w), "broken off at the end");
         free(s);
     }
     w->sendings = NULL;

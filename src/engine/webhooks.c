@@ -35,14 +35,22 @@ static size_t room(const struct endpoint *e)
     return e->running < most ? most - e->running : 0;
 }
 
+int64_t webhook_wall(const struct webhooks *w)
+{
+    return loop_wall(w->config.loop) + w->ahead_us;
+}
+
 static void on_taken(void *ctx, const struct store_result *r)
 {
     struct endpoint *e = ctx;
-    e->webhooks->ops--;
+    struct webhooks *w = e->webhooks;
+    w->ops--;
     e->taking = false;
+    if (r->n > 0) /* due again when their lease is over, which has begun now */
+        w->ahead_us = r->deliveries[0].due_us - LEASE_US - loop_wall(w->config.loop);
     e->more = r->err == OK && r->n == e->asked;
     for (size_t i = 0; i < r->n; i++) {
-        if (e->webhooks->stopped || e->off)
+        if (w->stopped || e->off)
             webhook_hand_back(e, &r->deliveries[i]);
         else
             webhook_send(e, &r->deliveries[i]);

@@ -34,6 +34,7 @@ struct webhooks {
     int ops;                 /* store requests that will still call back */
     bool stopped;
     struct rng rng;
+    int64_t ahead_us; /* the store's clock before ours, as the last that were taken told */
 };
 
 /* ---- webhook_sending.c ---- */
@@ -45,6 +46,8 @@ bool webhook_is_troubled(const struct endpoint *e); /* it fails again and again 
 int64_t webhook_pause_us(const struct endpoint *e); /* to leave it alone; 0 unless it is */
 
 /* ---- webhooks.c ---- */
+/* The store's wall clock, by which deliveries are due and given up. */
+int64_t webhook_wall(const struct webhooks *w);
 void webhook_over(struct endpoint *e); /* a delivery has ended: there is room for another */
 
 #endif
