@@ -50,6 +50,11 @@ struct schedule {
     size_t n_waiting, n_under_way;
     struct cache_entry *cache;
     struct firings *firings; /* LOOK_MAX of them */
+    struct planned {
+        int64_t id, rev;
+    } * planned; /* by the last look: LOOK_MAX at most */
+    size_t n_planned;
+    int64_t planned_wait_us; /* before the next one */
     int64_t take_at_us;      /* loop clock; INT64_MIN = at once */
     bool looking, booted, stopped;
     int64_t boot_us; /* wall, the store's; 0 = not known yet */
@@ -233,7 +238,33 @@ static void on_planned(void *ctx, const struct store_result *r)
         take_in(s, r);
     else
         s->take_at_us = INT64_MIN; /* the answer may be lost, and the firings ours */
-    looked(s, r->err == OK ? 0 : LOOK_US);
+    looked(s, r->err == OK ? s->planned_wait_us : LOOK_US);
+}
+
+/* How long nothing else falls due. */
+static int64_t wait_of(const struct store_result *r)
+{
+    int64_t wait = r->next_due_us - r->now_us;
+    return r->next_due_us > 0 && wait < LOOK_US ? wait : LOOK_US;
+}
+
+static bool was_planned(const struct schedule *s, const struct store_schedule *seen)
+{
+    for (size_t i = 0; i < s->n_planned; i++) {
+        if (s->planned[i].id == seen->id && s->planned[i].rev == seen->rev)
+            return true;
+    }
+    return false;
+}
+
+/* A plan that the store took has moved its schedule on to another revision. When all are as they
+ * were, somebody holds their rows, and to ask again at once would be to ask all the time. */
+static bool are_held(const struct schedule *s, const struct store_result *r)
+{
+    size_t n = 0;
+    while (n < r->n && was_planned(s, &r->schedules[n]))
+        n++;
+    return n == r->n;
 }
 
 /* False: no room for its firings is left in this batch. */
@@ -267,6 +298,10 @@ static void plan(struct schedule *s, const struct store_result *r)
     while (n < r->n &&
            plan_one(s, &r->schedules[n], r->now_us, &s->firings[n], &firings, &plans[n]))
         n++;
+    s->planned_wait_us = are_held(s, r) ? wait_of(r) : 0;
+    s->n_planned = n;
+    for (size_t i = 0; i < n; i++)
+        s->planned[i] = (struct planned){plans[i].id, plans[i].rev};
     s->ops++;
     store_schedule_plan(s->store, &s->worker, plans, n, s->config.keep, on_planned, s);
 }
@@ -284,7 +319,6 @@ static void on_booted(void *ctx, const struct store_result *r)
 static void on_due(void *ctx, const struct store_result *r)
 {
     struct schedule *s = ctx;
-    int64_t wait = LOOK_US;
     s->ops--;
     if (r->err == OK && s->boot_us == 0)
         s->boot_us = r->now_us;
@@ -297,9 +331,7 @@ static void on_due(void *ctx, const struct store_result *r)
         plan(s, r);
         return;
     }
-    if (r->err == OK && r->next_due_us > 0 && r->next_due_us - r->now_us < wait)
-        wait = r->next_due_us - r->now_us;
-    looked(s, wait);
+    looked(s, r->err == OK ? wait_of(r) : LOOK_US);
 }
 
 static void on_taken(void *ctx, const struct store_result *r)
@@ -359,6 +391,7 @@ struct schedule *schedule_new(struct loop *loop, struct store *store,
     s->config = *config;
     s->config.keep = config->keep > 0 ? config->keep : KEEP_DEFAULT;
     s->firings = mem_array(LOOK_MAX, sizeof *s->firings);
+    s->planned = mem_array(LOOK_MAX, sizeof *s->planned);
     s->take_at_us = INT64_MIN;
     s->later = (struct loop_task){.fn = start_later, .ctx = s};
     look_in(s, 0);
@@ -389,5 +422,6 @@ void schedule_free(struct schedule *s)
     }
     cache_clear(s);
     free(s->firings);
+    free(s->planned);
     free(s);
 }
