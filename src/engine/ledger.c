@@ -7,8 +7,12 @@
 #include "base/mem.h"
 #include "engine/impl.h"
 
-#define LEARN_WEIGHT    0.2 /* of the newest call in a learned average */
-#define TOKENS_PER_WORD 1.5
+#define LEARN_WEIGHT        0.2 /* of the newest call in a learned average */
+#define TOKENS_PER_WORD     1.5
+#define BYTES_PER_TOKEN_MIN 1.0
+#define BYTES_PER_TOKEN_MAX 8.0
+#define INPUT_RATIO_MIN     0.25
+#define INPUT_RATIO_MAX     4.0
 
 int64_t ledger_cost(const struct engine *e, const char *model_id, const struct usage *usage)
 {
@@ -87,15 +91,24 @@ static void learn(double *average, double value)
     *average = *average == 0 ? value : *average + LEARN_WEIGHT * (value - *average);
 }
 
+/* What all estimates are made with. One answer that says little about text (white space, figures of
+ * a proxy's own making) must not make cut calls cost ten times what they did, or nothing. */
+static void learn_within(double *average, double value, double low, double high)
+{
+    learn(average, value < low ? low : value > high ? high : value);
+}
+
 void ledger_learn(struct engine *e, const struct run *r, const struct usage *usage)
 {
     const struct call *c = &r->call;
     if (usage->output > 50)
-        learn(&e->bytes_per_token, (double)c->text.len / (double)usage->output);
+        learn_within(&e->bytes_per_token, (double)c->text.len / (double)usage->output,
+                     BYTES_PER_TOKEN_MIN, BYTES_PER_TOKEN_MAX);
     /* Against the estimate before any learning: against one that was made with an older ratio, the
      * calls of many slots would each correct it once more, and it would swing ever wider. */
     if (c->untaught_input > 0 && usage_prompt(usage) > 0)
-        learn(&e->input_ratio, (double)usage_prompt(usage) / (double)c->untaught_input);
+        learn_within(&e->input_ratio, (double)usage_prompt(usage) / (double)c->untaught_input,
+                     INPUT_RATIO_MIN, INPUT_RATIO_MAX);
     if (r->want.expected_words > 0) {
         struct learned_output *l = &e->learned_output[r->want.phase];
         learn(&l->tokens, (double)usage->output);
