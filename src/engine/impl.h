@@ -199,6 +199,7 @@ struct engine {
     struct loop_timer renew_timer, sweep_timer, check_timer;
     int64_t lease_until_us; /* loop clock */
     bool renewing, sweeping;
+    bool lease_lost; /* and no other is open yet */
     int checking; /* looks under way */
 
     /* scale.c */

@@ -39,7 +39,9 @@ static void on_reopened(void *ctx, const struct store_result *r)
     struct engine *e = ctx;
     e->renewing = false;
     if (engine_store_failed(e, r))
-        e->lease_until_us = 0; /* the next renewal finds it lost again */
+        e->lease_until_us = 0; /* the next renewal finds that there is none */
+    else
+        e->lease_lost = false;
     claim_soon(e);
     engine_op_done(e);
 }
@@ -53,8 +55,11 @@ static void start_over(struct engine *e)
         if (run->stage != RUN_FINISHING) /* a finish answers for itself */
             run_lost(run, STORE_REPLACED);
     }
-    e->leases_lost++;
-    log_warn(NULL, "the lease was lost: another worker has taken over our jobs");
+    if (!e->lease_lost) {
+        e->leases_lost++;
+        log_warn(NULL, "the lease was lost: another worker has taken over our jobs");
+    }
+    e->lease_lost = true;
     struct store_worker w = {
         .name = e->worker_name, .lease_us = e->config.lease_us, .version = versions_current(e)};
     w.id = e->worker = uuid_new(loop_wall(e->loop));
@@ -75,12 +80,14 @@ static void on_renewed(void *ctx, const struct store_result *r)
     struct engine *e = renewal->engine;
     e->renewing = false;
     bool was_held = lease_held(e);
-    if (r->err == OK)
+    if (r->err == OK) {
         e->lease_until_us = renewal->sent_us + e->config.lease_us;
-    else if (r->err == ERR_LOST && !engine_is_stopping(e))
+        e->lease_lost = false; /* the answer to its opening was */
+    } else if (r->err == ERR_LOST && !engine_is_stopping(e)) {
         start_over(e);
-    else
+    } else {
         (void)engine_store_failed(e, r);
+    }
     free(renewal);
     if (!was_held && lease_held(e)) {
         claim_soon(e);

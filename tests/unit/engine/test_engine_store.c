@@ -186,6 +186,23 @@ static void renewing_the_lease_fails_until_it_runs_out(void **state)
     bench_until_told(b->w, ENGINE_JOB_COMPLETED, 1);
 }
 
+static void a_lost_lease_is_counted_once_however_often_the_next_one_fails(void **state)
+{
+    struct bench *b = *state;
+    bench_start(b, 0, &(struct bench_options){.config.lease_us = 300 * USEC_PER_MSEC});
+    for (int i = 1; i <= 2; i++) {
+        bench_until(b, "SELECT count(*) FROM scriptorium_worker");
+        int opened = b->flaky->asked[VERB_WORKER_OPEN];
+        b->flaky->fail = VERBS(VERB_WORKER_OPEN);
+        bench_sql(b, "DELETE FROM scriptorium_worker");
+        while (b->flaky->asked[VERB_WORKER_OPEN] < opened + 3)
+            bench_pass(b, 20 * USEC_PER_MSEC);
+        b->flaky->fail = no_verbs;
+        bench_until(b, "SELECT count(*) FROM scriptorium_worker");
+        assert_int_equal(engine_leases_lost(b->w->engine), i);
+    }
+}
+
 /* ---- a call that fails while the store does ---- */
 
 static void a_salvaged_step_is_repeated_until_the_store_takes_it(void **state)
@@ -544,6 +561,7 @@ int main(void)
         TEST(saving_text_fails),
         TEST(closing_a_call_fails),
         TEST(renewing_the_lease_fails_until_it_runs_out),
+        TEST(a_lost_lease_is_counted_once_however_often_the_next_one_fails),
         TEST(a_salvaged_step_is_repeated_until_the_store_takes_it),
         TEST(a_job_cancelled_while_its_step_cannot_be_saved_still_pays),
         TEST(a_save_that_fails_after_the_job_was_cancelled_still_pays),
