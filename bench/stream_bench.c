@@ -139,11 +139,10 @@ static void on_text(void *ctx, const char *text, size_t n)
     b->events++;
 }
 
-static void on_start(void *ctx, const struct usage *usage, const struct rate_report *rates)
+static void on_start(void *ctx, const struct provider_begin *begin)
 {
     struct bench *b = ctx;
-    (void)usage;
-    (void)rates;
+    (void)begin;
     b->started++;
 }
 

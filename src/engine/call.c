@@ -257,13 +257,15 @@ static void failed(struct run *r, const struct provider_end *end)
 
 /* ---- the stream ---- */
 
-static void on_start(void *ctx, const struct usage *usage, const struct rate_report *rates)
+static void on_start(void *ctx, const struct provider_begin *begin)
 {
     struct run *r = ctx;
     struct engine *e = r->engine;
-    r->call.usage = *usage;
-    pacer_started(e->pacer, r->call.ticket, usage, loop_now(e->loop));
-    pacer_report(e->pacer, r->call.model->rate_class, rates, loop_now(e->loop),
+    struct call *c = &r->call;
+    c->usage = begin->usage;
+    keep_text(c->request_id, sizeof c->request_id, begin->request_id);
+    pacer_started(e->pacer, c->ticket, &begin->usage, loop_now(e->loop));
+    pacer_report(e->pacer, c->model->rate_class, &begin->rates, loop_now(e->loop),
                  loop_wall(e->loop)); /* not first at the end, which may be minutes away */
 }
 
@@ -413,7 +415,9 @@ static void write_intent(void *ctx)
 void call_admitted(struct run *r)
 {
     /* Once per try: when the answer to the intent gets lost, it is sent again as the same row. */
-    r->call.id = uuid_new(loop_wall(r->engine->loop));
+    struct call *c = &r->call;
+    c->id = uuid_new(loop_wall(r->engine->loop));
+    c->served_model[0] = c->request_id[0] = c->error[0] = '\0';
     write_intent(r);
 }
 

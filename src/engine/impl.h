@@ -46,7 +46,7 @@ struct call {
     size_t sent; /* bytes of text given to the store */
     int words;
     bool in_word, wide_half; /* half a word: one character of a script without blanks */
-    /* Kept from the end of the stream. */
+    /* What the provider has told of this try. */
     char served_model[96], request_id[96], error[256];
     bool salvaged; /* the last call was cut, and its text saved: `trouble` is yet to be obeyed */
     struct trouble {
@@ -200,7 +200,7 @@ struct engine {
     int64_t lease_until_us; /* loop clock */
     bool renewing, sweeping;
     bool lease_lost; /* and no other is open yet */
-    int checking; /* looks under way */
+    int checking;    /* looks under way */
 
     /* scale.c */
     struct loop_timer scale_timer;

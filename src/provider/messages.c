@@ -253,7 +253,7 @@ static enum err on_stream_start(void *ctx, const struct usage *usage)
 {
     struct messages_call *c = ctx;
     if (c->handlers.on_start != NULL)
-        c->handlers.on_start(c->ctx, usage, &c->rates);
+        c->handlers.on_start(c->ctx, &(struct provider_begin){*usage, c->request_id, c->rates});
     return c->gone ? ERR_CLOSED : OK;
 }
 

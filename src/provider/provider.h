@@ -63,11 +63,17 @@ struct provider_end {
     struct rate_report rates;
 };
 
+/* The answer has begun. */
+struct provider_begin {
+    struct usage usage;     /* with the prompt's real size */
+    const char *request_id; /* "" when unknown */
+    struct rate_report rates;
+};
+
 struct provider_handlers {
-    /* message_start: the prompt's real size. May come once, or never. */
-    void (*on_start)(void *ctx, const struct usage *usage, const struct rate_report *rates);
-    void (*on_text)(void *ctx, const char *text, size_t n);    /* whole UTF-8 characters */
-    void (*on_end)(void *ctx, const struct provider_end *end); /* once, last */
+    void (*on_start)(void *ctx, const struct provider_begin *begin); /* may come once, or never */
+    void (*on_text)(void *ctx, const char *text, size_t n);          /* whole UTF-8 characters */
+    void (*on_end)(void *ctx, const struct provider_end *end);       /* once, last */
 };
 
 /* Never calls back before it returns. */

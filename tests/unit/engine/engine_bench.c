@@ -326,4 +326,8 @@ void bench_check_ledger(struct bench *b)
                                      " WHERE state = 1 GROUP BY job_id, run, step"
                                      " HAVING count(*) > 1)"),
                      0);
+    /* Nor does one carry another's number. */
+    assert_int_equal(bench_number(b, "SELECT count(*) - count(DISTINCT request_id)"
+                                     " FROM scriptorium_call WHERE request_id <> ''"),
+                     0);
 }

@@ -146,6 +146,22 @@ static void a_cancelled_job_is_dropped_within_a_second(void **state)
     bench_check_ledger(b);
 }
 
+static void a_cut_call_is_billed_under_its_own_number(void **state)
+{
+    struct bench *b = *state;
+    bench_insert(b, "{\"topic\":\"Tides\",\"targetDuration\":1200}"); /* outline, chunks */
+    bench_start(b, 0, &slow);
+    bench_until(b, "SELECT count(*) FROM scriptorium_call WHERE state = 1");
+    bench_until(b, STREAMING); /* the next one */
+    bench_sql(b, "UPDATE script_generation_jobs SET status = 'cancelled'");
+    bench_until_told(b->w, ENGINE_JOB_LOST, 1);
+    bench_stop(b->w);
+    assert_int_equal(bench_number(b, "SELECT count(*) FROM scriptorium_call"
+                                     " WHERE state = 2 AND request_id <> ''"),
+                     1);
+    bench_check_ledger(b);
+}
+
 static void a_deleted_job_leaves_only_its_bill(void **state)
 {
     struct bench *b = *state;
@@ -457,6 +473,7 @@ int main(void)
         TEST(a_job_that_comes_while_idle_is_taken_without_a_poll),
         TEST(idle_tells_when_the_next_job_is_due),
         TEST(a_cancelled_job_is_dropped_within_a_second),
+        TEST(a_cut_call_is_billed_under_its_own_number),
         TEST(a_deleted_job_leaves_only_its_bill),
         TEST(a_job_that_is_run_again_while_it_streams_is_completed_once),
         TEST(a_job_that_is_claimed_again_has_one_attempt_here),

@@ -14,12 +14,12 @@
 const struct model plain_model = {
     .id = "claude-x", .rate_class = "x", .api_version = "2026-10-21", .max_output_tokens = 4096};
 
-static void on_start(void *ctx, const struct usage *usage, const struct rate_report *rates)
+static void on_start(void *ctx, const struct provider_begin *begin)
 {
     struct bench *b = ctx;
     b->starts++;
-    assert_int_equal(usage->input, 25);
-    assert_true(rates->at_us > 0);
+    assert_int_equal(begin->usage.input, 25);
+    assert_true(begin->rates.at_us > 0);
 }
 
 static void on_text(void *ctx, const char *text, size_t n)
