@@ -6,7 +6,8 @@
 
 #include "store/store.h"
 
-/* Asks the store once, and says nothing when all is well or it does not answer. */
-void connections_check(struct store *store, size_t processes, size_t pool);
+/* Asks the store once, and says nothing when all is well or it does not answer. commands: of SQL
+ * schedules at once, each with a connection, where we run them. */
+void connections_check(struct store *store, size_t processes, size_t pool, size_t commands);
 
 #endif

@@ -212,7 +212,7 @@ static void ready(struct server_life *s)
     start_schedule(s);
     if (s->context.shared && s->config->number == 0)
         connections_check(s->context.store, (size_t)settings_of(s)->processes,
-                          (size_t)settings_of(s)->pool);
+                          (size_t)settings_of(s)->pool, (size_t)settings_of(s)->cron_commands);
     log_info(NULL, "ready");
     notify_send("STATUS=working");
     s->is_ready = true;

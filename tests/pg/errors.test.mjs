@@ -108,7 +108,12 @@ test('a wrong password, none, and a role that may not log in', async (t) => {
   const mine = locked.url({ database: await locked.database() });
   assert.equal(run(folder(t), ['migrate', '--database', mine]).code, 0);
   const node = launch(t, folder(t), [...serve, mine], { env: { ...env, SCRIPTORIUM_POOL: '32' } });
-  await node.says(/1 process may take 33 connections; the server has 17, and others use 1 of them: [^"]*SCRIPTORIUM_POOL/);
+  await node.says(/1 process may take 34 connections; the server has 17, and others use 1 of them: [^"]*SCRIPTORIUM_POOL/);
+  node.kill('SIGTERM');
+  await node.ended;
+  assert.equal(run(folder(t), ['migrate', '--with-cron', '--database', mine]).code, 0);
+  const more = launch(t, folder(t), [...serve, mine], { env: { ...env, SCRIPTORIUM_POOL: '32', SCRIPTORIUM_CRON_COMMANDS: '5' } });
+  await more.says(/1 process may take 39 connections/);
   await client.end();
 });
 
