@@ -158,7 +158,7 @@ enum err db_prepare(struct db *db, struct errmsg *msg)
         "PRAGMA journal_mode=WAL",  "PRAGMA synchronous=FULL",
         "PRAGMA foreign_keys=ON",   "PRAGMA wal_autocheckpoint=0",
         "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-65536",
-        "PRAGMA secure_delete=OFF", "PRAGMA journal_size_limit=67108864",
+        "PRAGMA secure_delete=ON",  "PRAGMA journal_size_limit=67108864",
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         enum err e = exec_or_tell(db, settings[i], msg);
@@ -340,6 +340,17 @@ enum err db_checkpoint(struct db *db)
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return keep_error(db, rc);
     db->wal_pages = left - moved;
+    return OK;
+}
+
+enum err db_empty_log(struct db *db)
+{
+    sqlite3_busy_timeout(db->handle, 0);
+    int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    if (rc != SQLITE_OK)
+        return keep_error(db, rc);
+    db->wal_pages = 0;
     return OK;
 }
 

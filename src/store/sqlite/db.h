@@ -62,6 +62,8 @@ bool db_in_transaction(const struct db *db);
 size_t db_wal_pages(const struct db *db); /* in the log after the last commit of this db */
 /* Moves what it can of the log into the file, without waiting for anybody. */
 enum err db_checkpoint(struct db *db) MUST_CHECK;
+/* All of it, so that the log's file is empty; ERR_BUSY at once when somebody reads or writes. */
+enum err db_empty_log(struct db *db) MUST_CHECK;
 
 /* A copy of what is there now, made in pieces so that others get their turn; what they write
  * meanwhile is not in it. */

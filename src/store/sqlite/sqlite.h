@@ -34,6 +34,8 @@ struct sqlite_store {
 
     int64_t data_version; /* the thread's: changes when somebody else has written */
     size_t checkpoint_at; /* pages of log */
+    bool erased;          /* somebody may have: the log is to be emptied, once that is possible */
+    int64_t emptied_us;   /* after what was erased at that time */
     struct sqlite_backup *backup;
     struct sqlite_mailbox *mailbox;
 };

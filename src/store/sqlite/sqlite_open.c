@@ -12,8 +12,11 @@
 
 static void close_all(struct sqlite_store *s)
 {
-    /* Alone with the file, the last one to close may tidy the log away. */
-    bool alone = s->engine && s->writers_fd >= 0 && sqlite_files_lock_writers(s->writers_fd);
+    /* Alone with the file, the last one to close may tidy the log away; who has erased something,
+     * when there is no engine to do it. */
+    bool engine =
+        s->engine || (s->erased && sqlite_files_lock_engine(s->path, &s->lock_fd, NULL) == OK);
+    bool alone = engine && s->writers_fd >= 0 && sqlite_files_lock_writers(s->writers_fd);
     db_close(s->db, alone);
     if (s->writers_fd >= 0)
         close(s->writers_fd);

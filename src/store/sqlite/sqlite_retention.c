@@ -2,6 +2,8 @@
  * a time. Money stays: the ledger loses nothing but its error texts. */
 #include "store/sqlite/sqlite.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,15 @@ static enum err keep_setting(struct sqlite_store *s, const char *key, const char
     return query_run(q);
 }
 
+/* For the engine, which empties the log. */
+static enum err note_erased(struct sqlite_store *s, const struct store_op *op)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%" PRId64, op->now_us);
+    s->erased = true;
+    return keep_setting(s, "erased", text);
+}
+
 static bool is_old(const struct store_sweep *want, const char *status, const char *ended,
                    int64_t now_us)
 {
@@ -107,6 +118,8 @@ static enum err sweep_jobs(struct sqlite_store *s, struct store_op *op)
     for (size_t i = 0; i < n && e == OK; i++)
         e = sweep_job(s, want, old[i], &op->result.count);
     op->result.due_left = seen == want->look;
+    if (e == OK && op->result.count > 0)
+        e = note_erased(s, op);
     return e == OK ? keep_setting(s, "retention.cursor", op->result.due_left ? last : "") : e;
 }
 
@@ -179,6 +192,11 @@ static enum err erase_user(struct sqlite_store *s, struct store_op *op, const ch
     if (e == OK)
         e = run_with(s, "DELETE FROM scriptorium_outbox WHERE user_id = ? AND state <> 0", user,
                      &erased->outbox);
+    if (e == OK)
+        e = run_with(s,
+                     "UPDATE scriptorium_outbox SET error = NULL WHERE user_id = ?"
+                     " AND error IS NOT NULL",
+                     user, NULL);
     return e;
 }
 
@@ -217,5 +235,5 @@ enum err sqlite_erase(struct sqlite_store *s, struct store_op *op)
     erased->jobs = (int64_t)n;
     if (n == want->look)
         erased->last = ids[n - 1];
-    return e;
+    return e == OK ? note_erased(s, op) : e;
 }

@@ -243,6 +243,29 @@ static void checkpoint(struct sqlite_store *s)
     sqlite_files_unlock_writers(s->writers_fd);
 }
 
+/* What was erased is overwritten in the file, but the log keeps the pages as they were until they
+ * are written over. Whoever erases leaves a note of when; only the engine may empty the log. */
+static void empty_log(struct sqlite_store *s)
+{
+    int64_t erased_us = 0;
+    if (!s->engine || !s->erased)
+        return;
+    struct query *q = db_query(s->db, "SELECT value FROM scriptorium_setting WHERE key = 'erased'");
+    if (query_next(q)) {
+        erased_us = query_get_int(q, 0);
+        query_end(q);
+    }
+    if (erased_us == s->emptied_us) {
+        s->erased = false;
+    } else if (sqlite_files_lock_writers(s->writers_fd)) {
+        s->erased = db_empty_log(s->db) != OK; /* somebody reads: at the next look */
+        if (!s->erased)
+            s->emptied_us = erased_us;
+        sqlite_files_unlock_writers(s->writers_fd);
+    }
+    db_clear(s->db);
+}
+
 static void poll_others(struct sqlite_store *s)
 {
     struct query *q = db_query(s->db, "PRAGMA data_version");
@@ -251,9 +274,11 @@ static void poll_others(struct sqlite_store *s)
         query_end(q);
         if (s->data_version != 0 && version != s->data_version)
             sqlite_mailbox_put(s->mailbox, NULL, true);
+        s->erased = s->erased || (s->engine && version != s->data_version);
         s->data_version = version;
     }
     db_clear(s->db);
+    empty_log(s);
 }
 
 /* ---- the thread ---- */
