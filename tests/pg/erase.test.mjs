@@ -36,6 +36,10 @@ test('nothing that the user wrote is left anywhere, and nobody else loses a word
   await sql.query(`UPDATE scriptorium.call SET error = 'sesame' WHERE job_id = '${id}'`);
   await sql.query(`INSERT INTO net._http_response (id, content) VALUES (1001, '{"jobId":"${id}","x":"sesame"}'), (1002, 'other')`);
   await sql.query(`INSERT INTO net.http_request_queue (method, url, body) VALUES ('POST', 'https://x.example', '{"user":"${USER}","x":"sesame"}')`);
+  // A hook that raised with the user's words, to be tried again; the end is still to be told.
+  await sql.query(`INSERT INTO scriptorium.outbox (kind, job_id, run, user_id, outcome, ended_at, due_at, error)
+    VALUES (1, $1, 1, $2, 'failed', now(), now() + interval '1 hour', 'no sesame'),
+      (1, gen_random_uuid(), 1, $2, 'deleted', now(), now() + interval '1 hour', 'no sesame')`, [id, USER]);
   const money = (await sql.query('SELECT sum(cost) FROM scriptorium.call')).rows[0].sum;
 
   const done = json(dir, ['erase', '--user', USER, '--database', url]);
@@ -46,6 +50,7 @@ test('nothing that the user wrote is left anywhere, and nobody else loses a word
     { generation_params: {}, generated_script: null, script_metadata: null, status })));
   assert.ok((await sql.query('SELECT generated_script FROM script_generation_jobs WHERE user_id = $1', [OTHER])).rows[0].generated_script);
   assert.equal((await sql.query('SELECT sum(cost) FROM scriptorium.call')).rows[0].sum, money);
+  assert.equal((await sql.query('SELECT count(*) AS n FROM scriptorium.outbox WHERE state = 0 AND kind = 1')).rows[0].n, 2);
   // Every text column of every table that we know of.
   const { rows: tables } = await sql.query(`SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -55,4 +60,17 @@ test('nothing that the user wrote is left anywhere, and nobody else loses a word
       WHERE x::text LIKE '%sesame%' OR x::text LIKE '%' || encode('sesame', 'hex') || '%'`);
     assert.equal(n, 0, name);
   }
+});
+
+test('ends that wait for a hook that is configured no more go after a day', async () => {
+  const n = async () => (await sql.query("SELECT count(*) AS n FROM scriptorium.outbox WHERE outcome = 'cancelled' AND kind = 1")).rows[0].n;
+  const sweep = () => sql.query('SELECT scriptorium.sweep(0, 0, 0, false, 100)');
+  await sql.query(`INSERT INTO scriptorium.outbox (kind, job_id, run, outcome, ended_at, due_at)
+    SELECT 1, gen_random_uuid(), 1, 'cancelled', t, t FROM unnest(ARRAY[now() - interval '25 hours', now() - interval '23 hours']) t`);
+  await sql.query("SELECT scriptorium.setting_set('outbox.ended', 'on')");
+  await sweep();
+  assert.equal(await n(), 2);
+  await sql.query("SELECT scriptorium.setting_set('outbox.ended', NULL)");
+  await sweep();
+  assert.equal(await n(), 1);
 });

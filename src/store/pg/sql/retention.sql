@@ -57,7 +57,8 @@ BEGIN
     PERFORM scriptorium.sweep_own(now, look);
 END $$;
 
--- What only grows otherwise: keys of jobs that are gone, and notes of hooks that have run.
+-- What only grows otherwise: keys of jobs that are gone, notes of hooks that have run, and of a hook that
+-- is configured no more, a day after it could have been tried.
 CREATE OR REPLACE FUNCTION scriptorium.sweep_own(now timestamptz, look integer) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -87,6 +88,12 @@ BEGIN
     DELETE FROM scriptorium.outbox o WHERE o.n = ANY (ARRAY(
         SELECT d.n FROM scriptorium.outbox d
         WHERE d.state <> 0 AND d.done_at < now - interval '30 days' ORDER BY d.done_at LIMIT look));
+    IF NOT scriptorium.is_on('outbox.ended') THEN -- nobody has tried these, or will
+        DELETE FROM scriptorium.outbox o WHERE o.n = ANY (ARRAY(
+            SELECT d.n FROM scriptorium.outbox d
+            WHERE d.kind = 1 AND d.state = 0 AND d.due_at < now - interval '1 day'
+            ORDER BY d.due_at LIMIT look));
+    END IF;
 END $$;
 
 -- ---- one user ----
@@ -157,6 +164,10 @@ BEGIN
     DELETE FROM scriptorium.outbox o
     WHERE o.state <> 0 AND (o.job_id = ANY (ids) OR (after_id IS NULL AND o.user_id = of_user));
     GET DIAGNOSTICS outbox = ROW_COUNT;
+    -- What is still to be told stays; what was said of an attempt may quote the user.
+    UPDATE scriptorium.outbox o SET error = NULL
+    WHERE o.state = 0 AND o.error IS NOT NULL
+      AND (o.job_id = ANY (ids) OR (after_id IS NULL AND o.user_id = of_user));
     requests := scriptorium.erase_net(ARRAY(SELECT unnest(ids)::text UNION ALL SELECT of_user::text));
     last_id := CASE WHEN jobs = look THEN ids[look] END;
 END $$;
