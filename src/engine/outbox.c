@@ -9,7 +9,7 @@
 
 #define LOOK_US   USEC_PER_SEC
 #define TURN_US   (50 * USEC_PER_MSEC)
-#define HOOKS_MAX 20 /* in one transaction */
+#define HOOKS_MAX 1 /* in one transaction: what a hook locks it locks for one job only */
 
 struct outbox {
     struct loop *loop;
@@ -32,9 +32,8 @@ static void on_hooks(void *ctx, const struct store_result *r)
     struct outbox *o = ctx;
     o->ops--;
     if (r->err == OK && r->failed > 0)
-        log_warn(NULL, "hooks.on_ended raised for %lld job(s); it is tried again",
-                 (long long)r->failed);
-    look_at(o, r->err == OK && r->count == HOOKS_MAX ? 0 : LOOK_US);
+        log_warn(NULL, "hooks.on_ended raised; it is tried again");
+    look_at(o, r->err == OK && r->count + r->failed > 0 ? 0 : LOOK_US);
 }
 
 static void look(void *ctx)

@@ -237,7 +237,7 @@ test('the input hook: SC001 is for good, other errors are tried again, null adds
 
 test('on_ended runs once for what failed, was cancelled or deleted, whoever did it', async (t) => {
   const w = await prepared(t, { sql: `
-    CREATE TABLE told (job_id uuid, outcome text);
+    CREATE TABLE told (job_id uuid, outcome text, tx bigint DEFAULT txid_current());
     CREATE SEQUENCE tries;
     CREATE FUNCTION release(job_id uuid, outcome text) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN INSERT INTO told VALUES (job_id, outcome);
@@ -255,6 +255,12 @@ test('on_ended runs once for what failed, was cancelled or deleted, whoever did 
   const rows = (await w.db.query('SELECT * FROM told')).rows;
   assert.deepEqual(Object.fromEntries(rows.map((r) => [r.job_id, r.outcome])), want);
   d.process.kill('SIGTERM');
+  await d.process.ended;
+  // Ends that wait together: a transaction for each.
+  for (let i = 0; i < 5; i++) await w.db.query('DELETE FROM script_generation_jobs WHERE id = $1', [await w.add()]);
+  await daemon(t, w.dir, env(w, { ON_ENDED: 'public.release' }));
+  await until(async () => (await w.one('SELECT count(*) AS n FROM told')).n === 8, { what: () => 'five more' });
+  assert.equal((await w.one('SELECT count(DISTINCT tx) AS n FROM told')).n, 8);
 });
 
 test('the recipe of reservations: held before the work, settled with the script, given back, and never lost or doubled', async (t) => {
