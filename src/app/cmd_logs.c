@@ -114,7 +114,9 @@ int cmd_logs(struct invocation *inv)
     if (code == EXIT_DONE && inv->set.follow)
         code = follow(&r);
     else if (code == EXIT_DONE && r.came == 0 && !r.json)
-        (void)fprintf(stderr, "The log has no such lines.\n");
+        (void)fprintf(stderr,
+                      "The log has no such lines. `scriptorium serve` writes it; `run` does "
+                      "not.\n");
     context_close(&r.context);
     return code;
 }
