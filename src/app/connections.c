@@ -32,8 +32,9 @@ static void on_facts(void *ctx, const struct store_result *r)
     struct wish *wish = ctx;
     long long most = r->err == OK ? count(r, "connections_max") : 0;
     long long others = most > 0 ? count(r, "connections_used") - count(r, "connections_ours") : 0;
-    bool commands = r->err == OK && strcmp(fact(r, "cron"), "scriptorium") == 0;
-    size_t wanted = wish->processes * (wish->pool + BESIDE_POOL + (commands ? wish->commands : 0));
+    bool ours = r->err == OK && strcmp(fact(r, "cron"), "scriptorium") == 0;
+    size_t surface = ours ? wish->commands + 1 : 0; /* and one for requests from SQL */
+    size_t wanted = wish->processes * (wish->pool + BESIDE_POOL + surface);
     if (most > 0 && (long long)wanted > most - others)
         log_warn(
             NULL,

@@ -23,6 +23,7 @@ enum setting_id {
     SET_CRON_USERS,
     SET_CRON_COMMANDS,
     SET_CRON_TIMEOUT,
+    SET_CRON_KEEP_RUNS,
     SET_PUBLIC_URLS,
     SET_NET_ALLOW,
     SET_CONFIG,
@@ -136,7 +137,7 @@ struct settings {
     char *hook_input, *hook_completed, *hook_ended;
     int64_t pool;
     char *cron_users, *public_urls, *net_allow;
-    int64_t cron_commands, cron_timeout_us;
+    int64_t cron_commands, cron_timeout_us, cron_keep_runs;
     int log_level, log_format; /* enum log_level; 0 text, 1 json; *_AUTO: as the command likes */
     bool json, help, dry_run, with_cron;
     char *topic, *params, *user, *workflow, *idempotency_key, *status, *cursor;

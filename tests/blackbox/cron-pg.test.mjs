@@ -165,6 +165,33 @@ test('a command that cannot be cancelled: its job waits for its end, and says ho
   assert.deepEqual([over.runid, over.status, over.return_message], [row.runid, 'failed', why]);
 });
 
+test('a full disk puts off how a run went, and does not drop it', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  await admin.query(`CREATE SEQUENCE refused;
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.end_time IS NOT NULL AND nextval('public.refused') < 3 THEN
+        RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100';
+      END IF;
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER full_disk BEFORE UPDATE ON cron.job_run_details FOR EACH ROW EXECUTE FUNCTION full_disk()`);
+  await serve(t, dir, url);
+  await admin.query("SELECT cron.schedule('once', '* * * * *', 'SELECT 1'); UPDATE cron.scriptorium_state SET next = 1");
+  const row = await ended(admin, 'once');
+  assert.deepEqual([row.status, row.return_message], ['succeeded', '1 row']);
+  assert.ok(await value(admin, 'SELECT last_value FROM refused') >= 3);
+});
+
+test('only so many runs of a schedule stay', async (t) => {
+  const dir = folder(t);
+  const { url, admin } = await prepared(t, dir);
+  const id = await value(admin, "SELECT cron.schedule('yearly', '@yearly', 'SELECT 1')");
+  await admin.query("INSERT INTO cron.job_run_details (jobid, status) SELECT $1, 'succeeded' FROM generate_series(1, 20)", [id]);
+  await serve(t, dir, url, { SCRIPTORIUM_CRON_KEEP_RUNS: '7' });
+  await until(async () => await value(admin, 'SELECT count(*) FROM cron.job_run_details') === 7);
+});
+
 test('two nodes run each firing once', async (t) => {
   const dir = folder(t);
   const { url, admin } = await prepared(t, dir);

@@ -556,3 +556,21 @@ test('a time zone is a name of the zone database as it is spelled there, and is 
         assert.equal(await is(no), false, no);
     assert.equal(await value(ann, "SELECT current_setting('TimeZone')"), await value(ann, 'SHOW TimeZone'));
 });
+
+test('the newest runs of each job stay, and as many of all jobs that are gone', async (t) => {
+    const { admin, ann, as } = await prepared(t);
+    const node = await as('worker');
+    const forget = (keep) => value(node, 'SELECT scriptorium.cron_forget($1)', keep);
+    const left = async () => (await rows(admin, 'SELECT jobid::integer AS j, array_agg(runid::integer ORDER BY runid) AS r FROM cron.job_run_details GROUP BY 1'))
+        .reduce((all, { j, r }) => ({ ...all, [j]: r }), {});
+    const [a, b] = [await value(ann, "SELECT cron.schedule('a', '* * * * *', 'SELECT 1')"), await value(ann, "SELECT cron.schedule('b', '* * * * *', 'SELECT 1')")];
+    await admin.query(`INSERT INTO cron.job_run_details (runid, jobid, username)
+        SELECT n, CASE n % 4 WHEN 0 THEN $1::bigint WHEN 1 THEN $2 ELSE 900 + n % 4 END, 'ann' FROM generate_series(1, 40) n`, [a, b]);
+    await admin.query("INSERT INTO cron.scriptorium_run VALUES (1, $1, now())", [b]);
+    await ann.query('BEGIN; DELETE FROM cron.job_run_details WHERE runid = 4');
+    assert.equal(await forget(5), 4 + 4 + 15); // 1 still runs, 4 is held
+    assert.deepEqual(await left(), { [a]: [4, 24, 28, 32, 36, 40], [b]: [1, 21, 25, 29, 33, 37], 902: [34, 38], 903: [31, 35, 39] });
+    await ann.query('ROLLBACK');
+    assert.equal(await forget(5), 1);
+    assert.equal(await forget(5), 0);
+});

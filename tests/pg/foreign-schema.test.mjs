@@ -98,8 +98,8 @@ test('put in the place of ours that were dropped, they get nothing from the daem
   await admin.query('DROP SCHEMA cron CASCADE; DROP SCHEMA net CASCADE');
   await eve.query(TRAPS);
   assert.deepEqual(await served(), { cron: false, net: false });
-  for (const call of ['cron_due(5)', "cron_take('{1}', '{*}', '{1}', '{1}', '{1}', NULL)", 'cron_began(1, 1)',
-    "cron_ended(1, true, '')", "cron_hold('{1}')", 'net_take(5, NULL)', 'net_give_back(1)',
+  for (const call of ['cron_due(5, 5, 1)', "cron_unreadable(1, 1, '')", 'cron_give_back(1)', "cron_lost(1, '')", 'cron_forget(1)', "cron_take('{1}', '{*}', '{1}', '{1}', '{1}', NULL)", 'cron_began(1, 1)',
+    "cron_ended(1, true, '')", "cron_hold('{1}')", "net_take(5, 1, 5, '', NULL)", 'net_give_back(1)',
     "net_done(1, 200, '', '{}', '', false, '')", "net_hold('{1}', 1)"])
     await assert.rejects(app.query(`SELECT * FROM scriptorium.${call}`), { code: '3F000' }, call);
   assert.deepEqual(await caught(), []);

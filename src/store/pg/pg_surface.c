@@ -10,11 +10,13 @@
 #include "text/cron.h"
 
 #define LOOK_US        (500 * USEC_PER_MSEC)
-#define CHECK_US       (2 * USEC_PER_SEC)  /* is the surface there? */
+#define CHECK_US       (2 * USEC_PER_SEC) /* is the surface there? */
+#define FORGET_US      (600 * USEC_PER_SEC)
 #define HOLD_US        (10 * USEC_PER_SEC) /* a third of what the SQL grants */
 #define DUE_MAX        500
 #define KEEP_ANSWERS_S 21600 /* as pg_net does: six hours */
 #define COMMANDS       8
+#define KEEP_RUNS      10000
 #define SPARE          8 /* one place of so many is kept for users who have none */
 #define NEVER          INT64_MAX
 #define COMMAND_US     (3600 * USEC_PER_SEC)
@@ -255,6 +257,18 @@ static void hold_commands(struct pg_surface *s)
     pg_params_free(&p);
 }
 
+static void forget_runs(struct pg_surface *s, int64_t now)
+{
+    struct pg_params p = {0};
+    if (s->forget.busy || (s->forgot_us > 0 && now - s->forgot_us < FORGET_US))
+        return;
+    s->forgot_us = now;
+    pg_params_init(&p);
+    pg_put_long(&p, s->keep_runs);
+    surface_ask(&s->forget, "SELECT scriptorium.cron_forget($1)", &p);
+    pg_params_free(&p);
+}
+
 static void hold_requests(struct pg_surface *s)
 {
     struct pg_params p = {0};
@@ -290,6 +304,7 @@ static void look_at_cron(struct pg_surface *s, int64_t now)
     if (!s->has_cron)
         return;
     hold_commands(s);
+    forget_runs(s, now);
     if (!s->stopping)
         look_for_commands(s);
 }
@@ -354,6 +369,7 @@ static void init_questions(struct pg_surface *s)
     s->hold_cron = question(&s->cron, NULL);
     s->outgoing = question(&s->net, take_outgoing);
     s->hold_net = question(&s->net, NULL);
+    s->forget = question(&s->cron, NULL);
 }
 
 enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *config,
@@ -366,6 +382,7 @@ enum err pg_surface_new(struct loop *loop, const struct pg_surface_config *confi
     s->loop = loop;
     s->max_commands = config->commands > 0 ? (size_t)config->commands : COMMANDS;
     s->command_us = config->command_us > 0 ? config->command_us : COMMAND_US;
+    s->keep_runs = config->keep_runs > 0 ? config->keep_runs : KEEP_RUNS;
     s->http = config->http;
     s->guard = config->guard;
     s->public_urls = mem_strdup(config->public_urls);

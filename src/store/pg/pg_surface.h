@@ -25,6 +25,7 @@ struct pg_surface_config {
     const char *users;                 /* URLs of other users, separated by spaces; may be NULL */
     int commands;                      /* at once; 0 = 8 */
     int64_t command_us;                /* how long one may take; 0 = 1 h */
+    int64_t keep_runs;                 /* of each job, the newest; 0 = 10000 */
     struct http_client *http;          /* borrowed, as is guard: where requests may go */
     const struct address_guard *guard; /* NULL = anywhere */
     const char *public_urls; /* separated by spaces; requests to them go to self_url; may be NULL */

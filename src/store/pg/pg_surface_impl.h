@@ -56,7 +56,7 @@ struct pg_surface {
     struct pg_url *url, *users[PG_SURFACE_USERS_MAX];
     size_t n_users;
     size_t max_commands;
-    int64_t command_us;
+    int64_t command_us, keep_runs;
     struct http_client *http;
     const struct address_guard *guard;
     char *public_urls, *self_url;
@@ -67,12 +67,12 @@ struct pg_surface {
     struct surface_link cron, net;
     struct rng rng;
     struct loop_timer look_timer;
-    int64_t checked_us;
+    int64_t checked_us, forgot_us;
     bool has_cron, has_net, stopping;
     bool more; /* than one look brings */
     struct arena me_arena;
     const char *me; /* whom the database takes us for */
-    struct surface_ask check, due, take, outgoing, hold_cron, hold_net;
+    struct surface_ask check, due, take, outgoing, hold_cron, hold_net, forget;
 
     struct pg_command *commands; /* in the order of their start, like the next */
     struct pg_outgoing *requests;

@@ -29,13 +29,19 @@ static void forget(struct surface_note *note)
     note_free(note);
 }
 
-/* A lost connection: again later, each of these statements may be repeated. What the database
- * refuses for good is dropped, or it would be refused for ever. */
+/* A lost connection, a full disk: again later, each of these statements may be repeated. */
+static bool may_be_noted_later(const struct pg_failure *f)
+{
+    return f->drop || f->again || f->err == ERR_CONNECT || f->err == ERR_TIMEOUT ||
+           f->err == ERR_FULL || f->err == ERR_IO;
+}
+
+/* What the database refuses for good is dropped, or it would be refused for ever. */
 static void on_noted(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct surface_note *note = ctx;
     note->sent = false;
-    if (res == NULL && (f->drop || f->again || f->err == ERR_CONNECT || f->err == ERR_TIMEOUT))
+    if (res == NULL && may_be_noted_later(f))
         return;
     if (note->done != NULL)
         note->done(note->ctx, res);

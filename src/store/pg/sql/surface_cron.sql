@@ -638,3 +638,27 @@ BEGIN
         WHERE s.since > now_us + 10800000000 -- three hours, as of the other schedules
         FOR UPDATE SKIP LOCKED);
 END $$;
+
+-- The newest runs of each job stay, and as many of all jobs that are gone. A row that a client holds
+-- goes the next time. Returns how many went.
+CREATE OR REPLACE FUNCTION scriptorium.cron_forget(keep bigint) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    old bigint[];
+    gone bigint;
+BEGIN
+    PERFORM scriptorium.surface_check('cron');
+    old := ARRAY(
+        SELECT r.runid FROM (
+            SELECT d.runid, row_number() OVER (PARTITION BY j.jobid ORDER BY d.runid DESC) AS place
+            FROM cron.job_run_details d LEFT JOIN cron.job j ON j.jobid = d.jobid) r
+        WHERE r.place > keep AND NOT EXISTS (
+            SELECT FROM cron.scriptorium_run s WHERE s.runid = r.runid)
+        LIMIT 10000);
+    DELETE FROM cron.job_run_details WHERE runid IN (
+        SELECT d.runid FROM cron.job_run_details d WHERE d.runid = ANY (old) FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END $$;

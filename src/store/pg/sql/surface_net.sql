@@ -199,6 +199,7 @@ AS $$
 DECLARE
     ids bigint[];
 BEGIN
+    PERFORM scriptorium.surface_check('net');
     ids := ARRAY(SELECT t.id FROM net.http_request_queue t WHERE t.taken = token);
     IF ids = '{}' THEN
         WITH RECURSIVE users AS (
