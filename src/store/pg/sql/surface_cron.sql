@@ -580,7 +580,8 @@ BEGIN
 END $$;
 
 -- Nobody hears the end of the command any more. As long as its process is alive the run is not over, or
--- the job would be started beside it. A pid that a pooler made up is nobody's: then it is over.
+-- the job would be started beside it. A pid that a pooler made up is nobody's: then it is over. What a
+-- process does is hidden from who is neither its user nor a monitor: for a day it counts as busy.
 CREATE OR REPLACE FUNCTION scriptorium.cron_lost(run bigint, message text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
@@ -595,8 +596,9 @@ BEGIN
         RETURN;
     ELSIF NOT EXISTS (SELECT FROM pg_stat_activity a
                       WHERE a.pid = r.pid AND a.usename = r.username
-                        AND coalesce(a.backend_start <= r.began, true) -- null: not ours to see
-                        AND coalesce(a.state <> 'idle', true)) THEN
+                        AND coalesce(a.backend_start <= r.began, true)
+                        AND coalesce(a.state <> 'idle',
+                                     r.began > clock_timestamp() - interval '1 day')) THEN
         PERFORM scriptorium.cron_ended(run, false, r.why);
         RETURN;
     END IF;
@@ -643,7 +645,7 @@ END $$;
 -- goes the next time. Returns how many went.
 CREATE OR REPLACE FUNCTION scriptorium.cron_forget(keep bigint) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms'
 AS $$
 DECLARE
     old bigint[];
