@@ -7,17 +7,18 @@ CREATE TABLE chaos.event (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     tx bigint NOT NULL DEFAULT txid_current(),
     who text NOT NULL DEFAULT current_setting('application_name'),
-    kind text NOT NULL,   -- job, queue, step, call
+    kind text NOT NULL,   -- job, queue, step, call, mark; text: only what its attempt should not have written
     job_id uuid NOT NULL,
     was text, now text,   -- a job's status; a queue row's state
-    fence bigint,         -- of the queue row now; of a queue event: the new one
+    fence bigint,         -- of the queue row now; of a queue event: the new one; of a text: its attempt's
     holder text,          -- who claimed that fence
+    held boolean,         -- of a call: its worker is the one that the fence was given to
     old_fence bigint,
     step text, run integer, call_id uuid,
     mark text             -- of a request that came with a key
 );
 CREATE TABLE chaos.orders (mark text PRIMARY KEY); -- the product's own rows
-CREATE TABLE chaos.claim (fence bigint PRIMARY KEY, who text NOT NULL);
+CREATE TABLE chaos.claim (fence bigint PRIMARY KEY, who text NOT NULL, worker uuid, until timestamptz);
 
 CREATE FUNCTION chaos.on_queue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,7 +26,10 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP <> 'DELETE' AND NEW.fence > 0 AND (TG_OP = 'INSERT' OR NEW.fence <> OLD.fence) THEN
-        INSERT INTO chaos.claim VALUES (NEW.fence, current_setting('application_name'));
+        INSERT INTO chaos.claim VALUES (NEW.fence, current_setting('application_name'), NEW.worker);
+    END IF;
+    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND NEW.fence <> OLD.fence) THEN
+        UPDATE chaos.claim SET until = clock_timestamp() WHERE fence = OLD.fence;
     END IF;
     INSERT INTO chaos.event (kind, job_id, was, now, fence, old_fence)
     VALUES ('queue', CASE TG_OP WHEN 'DELETE' THEN OLD.job_id ELSE NEW.job_id END,
@@ -38,10 +42,10 @@ END $$;
 CREATE TRIGGER chaos_queue AFTER INSERT OR UPDATE OR DELETE ON scriptorium.queue
     FOR EACH ROW EXECUTE FUNCTION chaos.on_queue();
 
-CREATE FUNCTION chaos.note(kind text, job uuid, was text, now text, step text, run integer, call uuid)
+CREATE FUNCTION chaos.note(kind text, job uuid, was text, now text, step text, run integer, call uuid, by uuid)
 RETURNS void LANGUAGE sql AS $$
-    INSERT INTO chaos.event (kind, job_id, was, now, fence, holder, step, run, call_id)
-    SELECT $1, $2, $3, $4, q.fence, c.who, $5, $6, $7
+    INSERT INTO chaos.event (kind, job_id, was, now, fence, holder, held, step, run, call_id)
+    SELECT $1, $2, $3, $4, q.fence, c.who, c.worker = $8, $5, $6, $7
     FROM (SELECT 1) one LEFT JOIN scriptorium.queue q ON q.job_id = $2 AND q.state = 1
     LEFT JOIN chaos.claim c ON c.fence = q.fence
 $$;
@@ -49,7 +53,7 @@ CREATE FUNCTION chaos.on_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM chaos.note('job', CASE TG_OP WHEN 'DELETE' THEN OLD.id ELSE NEW.id END,
                        CASE TG_OP WHEN 'INSERT' THEN NULL ELSE OLD.status END,
-                       CASE TG_OP WHEN 'DELETE' THEN 'deleted' ELSE NEW.status END, NULL, NULL, NULL);
+                       CASE TG_OP WHEN 'DELETE' THEN 'deleted' ELSE NEW.status END, NULL, NULL, NULL, NULL);
     RETURN NULL;
 END $$;
 CREATE FUNCTION chaos.on_mark() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -64,35 +68,52 @@ CREATE TRIGGER chaos_job AFTER INSERT OR UPDATE OR DELETE ON public.script_gener
 
 CREATE FUNCTION chaos.on_step() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM chaos.note('step', NEW.job_id, NULL, NEW.stop, NEW.step, NEW.run, NULL);
+    PERFORM chaos.note('step', NEW.job_id, NULL, NEW.stop, NEW.step, NEW.run, NULL, NULL);
     RETURN NULL;
 END $$;
-CREATE TRIGGER chaos_step AFTER INSERT ON scriptorium.step FOR EACH ROW EXECUTE FUNCTION chaos.on_step();
+CREATE TRIGGER chaos_step AFTER INSERT OR UPDATE ON scriptorium.step FOR EACH ROW EXECUTE FUNCTION chaos.on_step();
+
+-- Text is saved too often to keep a record of all of it. It takes no lock, so that a piece may come a
+-- moment after its attempt was over, as a chain of its own; later than that, or in another's chain, it
+-- may not. A chain carries the fence of its attempt.
+CREATE FUNCTION chaos.on_text() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos.event (kind, job_id, fence, holder, step)
+    SELECT 'text', n.job_id, n.chain, c.who, n.step
+    FROM new_rows n LEFT JOIN chaos.claim c ON c.fence = n.chain
+    WHERE c.who IS DISTINCT FROM current_setting('application_name')
+       OR c.until < clock_timestamp() - interval '2 s';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_text AFTER INSERT ON scriptorium.step_text REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION chaos.on_text();
+CREATE TRIGGER chaos_text_again AFTER UPDATE ON scriptorium.step_text REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION chaos.on_text();
 
 CREATE FUNCTION chaos.on_call() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM chaos.note('call', NEW.job_id, NULL, NULL, NEW.step, NEW.run, NEW.id);
+    PERFORM chaos.note('call', NEW.job_id, NULL, NULL, NEW.step, NEW.run, NEW.id, NEW.worker);
     RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_call AFTER INSERT ON scriptorium.call FOR EACH ROW EXECUTE FUNCTION chaos.on_call();
 
 -- The product's own effects, by hooks: something is reserved, a script is saved and paid for, the
 -- reservation given back. Each hook raises now and then, after it has done its work.
-CREATE TABLE chaos.effect (n bigserial PRIMARY KEY, kind text NOT NULL, job_id uuid NOT NULL,
+CREATE TABLE chaos.effect (n bigserial PRIMARY KEY, kind text NOT NULL, job_id uuid NOT NULL, outcome text,
     tx bigint NOT NULL DEFAULT txid_current());
-CREATE FUNCTION chaos.effect(kind text, job_id uuid, moody integer) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.effect(kind text, job_id uuid, outcome text, moody integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO chaos.effect (kind, job_id) VALUES (effect.kind, effect.job_id);
+    INSERT INTO chaos.effect (kind, job_id, outcome) VALUES (effect.kind, effect.job_id, effect.outcome);
     IF abs(hashtext(effect.job_id::text || clock_timestamp())) % 100 < moody THEN
         RAISE EXCEPTION 'a deadlock, say' USING ERRCODE = '40P01';
     END IF;
 END $$;
 CREATE FUNCTION chaos.on_input(job_id uuid) RETURNS jsonb LANGUAGE plpgsql AS
-    $$BEGIN PERFORM chaos.effect('input', $1, 0); RETURN '{"tone": "warm"}'; END$$;
+    $$BEGIN PERFORM chaos.effect('input', $1, NULL, 0); RETURN '{"tone": "warm"}'; END$$;
 CREATE FUNCTION chaos.on_completed(job_id uuid) RETURNS void LANGUAGE sql AS
-    $$SELECT chaos.effect('completed', $1, 10)$$;
+    $$SELECT chaos.effect('completed', $1, 'completed', 10)$$;
 CREATE FUNCTION chaos.on_ended(job_id uuid, outcome text) RETURNS void LANGUAGE sql AS
-    $$SELECT chaos.effect('ended', $1, 10)$$;
+    $$SELECT chaos.effect('ended', $1, $2, 10)$$;
 `;
 
 export const hooks = { SCRIPTORIUM_HOOK_INPUT: 'chaos.on_input', SCRIPTORIUM_HOOK_ON_COMPLETED: 'chaos.on_completed',

@@ -110,7 +110,7 @@ export async function chaos(form) {
     await client.end();
     await world.startNodes();
     const clients = new Clients(world, clientDice, form.jobs);
-    const faults = new Faults(world, faultDice, log, mutants[form.mutant]?.[3]);
+    const faults = new Faults(world, faultDice, log, mutants[form.mutant]?.often);
     const length = form.seconds * 1000;
     const looks = await watch(world, Promise.all([clients.play(length, form.meddling), faults.play(length, form.kills)]), problems);
     log('healed');
@@ -128,7 +128,7 @@ export async function chaos(form) {
     const workers = await world.ask('SELECT name FROM scriptorium.worker WHERE expires > clock_timestamp()');
     if (workers.length > 0) problems.push(`${workers.length} leases are left after all nodes have stopped`);
     const verdict = await judge(world, clients);
-    problems.push(...verdict.problems, ...world.nodes.flatMap((n) => n.problems));
+    problems.push(...verdict.problems, ...faults.problems, ...world.nodes.flatMap((n) => n.problems));
     figures = { seconds: Math.round((Date.now() - start) / 1000), secondsToQuiet: Math.round((Date.now() - healedAt) / 1000),
       looks, faults: faults.count, clients: clients.count, ...verdict.figures };
     await clients.close();

@@ -163,6 +163,14 @@ export class Clients {
     }
   }
 
+  // Sometimes they think better of it: of a completed job that is the end of another run.
+  async rerun(id) {
+    const stop = this.next() < 0.4;
+    await this.change('rerun', "UPDATE script_generation_jobs SET status = 'pending' WHERE id = $1 RETURNING id", id);
+    if (stop)
+      await this.change('cancel', "UPDATE script_generation_jobs SET status = 'cancelled' WHERE id = $1 RETURNING id", id);
+  }
+
   async one() {
     const id = this.pick(this.jobs);
     const dice = this.next();
@@ -174,7 +182,7 @@ export class Clients {
     else if (dice < 0.62)
       await this.change('delete', 'DELETE FROM script_generation_jobs WHERE id = $1 RETURNING id', id);
     else if (dice < 0.85)
-      await this.change('rerun', "UPDATE script_generation_jobs SET status = 'pending' WHERE id = $1 RETURNING id", id);
+      await this.rerun(id);
     else if (dice < 0.93)
       await this.change('priority', `UPDATE script_generation_jobs SET priority = 1 + (priority + 3) % 10
         WHERE id = $1 RETURNING id`, id);

@@ -4,34 +4,32 @@ import { sleep, until } from './world.mjs';
 
 const ms = (next, least, most) => Math.floor(least + next() * (most - least));
 
+const isKilled = (life) => life.signal === 'SIGKILL';
+
 // Of a family: all of it, as when the machine dies; a child, which its parent has to replace; or the
-// parent alone, whose children have to end.
+// parent alone, whose children have to end. False when nobody was killed.
 async function killed(world, next, node) {
   const dice = node.processes > 1 ? next() : 0;
-  if (dice > 0.7) {
-    await node.orphan();
-  } else if (dice > 0.4) {
-    await childKilled(world, next, node);
-    return;
-  } else {
-    await node.end('SIGKILL');
-  }
+  if (dice > 0.4 && dice <= 0.7) return childKilled(world, next, node);
+  const life = await (dice > 0.7 ? node.orphan() : node.end('SIGKILL'));
   await sleep(ms(next, 0, 1500));
   await node.start();
+  return isKilled(life);
 }
 
 async function childKilled(world, next, node) {
   const before = node.workers();
   const victim = before[Math.floor(next() * before.length)];
-  if (victim === undefined) return; // it is being started
+  if (victim === undefined) return false; // it is being started
   world.deaths.push({ who: node.name, at: new Date() });
-  node.signal('SIGKILL', [victim]);
+  if (!node.signal('SIGKILL', [victim])) return false;
   try { // its parent waits longer each time, up to 30 s
     await until(() => node.workers().length === node.processes && !node.workers().includes(victim),
       { timeout: 35000, every: 50, what: () => 'another one' });
   } catch {
     node.problems.push(`${node.name}: child ${victim} was killed and never replaced; there are ${node.workers()}`);
   }
+  return true;
 }
 
 async function asked(world, next, node) {
@@ -92,9 +90,9 @@ async function terminated(world, next) {
   await world.blinded(null, sleep(1000));
 }
 
-async function away(world, mode, length) {
+async function away(world, mode, length, meanwhile = () => {}) {
   await world.server.stop(mode);
-  await sleep(length);
+  await Promise.all([sleep(length), meanwhile()]);
   await world.server.up();
 }
 
@@ -104,13 +102,27 @@ const restarts = (mode, least, most) => (world, next) =>
 const outage = (world, next) =>
   world.blinded(null, away(world, next() < 0.5 ? 'fast' : 'immediate', world.leaseMs * 1.3));
 
+// Whoever dies now can say nothing any more, and nobody else can see it. Its successor finds no database,
+// or comes when it is back.
+async function killedInOutage(world, next, node) {
+  const late = next() < 0.5, wait = ms(next, 0, 500);
+  let life;
+  await world.blinded(null, away(world, next() < 0.5 ? 'fast' : 'immediate', world.leaseMs * 1.1, async () => {
+    await sleep(wait);
+    life = await node.end('SIGKILL');
+    if (!late) await node.start();
+  }));
+  if (late) await node.start();
+  return isKilled(life);
+}
+
 async function troubled(world, next) {
   const fault = ['cut', 'rst', '500', '529', '529-stream', 'fin', 'error'][Math.floor(next() * 7)];
   await fetch(`${world.sim.url}/sim/faults`, { method: 'POST',
     body: JSON.stringify([{ nth: 1, times: ms(next, 1, 4), fault, after_tokens: 20 }]) });
 }
 
-// [name, weight, whom it strikes: one such fault at a time for each, what it does]
+// [name, weight, whom it strikes: one such fault at a time for each, what it does; false: it has struck nobody]
 const table = [
   ['kill', 30, 'node', killed],
   ['stop', 6, 'node', asked],
@@ -124,6 +136,7 @@ const table = [
   ['restart fast', 4, 'server', restarts('fast', 0, 500)],
   ['restart immediate', 5, 'server', restarts('immediate', 0, 500)],
   ['outage', 2, 'server', outage],
+  ['kill in an outage', 2, 'server and node', killedInOutage],
   ['provider', 6, 'provider', troubled],
   ['cut clients', 8, 'clients', clientsCut],
 ];
@@ -133,49 +146,70 @@ export class Faults {
   constructor(world, next, log, often) {
     Object.assign(this, { world, next, log, often });
     this.count = Object.fromEntries(table.map(([name]) => [name, 0]));
+    this.owed = Object.keys(this.count); // which have not been dealt yet: each once, whatever the dice say
     this.busy = new Set(); // who has a fault now
     this.under = new Set();
+    this.problems = [];
   }
 
   choose() {
-    if (this.often && this.next() < 0.5) return table.find((t) => t[0] === this.often);
+    if (this.often && this.next() < 0.5) return this.often;
+    if (this.next() < 0.3 && this.owed.length > 0) return this.owed[Math.floor(this.next() * this.owed.length)];
     const sum = table.reduce((n, t) => n + t[1], 0);
     let at = this.next() * sum;
-    return table.find((t) => (at -= t[1]) < 0) ?? table[0];
+    return (table.find((t) => (at -= t[1]) < 0) ?? table[0])[0];
   }
 
-  /** Starts one fault, beside those that are going on. `name`: this one. */
-  strike(name) {
-    const [kind, , whom, what] = name ? table.find((t) => t[0] === name) : this.choose();
+  /** Starts one fault, beside those that are going on; false when whom it would strike has one already. */
+  strike(name = this.choose()) {
+    const [kind, , whom, what] = table.find((t) => t[0] === name);
     const node = this.world.nodes[Math.floor(this.next() * this.world.nodes.length)];
-    const key = whom === 'node' ? node : whom;
+    const keys = { node: [node], 'server and node': ['server', node] }[whom] ?? [whom];
     const dice = [this.next(), this.next(), this.next(), this.next()];
-    if (this.busy.has(key)) return false;
-    this.busy.add(key);
+    if (keys.some((key) => this.busy.has(key))) return false;
+    for (const key of keys) this.busy.add(key);
+    this.owed = this.owed.filter((one) => one !== kind);
     this.count[kind]++;
-    this.log(`${kind}${whom === 'node' ? ` node ${node.number}` : ''}`);
-    const struck = { node: [node], server: this.world.nodes }[whom] ?? [];
+    this.log(`${kind}${keys.includes(node) ? ` node ${node.number}` : ''}`);
+    const struck = keys.includes('server') ? this.world.nodes : keys.filter((key) => key === node);
     const fault = what(this.world, () => dice.pop() ?? 0.5, node);
     for (const one of struck) one.troubled(fault).catch(() => {});
-    const going = fault.finally(() => {
-      this.busy.delete(key);
+    const going = fault.then((hit) => {
+      if (hit === false) this.count[kind]--;
+    }).finally(() => {
+      for (const key of keys) this.busy.delete(key);
       this.under.delete(going);
     });
     this.under.add(going);
     return true;
   }
 
-  /** Until there were `kills` kills and `ms` are over. */
+  /** Until there were `kills` kills and `ms` are over, and each kind at least once. */
   async play(length, kills) {
     const start = Date.now();
-    const gap = length / (kills * 3.4); // kills are about 30 of 113
+    const gap = length / (kills * 3.4); // kills are about 30 of 115
     while (Date.now() - start < length || this.count.kill < kills) {
       const share = (Date.now() - start) / length;
       if (this.count.kill < kills * share) this.strike('kill');
       else this.strike();
       await sleep(gap * (0.4 + 1.2 * this.next()));
     }
+    await this.makeUp(kills);
     await this.heal();
+  }
+
+  missing(kills) {
+    return Object.keys(this.count).filter((kind) => this.count[kind] < (kind === 'kill' ? kills : 1));
+  }
+
+  /** What has not struck yet, strikes now. */
+  async makeUp(kills) {
+    for (let tries = 0; tries < 5; tries++) {
+      for (const kind of this.missing(kills))
+        await until(() => this.strike(kind), { timeout: 60000, every: 50, what: () => `the turn of '${kind}'` });
+      await Promise.all([...this.under]);
+    }
+    for (const kind of this.missing(kills)) this.problems.push(`the fault '${kind}' has struck ${this.count[kind]} times`);
   }
 
   async heal() {

@@ -36,6 +36,16 @@ async function busy(w, n) {
 const holders = async (w) => new Map((await w.ask(`SELECT q.job_id, c.who, q.fence FROM scriptorium.queue q
   JOIN chaos.claim c ON c.fence = q.fence WHERE q.state = 1`)).map((r) => [r.job_id, r]));
 
+/** What the calls of the killed are charged with, beside what the provider says. */
+async function chargedRight(w) {
+  const truth = new Map((await w.truth()).filter((e) => e.call).map((e) => [e.call, e.billed_output_tokens]));
+  const cut = await w.ask('SELECT id, output FROM scriptorium.call WHERE state = 2');
+  const ours = cut.reduce((sum, call) => sum + call.output, 0);
+  const real = cut.reduce((sum, call) => sum + (truth.get(call.id) ?? 0), 0);
+  console.log(`# ${cut.length} cut calls: ${ours} tokens estimated, ${real} in truth`);
+  assert.ok(cut.length >= 12 && Math.abs(ours - real) <= 0.1 * real, `${ours} of ${real} tokens in ${cut.length} calls`);
+}
+
 test('a killed node\'s jobs run again within one lease and two seconds', { timeout: 120000 }, async (t) => {
   const w = await world(t, { nodes: 3, slots: 6 });
   await busy(w, 12);
@@ -61,6 +71,7 @@ test('a killed node\'s jobs run again within one lease and two seconds', { timeo
     await until(async () => (await w.ask('SELECT FROM scriptorium.queue WHERE crashes > 0')).length === 0,
       { what: () => 'progress of all jobs' });
   }
+  await chargedRight(w);
   w.passed();
 });
 

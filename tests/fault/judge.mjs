@@ -1,6 +1,7 @@
 // In: the record of a chaos that is over, the tables, and what the provider says. Out: everything that
 // should not be so, as lines, and the figures.
-import { judgeTold } from './told.mjs';
+import { endsOf, judgeTold, tally } from './told.mjs';
+import { isOf } from './world.mjs';
 
 const EXACT = 1, ESTIMATED = 2, UNBILLED = 3;
 const MOVES = { // what a node may do to a status
@@ -26,8 +27,8 @@ async function judgeLate(c, world, events, effects) {
   for (const e of written.slice(0, 5))
     c.blame(`an attempt that is over wrote: ${e.kind} ${e.was} -> ${e.now} ${e.step ?? ''} of job ${e.job_id}, event ${e.n}`);
   const txs = new Set(written.map((e) => e.tx));
-  const [{ texts }] = await world.ask("SELECT count(*) AS texts FROM scriptorium.step_text WHERE step = 'late'");
-  if (texts > 0) c.blame(`${texts} texts of attempts that are over`);
+  for (const e of events.filter((e) => e.kind === 'text'))
+    c.blame(`a text that is not its attempt's (the fence is ${e.holder}'s, or over): ${e.step} of job ${e.job_id} by ${e.who}, event ${e.n}`);
   if (effects.some((e) => txs.has(e.tx))) c.blame('an attempt that is over had an effect');
 }
 
@@ -105,29 +106,35 @@ function judgeEnd(c, jobs, rows, clients) {
   c.figures.jobs = counts;
 }
 
-/** The product's own effects: one in the transaction of each completion, and one for each run that did not
- *  come to one. */
-function judgeEffects(c, events, effects, jobs) {
+/** The product's own effects: one in the transaction of each completion, ... */
+function judgeEffects(c, events, effects) {
   const done = new Map();
   for (const e of effects.filter((e) => e.kind === 'completed')) {
     if (done.has(`${e.tx} ${e.job_id}`)) c.blame(`two effects of one completion of job ${e.job_id}`);
     done.set(`${e.tx} ${e.job_id}`, e);
   }
-  const completions = new Map();
-  for (const e of events.filter((e) => e.kind === 'job' && isNode(e.who) && e.now === 'completed' && e.was !== 'completed')) {
-    completions.set(e.job_id, (completions.get(e.job_id) ?? 0) + 1);
+  for (const e of events.filter((e) => e.kind === 'job' && isNode(e.who) && e.now === 'completed' && e.was !== 'completed'))
     if (!done.delete(`${e.tx} ${e.job_id}`)) c.blame(`job ${e.job_id} was completed without its effect, event ${e.n}`);
-  }
   for (const e of done.values()) c.blame(`an effect without a completion of job ${e.job_id}`);
-  const ended = new Map();
-  for (const e of effects.filter((e) => e.kind === 'ended')) ended.set(e.job_id, (ended.get(e.job_id) ?? 0) + 1);
-  for (const [id, n] of ended)
-    if (n > 1 + (completions.get(id) ?? 0)) c.blame(`job ${id} has ${n} effects of ends in ${completions.get(id) ?? 0} completions`);
-  for (const [id, job] of jobs)
-    if (['failed', 'cancelled'].includes(job.status) && !completions.has(id) && !ended.has(id))
-      c.blame(`job ${id} is ${job.status} without an effect of its end`);
+  judgeEnded(c, events, effects);
   c.figures.effects = Object.fromEntries(['input', 'completed', 'ended'].map((kind) =>
     [kind, effects.filter((e) => e.kind === kind).length]));
+}
+
+/** ... and one for the first end of each run that was not a completion, with how it ended. */
+function judgeEnded(c, events, effects) {
+  const first = new Map();
+  for (const { job, run, how } of endsOf(events))
+    if (how !== 'completed' && !first.has(`${job} ${run}`)) first.set(`${job} ${run}`, `${job} ${how}`);
+  const left = tally(first.values());
+  c.figures.ended = { ...Object.fromEntries(tally([...first.values()].map((end) => end.split(' ')[1]))),
+    ofLaterRuns: [...first.keys()].filter((end) => !end.endsWith(' 1')).length };
+  for (const e of effects.filter((e) => e.kind === 'ended')) {
+    const end = `${e.job_id} ${e.outcome}`;
+    if (!left.get(end)) c.blame(`an effect of an end that was not, or once more: ${end}`);
+    else left.set(end, left.get(end) - 1);
+  }
+  for (const [end, n] of left) if (n > 0) c.blame(`an end without its effect: ${end}`);
 }
 
 /** What the input hook reserves: once for each run, in the transaction of the run's first checkpoint. */
@@ -175,7 +182,7 @@ function judgeSteps(c, events) {
       saved.get(e.job_id).set(`${e.run} ${e.step}`, e.now);
     }
     if (e.kind === 'call') {
-      if (e.holder !== e.who) late++;
+      if (e.holder !== e.who || !e.held) late++;
       else if (saved.get(e.job_id)?.has(`${e.run} ${e.step}`)) {
         again++;
         c.blame(`step ${e.step} of run ${e.run} of job ${e.job_id} was finished and is paid for again by ${e.who}, event ${e.n}`);
@@ -190,26 +197,35 @@ const BACK_MS = 2000; // after such a time a life has its connections again, and
 
 /** Whether the call's life died without having been able to tell what it had seen. */
 function diedBlind(call, { blind, deaths }) {
-  return deaths.some((d) => d.who === call.who && d.at > call.opened_at && d.at < call.closed_at &&
-    blind.some((b) => (b.who === null || b.who === call.who) && b.from < d.at && +b.to + BACK_MS > +d.at));
+  return deaths.some((d) => isOf(call.who, d.who) && d.at > call.opened_at && d.at < call.closed_at &&
+    blind.some((b) => (b.who === null || isOf(call.who, b.who)) && b.from < d.at && +b.to + BACK_MS > +d.at));
 }
 
-/** What nobody saw, nobody can estimate: calls in the dark are counted apart. */
+const TOKENS_A_SECOND = 80; // of the simulated provider's streams, at speed 1
+const BUSY_S = 0.05; // by which a busy machine is late, for each call; at this speed that is not little
+const UNSAVED_S = 0.3; // what a stream brings in such a time may never have been saved
+
+/** What nobody saw, nobody can estimate: counted apart are calls in the dark, and those that were cut before
+ *  the first word of them was saved. */
 function compareEstimates(c, cut, world) {
-  const seen = { calls: 0, ours: 0, truth: 0 }, dark = { calls: 0, ours: 0, truth: 0 };
+  const sums = Object.fromEntries(['seen', 'young', 'dark'].map((kind) => [kind, { calls: 0, ours: 0, truth: 0 }]));
   const offs = [];
   for (const [call, entry, where] of cut) {
-    const sum = diedBlind(call, world) ? dark : seen;
-    sum.calls++;
-    sum.ours += call.output;
-    sum.truth += entry?.billed_output_tokens ?? 0;
-    if (sum === seen) offs.push([(entry?.billed_output_tokens ?? 0) - call.output, where]);
+    const truth = entry?.billed_output_tokens ?? 0;
+    const isYoung = call.output === 0 && truth <= UNSAVED_S * TOKENS_A_SECOND * world.speed;
+    const kind = diedBlind(call, world) ? 'dark' : isYoung ? 'young' : 'seen';
+    sums[kind].calls++;
+    sums[kind].ours += call.output;
+    sums[kind].truth += truth;
+    if (kind === 'seen') offs.push([truth - call.output, where]);
   }
-  for (const sum of [seen, dark])
+  for (const sum of Object.values(sums))
     sum.off = sum.truth ? `${((sum.ours / sum.truth - 1) * 100).toFixed(1)} %` : 'nothing';
-  c.figures.estimates = { seen, dark };
-  if (seen.calls >= 40 && Math.abs(seen.ours - seen.truth) > 0.15 * seen.truth)
-    c.blame(`cut calls: ${seen.ours} tokens estimated, ${seen.truth} in truth; the worst:\n  ` + offs
+  c.figures.estimates = sums;
+  const { calls, ours, truth } = sums.seen;
+  const allowed = Math.max(0.1 * truth, calls * BUSY_S * TOKENS_A_SECOND * world.speed);
+  if (calls >= 8 && Math.abs(ours - truth) > allowed)
+    c.blame(`cut calls: ${ours} tokens estimated, ${truth} in truth; the worst:\n  ` + offs
       .sort((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, 15).map((o) => o.join(' ')).join('\n  '));
 }
 
@@ -273,7 +289,7 @@ export async function judge(world, clients) {
   judgeEnd(c, jobs, rows, clients);
   const effects = await world.ask('SELECT * FROM chaos.effect');
   await judgeLate(c, world, events, effects);
-  judgeEffects(c, events, effects, jobs);
+  judgeEffects(c, events, effects);
   judgeInputs(c, events, effects);
   judgeOrders(c, events, clients, await world.ask('SELECT mark FROM chaos.orders'));
   judgeTold(c, events, world.receiver.seen);

@@ -24,20 +24,25 @@ export async function listen(next) {
   return it;
 }
 
-/** The ends of runs that the record knows: "job run how" -> how often. */
-function endsOf(events) {
-  const runs = new Map(), ends = new Map();
+/** The ends of runs that the record knows, in order: {job, run, how}. */
+export function endsOf(events) {
+  const runs = new Map(), ends = [];
   for (const e of events) {
     if (e.kind !== 'job') continue;
     const run = runs.get(e.job_id) ?? 1;
-    if (['pending', 'processing'].includes(e.was) && !['pending', 'processing'].includes(e.now)) {
-      const end = `${e.job_id} ${run} ${e.now}`;
-      ends.set(end, (ends.get(end) ?? 0) + 1);
-    }
+    if (['pending', 'processing'].includes(e.was) && !['pending', 'processing'].includes(e.now))
+      ends.push({ job: e.job_id, run, how: e.now });
     if (e.now === 'deleted') runs.delete(e.job_id);
     else if (e.was === 'completed' && e.now !== 'completed') runs.set(e.job_id, run + 1);
   }
   return ends;
+}
+
+/** How often each key is in a list. */
+export function tally(keys) {
+  const counts = new Map();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
 }
 
 const facts = ({ json: { type, timestamp, data } }) => `${data.job_id} ${data.run} ${data.status} ${type} ${timestamp}`;
@@ -58,7 +63,7 @@ export function judgeTold(c, events, seen) {
     if (first.taken && one.taken) again++;
     first.taken ||= one.taken ?? false;
   }
-  const left = endsOf(events);
+  const left = tally(endsOf(events).map(({ job, run, how }) => `${job} ${run} ${how}`));
   for (const [id, { end, taken }] of told) {
     if (!taken) c.blame(`webhook ${id} was never taken: ${end}`);
     if (!left.get(end)) c.blame(`webhook ${id} tells of an end that was not, or once more: ${end}`);

@@ -26,7 +26,8 @@ const alive = (pid) => {
 };
 
 /** One node: a process that may die, be replaced, stand still; or a family, `serve --processes N`. Each
- *  life has a name of its own, which is its application_name too: so that every write tells who made it. */
+ *  life has a name of its own, which is its application_name too, to which a family's child adds its number:
+ *  so that every write tells who made it. */
 export class Node {
   constructor(world, number, processes = 1) {
     Object.assign(this, { world, number, processes, lives: 0, problems: [] });
@@ -95,14 +96,15 @@ export class Node {
     }
   }
 
+  /** True when all were there to get it. */
   signal(signal, pids) {
-    for (const pid of pids) {
+    return pids.map((pid) => {
       try {
-        process.kill(pid, signal);
+        return process.kill(pid, signal);
       } catch {
-        // it has ended
+        return false; // it has ended
       }
-    }
+    }).every(Boolean);
   }
 
   /** Ends this life, with SIGKILL all its processes; resolves when it is over. */
@@ -134,6 +136,7 @@ export class Node {
     }
     this.world.deaths.push({ who: this.name, at: new Date() }); // perhaps the database did not answer them
     await life.ended;
+    return life;
   }
 
   freeze() {
@@ -243,6 +246,11 @@ export class World {
     worlds.delete(this);
     if (!keep) fs.rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** Whether `who` is that life, or a child of that family. */
+export function isOf(who, life) {
+  return who === life || (who?.startsWith(`${life}/`) ?? false);
 }
 
 /** The server, or the way to it, was gone; and not: the statement was wrong. */
