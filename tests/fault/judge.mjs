@@ -195,10 +195,12 @@ function judgeSteps(c, events) {
 
 const BACK_MS = 2000; // after such a time a life has its connections again, and has written what it saw
 
-/** Whether the call's life died without having been able to tell what it had seen. */
+/** Whether the call's life died without having been able to tell what it had seen. Others may have taken it for
+ *  dead before it was, and closed the call. */
 function diedBlind(call, { blind, deaths }) {
-  return deaths.some((d) => isOf(call.who, d.who) && d.at > call.opened_at && d.at < call.closed_at &&
-    blind.some((b) => (b.who === null || isOf(call.who, b.who)) && b.from < d.at && +b.to + BACK_MS > +d.at));
+  return deaths.some((d) => isOf(call.who, d.who) && d.at > call.opened_at &&
+    blind.some((b) => (b.who === null || isOf(call.who, b.who)) && b.from < call.closed_at && b.from < d.at &&
+      +b.to + BACK_MS > +d.at));
 }
 
 const TOKENS_A_SECOND = 80; // of the simulated provider's streams, at speed 1
