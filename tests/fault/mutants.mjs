@@ -34,7 +34,7 @@ export const mutants = {
     to: "DELETE FROM scriptorium.step s WHERE s.job_id = job AND s.step = 'input';\n    IF false THEN", finding: /got its input twice/ },
   'a call is missing in the ledger': { fn: 'call_begin', from: 'INSERT INTO scriptorium.call',
     to: 'IF random() < 0.03 THEN RETURN 0; END IF; INSERT INTO scriptorium.call', finding: /^a call that the ledger does not know/ },
-  'a call is never closed': { fn: 'end_call', from: 'WHERE c.id = $1', to: 'WHERE random() < 0.98 AND c.id = $1', finding: /^still open/ },
+  'a call is never closed': { fn: 'end_call', from: 'WHERE c.id = $1', to: 'WHERE random() < 0.98 AND c.id = $1', finding: /^still open|^not quiet .* [1-9]\d* calls open/ },
   'a token too few': { fn: 'end_call', from: 'output = $4', to: 'output = greatest($4 - 1, 0)', finding: /^not equal to the token/ },
   'cut calls are not charged': { fn: 'end_lost_calls', from: 'c.id, 2, c.estimated_input, produced,', to: 'c.id, 2, c.estimated_input, 0,',
     finding: /^cut calls: /, often: 'kill' },
