@@ -6,11 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define LOOK_US   USEC_PER_SEC
-#define SOON_US   (50 * USEC_PER_MSEC)
-#define FRESH_MAX 100 /* looked through each time for what began and ended since the last look */
-
-enum stage { RUNNING, WAITING, ENDED };
+#define LOOK_US USEC_PER_SEC
+#define SOON_US (50 * USEC_PER_MSEC)
 
 struct scope {
     struct loop *loop;
@@ -19,7 +16,6 @@ struct scope {
     struct scope_handlers handlers;
     void *ctx;
     struct loop_timer timer;
-    enum stage stage;
     bool asking, freed;
     int64_t began_us, wall_us; /* this look: loop and wall clock */
     int64_t last_us;           /* wall: the last whole one began */
@@ -69,11 +65,6 @@ void scope_since(struct scope *s, int64_t wall_us)
     scope_hint(s);
 }
 
-bool scope_tells_ended(const struct scope *s)
-{
-    return s->stage == ENDED;
-}
-
 int64_t scope_began_us(const struct scope *s)
 {
     return s->began_us;
@@ -84,22 +75,7 @@ int64_t scope_wall_us(const struct scope *s)
     return s->wall_us;
 }
 
-/* Who writes the row itself may set no time. */
-int64_t scope_ended_us(const struct store_job *job)
-{
-    int64_t us = job->completed_us > job->updated_us ? job->completed_us : job->updated_us;
-    return us > job->created_us ? us : job->created_us;
-}
-
-static bool is_wanted(const struct scope *s, const struct store_job *job)
-{
-    return s->stage != ENDED || (job->status != JOB_PENDING && job->status != JOB_PROCESSING &&
-                                 scope_ended_us(job) >= s->since_us - SCOPE_SLACK_US);
-}
-
-static void ask(struct scope *s);
-
-static void on_list(void *ctx, const struct store_result *r)
+static void on_live(void *ctx, const struct store_result *r)
 {
     struct scope *s = ctx;
     s->asking = false;
@@ -107,15 +83,8 @@ static void on_list(void *ctx, const struct store_result *r)
         free(s);
         return;
     }
-    for (size_t i = 0; r->err == OK && i < r->n; i++) {
-        if (is_wanted(s, &r->jobs[i]))
-            s->handlers.job(s->ctx, s, &r->jobs[i]);
-    }
-    if (r->err == OK && s->stage != ENDED) {
-        s->stage++;
-        ask(s);
-        return;
-    }
+    for (size_t i = 0; r->err == OK && i < r->n; i++)
+        s->handlers.job(s->ctx, s, &r->live[i]);
     int64_t wait_us = r->err == OK && s->wanted_us > 0 ? SOON_US : LOOK_US;
     if (r->err == OK) {
         s->last_us = s->wall_us;
@@ -126,25 +95,19 @@ static void on_list(void *ctx, const struct store_result *r)
     timer_set(s->loop, &s->timer, loop_now(s->loop) + wait_us, look, s);
 }
 
-static void ask(struct scope *s)
-{
-    static const enum job_status status[] = {JOB_PROCESSING, JOB_PENDING, JOB_STATUS_MAX};
-    const size_t limit[] = {SCOPE_RUNNING_MAX, SCOPE_WAITING_MAX,
-                            s->since_us < s->last_us ? SCOPE_ENDED_MAX : FRESH_MAX};
-    struct store_filter filter = {
-        .status = status[s->stage], .user_id = s->user, .limit = limit[s->stage]};
-    s->asking = true;
-    store_list(s->store, &filter, on_list, s);
-}
-
 static void look(void *ctx)
 {
     struct scope *s = ctx;
     bool back = s->wanted_us > 0 && s->wanted_us < s->last_us;
-    s->stage = RUNNING;
     s->began_us = loop_now(s->loop);
     s->wall_us = loop_wall(s->loop);
     s->since_us = back ? s->wanted_us : s->last_us;
     s->wanted_us = 0;
-    ask(s);
+    struct store_live ask = {.user_id = s->user,
+                             .since_us = s->since_us - SCOPE_SLACK_US,
+                             .running = SCOPE_RUNNING_MAX,
+                             .waiting = SCOPE_WAITING_MAX,
+                             .ended = SCOPE_ENDED_MAX};
+    s->asking = true;
+    store_live(s->store, &ask, on_live, s);
 }

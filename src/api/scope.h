@@ -7,9 +7,9 @@
 #include "io/loop.h"
 #include "store/store.h"
 
-#define SCOPE_RUNNING_MAX 500 /* the newest */
-#define SCOPE_WAITING_MAX 200
-#define SCOPE_ENDED_MAX   500 /* looked through for what has ended while somebody was away */
+#define SCOPE_RUNNING_MAX 500 /* the last to begin */
+#define SCOPE_WAITING_MAX 200 /* next in line, and last in line */
+#define SCOPE_ENDED_MAX   500 /* the last to end */
 #define SCOPE_SLACK_US                                                                             \
     TOLD_SLACK_US /* it is looked back so much further: who hears it twice                         \
                      must know */
@@ -19,7 +19,7 @@ struct scope;
 /* Of each job that is found, again and again; of ended ones twice or so. `done`: a whole look is
  * over. */
 struct scope_handlers {
-    void (*job)(void *ctx, struct scope *s, const struct store_job *job);
+    void (*job)(void *ctx, struct scope *s, const struct store_live_job *job);
     void (*done)(void *ctx, struct scope *s);
 };
 
@@ -30,11 +30,8 @@ void scope_free(struct scope *s); /* takes NULL; not from inside a handler */
 const struct uuid *scope_user(const struct scope *s);
 void scope_hint(struct scope *s);                   /* somebody waits for a look */
 void scope_since(struct scope *s, int64_t wall_us); /* once: what has ended since then, too */
-/* Of this look, in a handler: it tells of ended jobs now; when it began, by the loop's clock and by
- * the wall's. */
-bool scope_tells_ended(const struct scope *s);
+/* Of this look, in a handler: when it began, by the loop's clock and by the wall's. */
 int64_t scope_began_us(const struct scope *s);
 int64_t scope_wall_us(const struct scope *s);
-int64_t scope_ended_us(const struct store_job *job); /* wall; of an ended job */
 
 #endif

@@ -57,16 +57,16 @@ static void offer(struct client *c, const struct uuid *job)
     http_cut(c->rq->x);
 }
 
-static void on_job(void *ctx, struct scope *scope, const struct store_job *job)
+static void on_job(void *ctx, struct scope *scope, const struct store_live_job *job)
 {
     struct streams *s = ctx;
-    bool ended = scope_tells_ended(scope);
+    bool ended = job->ended_us > 0;
     /* What was asked before the end that was told since is old. */
     int64_t since = ended ? 0 : scope_wall_us(scope);
     for (struct client *c = s->clients; c != NULL; c = c->next) {
         if (c->share == NULL || c->share->scope != scope)
             continue;
-        if (ended && scope_ended_us(job) < c->since_us)
+        if (ended && job->ended_us < c->since_us)
             continue;
         if (!told_has(&c->told, &job->id, since))
             offer(c, &job->id);

@@ -58,6 +58,7 @@ void look_at_table(struct doctor *d, struct finding *f)
     const char *off = doctor_fact(d, "triggers_off");
     int64_t hidden = doctor_number(d, "hidden_jobs", 0);
     int64_t unqueued = doctor_number(d, "unqueued_jobs", 0);
+    int64_t unlisted = doctor_number(d, "unlisted_jobs", 0);
     if (off != NULL) {
         doctor_say(d, f, VERDICT_ILL, "triggers are missing or disabled: %s", off);
         doctor_remedy(d, f, "scriptorium migrate makes them again and queues what went by");
@@ -74,6 +75,12 @@ void look_at_table(struct doctor *d, struct finding *f)
         doctor_remedy(d, f,
                       "scriptorium migrate queues them (they were written while the triggers "
                       "were off, as by a restore)");
+    } else if (unlisted > 0) {
+        doctor_say(d, f, VERDICT_NOTE,
+                   "a list of all jobs reads each of about %" PRId64 " rows: none of the table's "
+                   "indexes begins with created_at",
+                   unlisted);
+        doctor_remedy(d, f, "scriptorium migrate --dry-run shows the CREATE INDEX");
     } else {
         doctor_say(d, f, VERDICT_WELL, "triggers in place, every pending row is queued");
     }

@@ -62,6 +62,17 @@ void store_list(struct store *s, const struct store_filter *filter, store_fn fn,
     store_op_submit(s, op);
 }
 
+void store_live(struct store *s, const struct store_live *ask, store_fn fn, void *ctx)
+{
+    struct store_op *op = store_op_new(s, VERB_LIVE, fn, ctx);
+    op->in.live = *ask;
+    store_op_need(op,
+                  ask->running <= STORE_BATCH_MAX && ask->waiting <= STORE_BATCH_MAX &&
+                      ask->ended <= STORE_BATCH_MAX,
+                  "at most 1000 of each");
+    store_op_submit(s, op);
+}
+
 void store_cancel(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
 {
     store_op_submit_id(s, VERB_CANCEL, id, fn, ctx);

@@ -76,6 +76,22 @@ struct store_filter {
 /* -> jobs, newest first, without params, script and metadata. */
 void store_list(struct store *s, const struct store_filter *filter, store_fn fn, void *ctx);
 
+struct store_live {      /* at most so many of each */
+    struct uuid user_id; /* nil = everybody's */
+    int64_t since_us;    /* wall, of the store; ended ones */
+    size_t running, waiting, ended;
+};
+struct store_live_job {
+    struct uuid id;
+    enum job_status status;
+    int64_t ended_us; /* wall: when its run ended; 0 = it waits or runs */
+};
+/* What somebody who looks at all jobs asks again and again; costs the same however many have ended.
+ * -> live: those that run, the last to begin first; those that wait, of more than asked for the
+ * ones that are next and the ones that are last in line; those whose run has ended since (the
+ * store remembers the last hour or the last ten thousand), the last first: a job may come twice. */
+void store_live(struct store *s, const struct store_live *ask, store_fn fn, void *ctx);
+
 /* What a client may do to a row, exactly as if it wrote the row itself. -> count of jobs changed;
  * ERR_NOT_FOUND without the job, ERR_INVALID when its state does not allow it. */
 void store_cancel(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
@@ -458,6 +474,7 @@ struct store_result {
         bool existed;
     } * inserted;
     const struct store_job *jobs;
+    const struct store_live_job *live;
     const struct store_claimed *claimed;
     const enum store_lost *lost;
     const char *const *why; /* finish, input: of each item, or NULL; NULL where none was refused */

@@ -14,6 +14,7 @@ enum store_verb {
     VERB_INSERT,
     VERB_GET,
     VERB_LIST,
+    VERB_LIVE,
     VERB_CANCEL,
     VERB_RETRY,
     VERB_DELETE,
@@ -108,6 +109,7 @@ struct store_op {
         struct store_new_job *insert;
         struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
         struct store_filter filter;
+        struct store_live live;
         int64_t age_us;
         struct store_worker worker; /* also worker_version */
         struct store_deployment deployment;

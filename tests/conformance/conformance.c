@@ -228,6 +228,7 @@ void answer_take(void *ctx, const struct store_result *r)
     copy_schedules(a, c);
     c->message = arena_strdup(a, r->message);
     c->inserted = copy_array(a, r->inserted, r->n, sizeof *r->inserted);
+    c->live = copy_array(a, r->live, r->n, sizeof *r->live);
     c->lost = copy_array(a, r->lost, r->n, sizeof *r->lost);
     c->why = copy_whys(a, r->why, r->n);
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
@@ -425,6 +426,7 @@ int conformance_run(const struct conformance_plug *plug)
         {"history", history_tests, history_tests_n},
         {"control", control_tests, control_tests_n},
         {"follow", follow_tests, follow_tests_n},
+        {"live", live_tests, live_tests_n},
         {"deployments", deployment_tests, deployment_tests_n},
         {"webhooks", webhook_tests, webhook_tests_n},
         {"schedules", schedule_tests, schedule_tests_n},

@@ -90,11 +90,11 @@ struct uuid open_worker(struct fixture *f, int64_t lease_us);
 void assert_json(const struct fixture *f, const char *got, const char *want);
 
 extern const struct CMUnitTest jobs_tests[], trigger_tests[], claim_tests[], attempt_tests[],
-    worker_tests[], random_tests[], history_tests[], follow_tests[], deployment_tests[],
-    webhook_tests[], schedule_tests[];
+    worker_tests[], random_tests[], history_tests[], follow_tests[], live_tests[],
+    deployment_tests[], webhook_tests[], schedule_tests[];
 extern const size_t jobs_tests_n, trigger_tests_n, claim_tests_n, attempt_tests_n, worker_tests_n,
-    random_tests_n, history_tests_n, follow_tests_n, deployment_tests_n, webhook_tests_n,
-    schedule_tests_n;
+    random_tests_n, history_tests_n, follow_tests_n, live_tests_n, deployment_tests_n,
+    webhook_tests_n, schedule_tests_n;
 extern const struct CMUnitTest control_tests[];
 extern const size_t control_tests_n;
 int fixture_setup(void **state);

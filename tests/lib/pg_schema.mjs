@@ -81,6 +81,8 @@ export async function migrate(client, { schema = 'public', engine = null, batch 
     for (;;) {
         const { rows } = await client.query('SELECT scriptorium.adopt($1) AS n', [batch]);
         adopted += rows[0].n;
-        if (rows[0].n === 0) return adopted;
+        if (rows[0].n === 0) break;
     }
+    await client.query('SELECT scriptorium.tally_recount()');
+    return adopted;
 }

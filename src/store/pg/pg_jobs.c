@@ -51,8 +51,7 @@ void pg_jobs_put_filter(struct pg_params *p, struct pg_task *t)
     }
 }
 
-/* The column may hold what our CHECK forbids when the table is somebody else's. */
-static enum job_status get_status(struct pg_reader *r)
+enum job_status pg_get_status(struct pg_reader *r)
 {
     enum job_status status = JOB_FAILED;
     const char *name = pg_get_text(r);
@@ -65,7 +64,7 @@ void pg_get_job_row(struct pg_reader *r, struct store_job *j)
 {
     j->user_id = pg_get_uuid(r);
     j->workflow_id = pg_get_uuid(r);
-    j->status = get_status(r);
+    j->status = pg_get_status(r);
     j->progress = (int)pg_get_int(r);
     j->current_chunk = (int)pg_get_int(r);
     j->total_chunks = (int)pg_get_int(r);

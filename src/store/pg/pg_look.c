@@ -1,7 +1,32 @@
-/* In: rows about the whole. Out: counts, places, workers, facts, settings. */
+/* In: rows about the whole. Out: counts, what lives, places, workers, facts, settings. */
 #include "store/pg/pg_verbs.h"
 
 #include "store/store_places.h"
+
+void pg_look_put_live(struct pg_params *p, struct pg_task *t)
+{
+    const struct store_live *ask = &t->op->in.live;
+    pg_put_uuid(p, &ask->user_id);
+    pg_put_long(p, ask->since_us);
+    pg_put_int(p, (int64_t)ask->running);
+    pg_put_int(p, (int64_t)ask->waiting);
+    pg_put_int(p, (int64_t)ask->ended);
+}
+
+bool pg_look_take_live(struct pg_task *t, struct pg_reader *r)
+{
+    size_t n = (size_t)pg_reader_rows(r);
+    struct store_live_job *live = arena_array(r->arena, n, sizeof *live);
+    for (size_t i = 0; i < n; i++) {
+        pg_reader_row(r, (int)i);
+        live[i].id = pg_get_uuid(r);
+        live[i].status = pg_get_status(r);
+        live[i].ended_us = pg_get_int(r);
+    }
+    t->op->result.live = live;
+    t->op->result.n = n;
+    return false;
+}
 
 bool pg_look_take_stats(struct pg_task *t, struct pg_reader *r)
 {

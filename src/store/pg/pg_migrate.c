@@ -188,6 +188,12 @@ static void try_again(void *ctx)
 
 static void after_adopt(struct pg_migration *m, const PGresult *res);
 
+static void after_recount(struct pg_migration *m, const PGresult *res)
+{
+    (void)res;
+    end_soon(m);
+}
+
 static void on_step(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_migration *m = ctx;
@@ -203,6 +209,11 @@ static void on_step(void *ctx, const PGresult *res, const struct pg_failure *f)
         store_op_fail(m->op, f->err,
                       "the table is adopted, but not all of its pending rows are queued: %s; then "
                       "run `scriptorium migrate` again",
+                      f->msg.text);
+    if (m->next == after_recount)
+        store_op_fail(m->op, f->err,
+                      "the table is adopted, but its rows are not counted: %s; then run "
+                      "`scriptorium migrate` again",
                       f->msg.text);
     refuse(m, f->err, f->msg.text);
 }
@@ -235,11 +246,13 @@ static void roll_back(struct pg_migration *m)
     run_step(m, after_rollback);
 }
 
-/* Rows that were pending before our triggers came get their queue rows, some at a time. */
+/* Rows that were pending before our triggers came get their queue rows, some at a time; then all
+ * are counted, once. */
 static void after_adopt(struct pg_migration *m, const PGresult *res)
 {
     if (first_int(res) == 0) {
-        end_soon(m);
+        buf_puts(&m->sql, "SELECT scriptorium.tally_recount()");
+        run_step(m, after_recount);
         return;
     }
     buf_puts(&m->sql, "SELECT scriptorium.adopt(" ADOPT_AT_ONCE ")");

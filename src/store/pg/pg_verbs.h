@@ -32,6 +32,8 @@ static inline size_t pg_item_at(const struct pg_task *t, size_t i)
 
 /* ---- pg_jobs.c ---- */
 
+/* Takes a status; the column may hold what our CHECK forbids when the table is somebody else's. */
+enum job_status pg_get_status(struct pg_reader *r);
 /* Of a row in the users' table: all from user_id to updated_at. */
 void pg_get_job_row(struct pg_reader *r, struct store_job *j);
 struct store_place pg_get_place(struct pg_reader *r);
@@ -53,6 +55,8 @@ bool pg_workers_take_claim(struct pg_task *t, struct pg_reader *r);
 
 /* ---- pg_look.c ---- */
 
+void pg_look_put_live(struct pg_params *p, struct pg_task *t);
+bool pg_look_take_live(struct pg_task *t, struct pg_reader *r);
 bool pg_look_take_stats(struct pg_task *t, struct pg_reader *r);
 void pg_look_put_places(struct pg_params *p, struct pg_task *t);
 bool pg_look_take_places(struct pg_task *t, struct pg_reader *r);

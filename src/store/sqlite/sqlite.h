@@ -46,6 +46,7 @@ typedef enum err (*sqlite_verb_fn)(struct sqlite_store *s, struct store_op *op);
 
 enum err sqlite_insert(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_live(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_list(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_cancel(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_retry(struct sqlite_store *s, struct store_op *op) MUST_CHECK;

@@ -23,6 +23,7 @@ static const struct {
     [VERB_INSERT] = {sqlite_insert, false, false},
     [VERB_GET] = {sqlite_get, true, false},
     [VERB_LIST] = {sqlite_list, true, false},
+    [VERB_LIVE] = {sqlite_live, true, false},
     [VERB_CANCEL] = {sqlite_cancel, false, false},
     [VERB_RETRY] = {sqlite_retry, false, false},
     [VERB_DELETE] = {sqlite_delete, false, false},

@@ -181,6 +181,48 @@ BEGIN
     WHERE j.id = job;
 END $$;
 
+-- Which jobs a list has next, in its order: newest first, by id at the same time, those of no known time
+-- last. What runs is found by the queue, one user's jobs by the user; all of them by an index on
+-- (created_at, id), where the table has one (docs/postgresql.md).
+CREATE OR REPLACE FUNCTION scriptorium.list_ids(of_status text, of_user uuid, since timestamptz,
+                                                after uuid, most integer)
+RETURNS uuid[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_variable
+DECLARE
+    running uuid[];
+    ids uuid[];
+BEGIN
+    IF of_status = 'processing' THEN
+        running := ARRAY(SELECT q.job_id FROM scriptorium.queue q WHERE q.state = 1
+                         UNION ALL SELECT f.job_id FROM scriptorium.foreign_job f);
+    END IF;
+    IF running IS NOT NULL OR of_user IS NOT NULL THEN
+        RETURN ARRAY(
+            SELECT t.id FROM {{jobs}} t
+            WHERE (running IS NULL OR t.id = ANY (running))
+              AND (of_user IS NULL OR t.user_id = of_user)
+              AND (of_status IS NULL OR t.status::text = of_status)
+              AND (after IS NULL OR (coalesce(t.created_at, '-infinity'), t.id) < (since, after))
+            ORDER BY coalesce(t.created_at, '-infinity') DESC, t.id DESC LIMIT most);
+    END IF;
+    ids := ARRAY(
+        SELECT t.id FROM {{jobs}} t
+        WHERE (of_status IS NULL OR t.status::text = of_status)
+          AND (t.created_at, t.id) < (since, after)
+        ORDER BY t.created_at DESC, t.id DESC LIMIT most);
+    IF cardinality(ids) < most THEN
+        ids := ids || ARRAY(
+            SELECT t.id FROM {{jobs}} t
+            WHERE (of_status IS NULL OR t.status::text = of_status)
+              AND t.created_at IS NULL AND (since > '-infinity' OR t.id < after)
+            ORDER BY t.id DESC LIMIT most - cardinality(ids));
+    END IF;
+    RETURN ids;
+END $$;
+
 -- Behind that place in the order: the job that stood there may be gone. (Nodes of an earlier version call
 -- a function of this name with four parameters; where there is one it stays.)
 CREATE OR REPLACE FUNCTION scriptorium.list_jobs(of_status text, of_user uuid, after_us bigint,
@@ -194,11 +236,14 @@ RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress in
                script text, metadata text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off SET plan_cache_mode = force_custom_plan
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 DECLARE
-    since timestamptz := coalesce(scriptorium.at(after_us), '-infinity');
+    ids uuid[] := scriptorium.list_ids(
+        of_status, of_user,
+        CASE WHEN after IS NULL THEN 'infinity' ELSE coalesce(scriptorium.at(after_us), '-infinity') END,
+        coalesce(after, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), most);
 BEGIN
     RETURN QUERY
     SELECT j.id, j.user_id, j.workflow_id, j.status::text, coalesce(j.progress, 0)::integer,
@@ -210,18 +255,12 @@ BEGIN
            coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
            coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1), 0, c.cost, c.input, c.output,
            NULL::text, NULL::text, NULL::text
-    FROM (
-        SELECT * FROM {{jobs}} t
-        WHERE (of_status IS NULL OR t.status::text = of_status)
-          AND (of_user IS NULL OR t.user_id = of_user)
-          AND (after IS NULL
-               OR (coalesce(t.created_at, '-infinity'), t.id) < (since, after))
-        ORDER BY coalesce(t.created_at, '-infinity') DESC, t.id DESC LIMIT most
-    ) j
+    FROM unnest(ids) WITH ORDINALITY AS i (id, n)
+    JOIN {{jobs}} j ON j.id = i.id
     LEFT JOIN scriptorium.queue q ON q.job_id = j.id
     LEFT JOIN scriptorium.run r ON r.job_id = j.id
     CROSS JOIN LATERAL scriptorium.cost_of(j.id) c
-    ORDER BY coalesce(j.created_at, '-infinity') DESC, j.id DESC;
+    ORDER BY i.n;
 END $$;
 
 -- ---- what a client may do to a row ----

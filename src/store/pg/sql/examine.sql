@@ -147,12 +147,21 @@ BEGIN
     -- The users' table: what keeps the queue in step, and what we see of it.
     RETURN QUERY SELECT 'triggers_off', string_agg(w.name, ', ' ORDER BY w.name) FROM unnest(ARRAY[
             'scriptorium_insert', 'scriptorium_update', 'scriptorium_delete', 'scriptorium_truncate',
-            'scriptorium_id', 'scriptorium_completed']) AS w (name)
+            'scriptorium_id', 'scriptorium_completed', 'scriptorium_tally_insert',
+            'scriptorium_tally_update', 'scriptorium_tally_delete', 'scriptorium_tally_truncate'])
+            AS w (name)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = (
                               SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                               WHERE n.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs')
                           AND t.tgname = w.name AND t.tgenabled IN ('O', 'A'))
         HAVING count(*) > 0;
+    RETURN QUERY SELECT 'unlisted_jobs', c.reltuples::bigint::text
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs'
+          AND c.reltuples >= 100000 AND NOT EXISTS (
+              SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'created_at'
+              WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+                AND i.indkey[0] = a.attnum);
     RETURN QUERY SELECT 'hidden_jobs', (scriptorium.examine_locked() + count(*))::text FROM (
         SELECT FROM scriptorium.queue q WHERE NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
         LIMIT 1000) h;

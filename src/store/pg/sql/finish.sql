@@ -47,12 +47,13 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
-        RETURNING q.job_id, q.claimed_at
+        RETURNING q.job_id, q.user_id, q.claimed_at
     )
-    SELECT array_agg(i.id) AS ids, array_agg(i.error) AS errors,
+    SELECT array_agg(i.id) AS ids, array_agg(g.user_id) AS users, array_agg(i.error) AS errors,
            array_agg(scriptorium.seconds(g.claimed_at, now)) AS seconds
     INTO ended FROM gone g, unnest(ids, errors) AS i (id, error) WHERE g.job_id = i.id;
     PERFORM scriptorium.rows_failed(ended.ids, ended.seconds, ended.errors, now);
+    PERFORM scriptorium.keep_ended(ended.ids, ended.users);
     IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users
         FROM {{jobs}} j WHERE j.id = ANY (ids);
@@ -75,13 +76,15 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM scriptorium.queue q WHERE q.job_id = ANY (ids)
-        RETURNING q.job_id, q.claimed_at
+        RETURNING q.job_id, q.user_id, q.claimed_at
     )
-    SELECT array_agg(i.id) AS ids, array_agg(i.script) AS scripts, array_agg(i.metadata) AS metadata,
+    SELECT array_agg(i.id) AS ids, array_agg(g.user_id) AS users, array_agg(i.script) AS scripts,
+           array_agg(i.metadata) AS metadata,
            array_agg(scriptorium.seconds(g.claimed_at, now)) AS seconds
     INTO ended FROM gone g, unnest(ids, scripts, metadata) AS i (id, script, metadata)
     WHERE g.job_id = i.id;
     PERFORM scriptorium.rows_completed(ended.ids, ended.seconds, ended.scripts, ended.metadata, now);
+    PERFORM scriptorium.keep_ended(ended.ids, ended.users);
     DELETE FROM scriptorium.step_text t WHERE t.job_id = ANY (ids);
     IF scriptorium.has_outbox() THEN
         SELECT array_agg(j.user_id ORDER BY array_position(ids, j.id)) INTO users

@@ -83,7 +83,7 @@ BEGIN
                 'no right to create %s: GRANT CREATE ON SCHEMA %I TO %I', name, in_schema,
                 current_user);
         ELSE
-            RETURN QUERY SELECT 'statement', format('CREATE TABLE %s with its four indexes', name);
+            RETURN QUERY SELECT 'statement', format('CREATE TABLE %s with its indexes', name);
             IF engine <> current_user THEN
                 RETURN QUERY SELECT 'statement', format(
                     'GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', name, engine);
@@ -190,7 +190,13 @@ BEGIN
                       AND g.tgname = 'scriptorium_insert') THEN
         RETURN QUERY SELECT 'statement', format('CREATE TRIGGER scriptorium_insert, '
             'scriptorium_update, scriptorium_delete, scriptorium_truncate, scriptorium_id, '
-            'scriptorium_completed ON %s', name);
+            'scriptorium_completed, scriptorium_tally_insert, scriptorium_tally_update, '
+            'scriptorium_tally_delete, scriptorium_tally_truncate ON %s', name);
+    ELSIF NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid
+                      AND g.tgname = 'scriptorium_tally_insert') THEN
+        RETURN QUERY SELECT 'statement', format('CREATE TRIGGER scriptorium_tally_insert, '
+            'scriptorium_tally_update, scriptorium_tally_delete, scriptorium_tally_truncate ON %s',
+            name);
     END IF;
 
     -- Rights of the engine.
@@ -253,5 +259,13 @@ BEGIN
                 CASE WHEN n > 1 THEN 's are' ELSE ' is' END,
                 CASE WHEN n > 1 THEN 'them' ELSE 'it' END);
         END IF;
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'created_at'
+        WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
+    ) THEN
+        RETURN QUERY SELECT 'note', format('a list of all jobs, newest first, reads all of %s: '
+            'CREATE INDEX CONCURRENTLY ON %s (created_at, id); migrate does not, as it takes its time '
+            'and each of your writes a little', name, name);
     END IF;
 END $$;

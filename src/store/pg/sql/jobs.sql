@@ -36,6 +36,7 @@ BEGIN
         CREATE INDEX script_generation_jobs_workflow_id_idx ON {{jobs}} (workflow_id);
         CREATE INDEX script_generation_jobs_pending_idx ON {{jobs}} (status, priority DESC)
             WHERE status = 'pending';
+        CREATE INDEX script_generation_jobs_created_idx ON {{jobs}} (created_at, id);
         target := to_regclass($name${{jobs}}$name$);
     END IF;
     FOR want IN SELECT * FROM pg_temp.scriptorium_columns() AS c

@@ -1,5 +1,37 @@
 -- Questions about the whole -> counts, sums, settings.
 
+-- Rows whose sums are the counts: kept by triggers, or counted out as long as nobody could (tally.sql).
+CREATE OR REPLACE FUNCTION scriptorium.job_sums()
+RETURNS TABLE (status text, minute timestamptz, jobs bigint, timed bigint, seconds numeric)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF scriptorium.is_on('tally.counted') THEN
+        RETURN QUERY SELECT t.* FROM scriptorium.job_tally t;
+    ELSE
+        RETURN QUERY SELECT t.* FROM scriptorium.jobs_counted() t;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION scriptorium.call_sums()
+RETURNS TABLE (calls bigint, estimated bigint, input bigint, output bigint, cache_read bigint,
+               cache_write_5m bigint, cache_write_1h bigint, cost bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF scriptorium.is_on('tally.counted') THEN
+        RETURN QUERY SELECT t.* FROM scriptorium.call_tally t;
+    ELSE
+        RETURN QUERY SELECT t.* FROM scriptorium.calls_counted() t;
+    END IF;
+END $$;
+
+-- recent_: created in the last hour, to the minute.
+
 CREATE OR REPLACE FUNCTION scriptorium.stats()
 RETURNS TABLE (pending bigint, processing bigint, completed bigint, failed bigint,
                cancelled bigint, recent_pending bigint, recent_processing bigint,
@@ -13,26 +45,34 @@ RETURNS TABLE (pending bigint, processing bigint, completed bigint, failed bigin
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT a.*, r.*, q.*, c.* FROM (
-        SELECT coalesce(sum(n) FILTER (WHERE status = 'pending'), 0)::bigint,
-               coalesce(sum(n) FILTER (WHERE status = 'processing'), 0)::bigint,
-               coalesce(sum(n) FILTER (WHERE status = 'completed'), 0)::bigint,
-               coalesce(sum(n) FILTER (WHERE status = 'failed'), 0)::bigint,
-               coalesce(sum(n) FILTER (WHERE status = 'cancelled'), 0)::bigint
-        FROM (SELECT j.status::text AS status, count(*) AS n FROM {{jobs}} j GROUP BY 1) g
-    ) a, (
-        SELECT count(*) FILTER (WHERE j.status::text = 'pending'),
-               count(*) FILTER (WHERE j.status::text = 'processing'),
-               count(*) FILTER (WHERE j.status::text = 'completed'),
-               count(*) FILTER (WHERE j.status::text = 'failed'),
-               count(*) FILTER (WHERE j.status::text = 'cancelled'),
-               coalesce(avg(j.processing_time_seconds) FILTER (WHERE j.status::text = 'pending'), -1)::float8,
-               coalesce(avg(j.processing_time_seconds) FILTER (WHERE j.status::text = 'processing'), -1)::float8,
-               coalesce(avg(j.processing_time_seconds) FILTER (WHERE j.status::text = 'completed'), -1)::float8,
-               coalesce(avg(j.processing_time_seconds) FILTER (WHERE j.status::text = 'failed'), -1)::float8,
-               coalesce(avg(j.processing_time_seconds) FILTER (WHERE j.status::text = 'cancelled'), -1)::float8
-        FROM {{jobs}} j WHERE j.created_at >= scriptorium.clock() - '1 hour'::interval
-    ) r, (
+    WITH sums AS MATERIALIZED (
+        SELECT s.status, sum(s.jobs)::bigint AS jobs,
+               coalesce(sum(s.jobs) FILTER (WHERE s.minute >= t.since), 0)::bigint AS recent,
+               coalesce(sum(s.seconds) FILTER (WHERE s.minute >= t.since)
+                        / nullif(sum(s.timed) FILTER (WHERE s.minute >= t.since), 0), -1)::float8
+                   AS seconds
+        FROM scriptorium.job_sums() s,
+             (SELECT date_trunc('minute', scriptorium.clock() - '1 hour'::interval) AS since) t
+        GROUP BY s.status
+    )
+    SELECT j.*, q.*, c.* FROM (
+        SELECT coalesce(max(jobs) FILTER (WHERE status = 'pending'), 0),
+               coalesce(max(jobs) FILTER (WHERE status = 'processing'), 0),
+               coalesce(max(jobs) FILTER (WHERE status = 'completed'), 0),
+               coalesce(max(jobs) FILTER (WHERE status = 'failed'), 0),
+               coalesce(max(jobs) FILTER (WHERE status = 'cancelled'), 0),
+               coalesce(max(recent) FILTER (WHERE status = 'pending'), 0),
+               coalesce(max(recent) FILTER (WHERE status = 'processing'), 0),
+               coalesce(max(recent) FILTER (WHERE status = 'completed'), 0),
+               coalesce(max(recent) FILTER (WHERE status = 'failed'), 0),
+               coalesce(max(recent) FILTER (WHERE status = 'cancelled'), 0),
+               coalesce(max(seconds) FILTER (WHERE status = 'pending'), -1),
+               coalesce(max(seconds) FILTER (WHERE status = 'processing'), -1),
+               coalesce(max(seconds) FILTER (WHERE status = 'completed'), -1),
+               coalesce(max(seconds) FILTER (WHERE status = 'failed'), -1),
+               coalesce(max(seconds) FILTER (WHERE status = 'cancelled'), -1)
+        FROM sums
+    ) j, (
         SELECT count(*) FILTER (WHERE o.due), count(*) FILTER (WHERE o.state = 2 AND NOT o.due),
                count(*) FILTER (WHERE o.state = 1),
                (SELECT count(*) FROM scriptorium.foreign_job),
@@ -42,9 +82,9 @@ AS $$
     ) q, (
         SELECT coalesce(sum(c.input), 0)::bigint, coalesce(sum(c.output), 0)::bigint,
                coalesce(sum(c.cache_read), 0)::bigint, coalesce(sum(c.cache_write_5m), 0)::bigint,
-               coalesce(sum(c.cache_write_1h), 0)::bigint, count(*),
-               count(*) FILTER (WHERE c.state = 2), coalesce(sum(c.cost), 0)::bigint
-        FROM scriptorium.call c
+               coalesce(sum(c.cache_write_1h), 0)::bigint, coalesce(sum(c.calls), 0)::bigint,
+               coalesce(sum(c.estimated), 0)::bigint, coalesce(sum(c.cost), 0)::bigint
+        FROM scriptorium.call_sums() c
     ) c
 $$;
 

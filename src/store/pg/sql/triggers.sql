@@ -251,6 +251,7 @@ BEGIN
     END IF;
     IF ended IS NOT NULL THEN
         DELETE FROM scriptorium.queue WHERE job_id = ANY (ended);
+        PERFORM scriptorium.keep_ended(ended, ended_users);
         PERFORM scriptorium.note_ended(ended, ended_users, outcomes);
     END IF;
     -- The text of a cut call stays with a failed or cancelled job: a re-run can go on with it.

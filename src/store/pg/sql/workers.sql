@@ -254,6 +254,10 @@ BEGIN
                                  ORDER BY f.fence LIMIT 100000) o
             WHERE o.finished_at < now - '1 hour'::interval);
     END IF;
+    PERFORM scriptorium.drop_ended(now);
+    IF random() < 0.1 THEN
+        PERFORM scriptorium.tally_fold();
+    END IF;
     IF random() < 0.01 THEN -- every minute or two
         PERFORM scriptorium.drop_late_text();
     END IF;
