@@ -121,9 +121,9 @@ BEGIN
           WHERE o.polrelid = jobs AND o.polcmd IN ('w', '*')
             AND EXISTS (SELECT FROM unnest(o.polroles) AS r
                         WHERE r = 0 OR pg_has_role(current_user, r, 'USAGE'))) p;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM {{jobs}} WHERE id IN ('
-        'SELECT q.job_id FROM scriptorium.queue q LIMIT 10000) AND (%s) IS NOT TRUE LIMIT 1000) h',
-        passes) INTO n;
+    EXECUTE format($q$SELECT count(*) FROM (SELECT FROM %s WHERE id IN (
+        SELECT q.job_id FROM scriptorium.queue q LIMIT 10000) AND (%s) IS NOT TRUE LIMIT 1000) h$q$,
+        $n${{jobs}}$n$, passes) INTO n;
     RETURN n;
 END $$;
 
