@@ -329,7 +329,7 @@ void store_finish(struct store *s, const struct store_finish *items, size_t n, s
 
 struct store_stats {
     int64_t count[JOB_STATUS_MAX];          /* all jobs */
-    int64_t recent[JOB_STATUS_MAX];         /* created in the last hour */
+    int64_t recent[JOB_STATUS_MAX];         /* created in the last hour, to the minute */
     double recent_seconds[JOB_STATUS_MAX];  /* their average processing time, -1 = none */
     int64_t due, delayed, running, foreign; /* of the queue; foreign: processing, not ours */
     int64_t oldest_due_us;                  /* wall; 0 = none */
@@ -406,6 +406,7 @@ enum {
  *   triggers_off      names of triggers of ours that are gone or disabled
  *   hidden_jobs       queued, but we may not see or change their rows (at most 1000 are counted)
  *   unqueued_jobs     pending rows that are not queued (likewise)
+ *   unlisted_jobs     rows of a large table without an index on created_at, about
  *   foreign_since_us  the oldest job that another system works on
  *   stuck_jobs, stuck_job (one of them)  running, and nothing was written for ten minutes
  *   leases_expired    workers that nobody has rescued for a whole lease
