@@ -293,6 +293,7 @@ const struct setting setting_table[SET_MAX] = {
     [SET_BASE_URL] = {.name = "anthropic.base_url",
                       .from = FROM_ENV | FROM_FILE,
                       .env = {"ANTHROPIC_BASE_URL"},
+                      .password = true,
                       .value = "URL",
                       .help = "where the provider answers, if not at https://api.anthropic.com",
                       FIELD(YAML_F_STRING, base_url)},

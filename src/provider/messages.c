@@ -15,6 +15,7 @@
 #include "provider/messages_stream.h"
 #include "provider/provider_impl.h"
 #include "provider/rate_headers.h"
+#include "text/url.h"
 
 #define HEADER_TIMEOUT_US   (60 * USEC_PER_SEC)
 #define IDLE_TIMEOUT_US     (60 * USEC_PER_SEC)
@@ -29,8 +30,8 @@ struct messages_provider {
     struct provider base;
     struct loop *loop;
     struct http_client *http;
-    char *url, *key, *key_header;
-    struct messages_config config; /* its strings are not used */
+    char *url, *shown, *key, *key_header; /* shown: the URL without a password */
+    struct messages_config config;        /* its strings are not used */
     struct messages_call *calls;
 };
 
@@ -149,7 +150,7 @@ static void finish_connection(struct messages_call *c, const struct http_end *en
     (void)snprintf(c->error, sizeof(c->error),
                    unreachable ? "the provider cannot be reached at %s: %s"
                                : "the connection to %s broke before an answer came: %s",
-                   c->p->url, end->detail);
+                   c->p->shown, end->detail);
     if (end->err == ERR_INVALID)
         finish(c, CALL_PERMANENT);
     else
@@ -354,6 +355,7 @@ static void messages_free(struct provider *provider)
         messages_abort(&c->base, NULL);
     }
     free(p->url);
+    free(p->shown);
     free(p->key);
     free(p->key_header);
     free(p);
@@ -404,6 +406,7 @@ enum err provider_messages_new(struct loop *loop, struct http_client *http,
     p->loop = loop;
     p->http = http;
     p->url = mem_printf("%.*s/v1/messages", (int)n, config->base_url);
+    p->shown = url_shown(p->url);
     p->key = mem_strdup(config->api_key);
     p->key_header = mem_printf("x-api-key: %s", config->api_key);
     p->config.header_timeout_us = or_default(config->header_timeout_us, HEADER_TIMEOUT_US);
