@@ -42,15 +42,19 @@ void handle_resume(struct api_request *rq)
 
 /* ---- scale ---- */
 
+/* As it is configured: what the engine still has of an undone scale is no measure. */
+static int64_t configured_slots(const struct api *api)
+{
+    return (int64_t)(api->engine != NULL ? engine_view(api->engine).slots : api->slots);
+}
+
 static void on_scale(void *ctx, const struct store_result *r)
 {
     struct api_request *rq = api_request_told(ctx);
     if (rq == NULL || api_answer_failure(rq, r))
         return;
     const struct api *api = rq->api;
-    /* As it is configured: what the engine still has of an undone scale is no measure. */
-    size_t slots = api->engine != NULL ? engine_view(api->engine).slots : api->slots;
-    struct scale_figures f = scale_figures(r->scale, (int64_t)slots, api->concurrent_limit);
+    struct scale_figures f = scale_figures(r->scale, configured_slots(api), api->concurrent_limit);
     struct buf out = BUF_INIT(SCALE_JSON_MAX);
     scale_put_json(&out, r->scale, &f);
     api_answer_json(rq, 200, &out);
@@ -62,18 +66,29 @@ void handle_scale(struct api_request *rq)
     store_scale_get(rq->api->store, &(struct uuid){0}, true, on_scale, api_request_ask(rq));
 }
 
+static void on_scale_now(void *ctx, const struct store_result *r)
+{
+    struct api_request *rq = api_request_told(ctx);
+    if (rq == NULL || api_answer_failure(rq, r))
+        return;
+    struct store_scale_change *change = rq->state;
+    scale_complete(change, r->scale, configured_slots(rq->api));
+    store_scale(rq->api->store, change, on_scale, api_request_ask(rq));
+}
+
 void handle_scale_change(struct api_request *rq)
 {
-    struct store_scale_change change;
+    struct store_scale_change *change = arena_alloc(&rq->arena, sizeof *change);
     struct errmsg msg = {""};
     size_t n;
     const char *body = http_body(rq->x, &n);
-    if (scale_read_body(body, n, &change, &msg) != OK) {
+    if (scale_read_body(body, n, change, &msg) != OK) {
         api_answer_error(rq, 400, "Bad request", "%s", msg.text);
         return;
     }
-    change.fallback = rq->api->concurrent_limit;
-    store_scale(rq->api->store, &change, on_scale, api_request_ask(rq));
+    change->fallback = rq->api->concurrent_limit;
+    rq->state = change;
+    store_scale_get(rq->api->store, &(struct uuid){0}, true, on_scale_now, api_request_ask(rq));
 }
 
 /* ---- erase ---- */

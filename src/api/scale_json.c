@@ -25,6 +25,17 @@ struct scale_figures scale_figures(const struct store_scale *scale, int64_t slot
     return f;
 }
 
+void scale_complete(struct store_scale_change *io_change, const struct store_scale *now,
+                    int64_t slots)
+{
+    if (io_change->undo || slots == 0 || now->schedules > 0)
+        return;
+    if (io_change->concurrency == 0 && now->concurrency == 0)
+        io_change->concurrency = slots < STORE_SCALE_MAX ? (int)slots : STORE_SCALE_MAX;
+    if (io_change->workers == 0 && now->workers == 0)
+        io_change->workers = now->processes > 1 ? now->processes : 1;
+}
+
 void scale_put_json(struct buf *out, const struct store_scale *scale, const struct scale_figures *f)
 {
     buf_putf(out,

@@ -22,6 +22,12 @@ struct scale_figures scale_figures(const struct store_scale *scale, int64_t slot
 void scale_put_json(struct buf *out, const struct store_scale *scale,
                     const struct scale_figures *figures);
 
+/* What is not said of a system that was never scaled and has no schedules: as many scripts as a
+ * process of `slots` has (0: triggered mode, nothing is filled in), as many workers as there are
+ * processes. */
+void scale_complete(struct store_scale_change *io_change, const struct store_scale *now,
+                    int64_t slots);
+
 /* "3x5": three workers with five each. ERR_INVALID. */
 enum err scale_read_preset(const char *text, size_t n, int *ret_workers, int *ret_concurrency,
                            struct errmsg *msg) MUST_CHECK;

@@ -43,12 +43,19 @@ int cmd_resume(struct invocation *inv)
 
 /* ---- scale ---- */
 
+/* Of a daemon with this configuration; 0 in triggered mode. */
+static int64_t slots_of(const struct settings *set)
+{
+    if (set->mode == MODE_TRIGGERED)
+        return 0;
+    return set->concurrency > 0 ? set->concurrency : SLOTS_DEFAULT;
+}
+
 static void print_scale(void *ctx, const struct store_result *r)
 {
     const struct invocation *inv = ctx;
     const struct store_scale *s = r->scale;
-    struct scale_figures f = scale_figures(s, inv->set.mode == MODE_TRIGGERED ? 0 : SLOTS_DEFAULT,
-                                           inv->set.concurrent_limit);
+    struct scale_figures f = scale_figures(s, slots_of(&inv->set), inv->set.concurrent_limit);
     if (inv->set.json) {
         struct buf out = BUF_INIT(SCALE_JSON_MAX);
         scale_put_json(&out, s, &f);
@@ -90,21 +97,32 @@ static int read_change(const struct invocation *inv, struct store_scale_change *
     return EXIT_DONE;
 }
 
+static void take_scale(void *ctx, const struct store_result *r)
+{
+    *(struct store_scale *)ctx = *r->scale;
+}
+
 int cmd_scale(struct invocation *inv)
 {
     struct context c;
     struct store_scale_change change = {0};
+    struct store_scale now = {0};
     int code = read_change(inv, &change);
     if (code == EXIT_DONE)
         code = context_open(&c, inv, 0);
     if (code != EXIT_DONE)
         return code;
-    struct answer a = answer_new(&c, print_scale, inv);
-    if (change.undo || change.workers > 0 || change.concurrency > 0)
-        store_scale(c.store, &change, answer_take, &a);
-    else
-        store_scale_get(c.store, &(struct uuid){0}, true, answer_take, &a);
+    bool changes = change.undo || change.workers > 0 || change.concurrency > 0;
+    struct answer a =
+        answer_new(&c, changes ? take_scale : print_scale, changes ? (void *)&now : inv);
+    store_scale_get(c.store, &(struct uuid){0}, true, answer_take, &a);
     code = answer_wait(&c, &a);
+    if (code == EXIT_DONE && changes) {
+        scale_complete(&change, &now, slots_of(&inv->set));
+        a = answer_new(&c, print_scale, inv);
+        store_scale(c.store, &change, answer_take, &a);
+        code = answer_wait(&c, &a);
+    }
     context_close(&c);
     return code;
 }
