@@ -282,19 +282,25 @@ static void put_groups(struct buf *out)
 void command_put_completion(struct buf *out)
 {
     buf_puts(out, "_scriptorium() {\n"
-                  "    local cur=${COMP_WORDS[COMP_CWORD]} words=\n"
+                  "    local cur=${COMP_WORDS[COMP_CWORD]} words= files=\n"
                   "    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
     for (size_t i = 0; i < command_count; i++) {
         const struct command *c = &command_table[i];
-        buf_putf(out, "    \"%s\"%s) words=\"", c->name, strchr(c->name, ' ') ? "" : "\\ *");
-        command_options(c, put_completion_option, out);
+        buf_putf(out, "    \"%s\"%s) ", c->name, strchr(c->name, ' ') ? "" : "\\ *");
+        if (strcmp(c->name, "help") == 0) {
+            buf_puts(out, "words=\"");
+            put_words(out, NULL);
+        } else {
+            buf_puts(out, "files=1 words=\"");
+            command_options(c, put_completion_option, out);
+        }
         buf_puts(out, "\" ;;\n");
     }
     put_groups(out);
     buf_puts(out, "    *) words=\"");
     put_words(out, NULL);
     buf_puts(out, "\" ;;\n    esac\n"
-                  "    [[ $cur == -* || $COMP_CWORD -le 2 ]] &&\n"
+                  "    [[ $cur == -* || -z $files ]] &&\n"
                   "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
                   "}\n"
                   "complete -o default -F _scriptorium scriptorium\n");

@@ -9,6 +9,7 @@
 
 #include "app/context.h"
 #include "base/mem.h"
+#include "job/forecast.h"
 #include "store/pg/store_pg.h"
 #include "store/store.h"
 
@@ -58,6 +59,7 @@ struct doctor {
     size_t n_facts;
     struct store_stats stats;
     struct store_scale scale;
+    struct forecast_input plan; /* what scripts took here lately */
     struct store_worker_seen *workers;
     size_t n_workers;
     int64_t errors;                            /* lines of the last hour */
@@ -91,6 +93,10 @@ extern const size_t doctor_checks_count;
 /* doctor_ask.c: fills what the store tells, doctor_http.c: what the daemon does. */
 void doctor_ask_store(struct doctor *d);
 void doctor_ask_daemon(struct doctor *d);
+
+/* Is work taken only when the function is called, by what is configured here or by what the daemon
+ * says? */
+bool doctor_is_triggered(const struct doctor *d);
 
 /* A fact's value; NULL and `fallback` where the store does not know it. */
 const char *doctor_fact(struct doctor *d, const char *name);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/forecast_json.h"
 #include "app/deployed.h"
 #include "app/doctor.h"
 #include "app/workshop.h"
@@ -108,6 +109,13 @@ static void take_runs(void *ctx, const struct store_result *r)
     }
 }
 
+/* For the planner; that no steps are asked for makes no difference to what it is asked here. */
+static void take_completed(void *ctx, const struct store_result *r)
+{
+    struct forecast_look unused;
+    forecast_learn(&((struct doctor *)ctx)->plan, r, &unused);
+}
+
 /* ---- asking ---- */
 
 /* The first failure is told by the check of the database. */
@@ -187,9 +195,16 @@ void doctor_ask_store(struct doctor *d)
     ASK(d, TOLD_SCHEDULES, take_schedules, store_schedule_list,
         &(struct store_schedule_filter){.limit = STORE_BATCH_MAX});
     ASK(d, TOLD_RUNS, take_runs, store_runs, &(struct store_run_filter){.limit = STORE_BATCH_MAX});
+    ASK(d, 0, take_completed, store_list,
+        &(struct store_filter){.status = JOB_COMPLETED, .limit = FORECAST_LOOK_BACK});
     ask_pipeline(d);
     if (d->postgres)
         wait_for_notifications(d);
+}
+
+bool doctor_is_triggered(const struct doctor *d)
+{
+    return d->inv->set.mode == MODE_TRIGGERED || d->daemon_triggered;
 }
 
 const char *doctor_fact(struct doctor *d, const char *name)

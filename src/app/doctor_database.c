@@ -1,6 +1,7 @@
 /* In: what the database tells of itself. Out: whether it is reachable, whole, and has room. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "app/doctor.h"
 #include "app/fmt.h"
@@ -153,14 +154,38 @@ void look_at_clock(struct doctor *d, struct finding *f)
                       "an expiry and deadlines are judged by this machine's clock");
 }
 
+/* Of an embedded store, or of a server whose directory is here; -1 = not known. */
+static int64_t disk_figures(struct doctor *d, int64_t *ret_all)
+{
+    struct statvfs disk;
+    const char *dir = doctor_fact(d, "data_directory");
+    *ret_all = doctor_number(d, "disk_bytes", -1);
+    if (dir == NULL || statvfs(dir, &disk) != 0)
+        return doctor_number(d, "disk_free_bytes", -1);
+    *ret_all = (int64_t)(disk.f_blocks * disk.f_frsize);
+    return (int64_t)(disk.f_bavail * disk.f_frsize);
+}
+
+static int64_t database_mib(struct doctor *d)
+{
+    return (doctor_number(d, "database_bytes", 0) + doctor_number(d, "file_bytes", 0) +
+            doctor_number(d, "log_bytes", 0)) >>
+           20;
+}
+
 void look_at_disk(struct doctor *d, struct finding *f)
 {
-    int64_t left = doctor_number(d, "disk_free_bytes", -1);
-    int64_t all = doctor_number(d, "disk_bytes", -1);
+    int64_t all, left = disk_figures(d, &all);
     char count[FMT_SIZE];
     if (left < 0 || all <= 0) {
-        doctor_say(d, f, VERDICT_UNKNOWN, "a server does not tell clients how full its disk is");
-        doctor_remedy(d, f, "look at your database host's own figures");
+        doctor_say(d, f, VERDICT_UNKNOWN,
+                   "the database takes %" PRId64
+                   " MiB; how much is free a server does not tell, and "
+                   "its disk is not seen from here",
+                   database_mib(d));
+        doctor_remedy(d, f,
+                      "look at the host's own figures: df on the data directory (SHOW "
+                      "data_directory), or the disk usage that your provider shows");
         return;
     }
     bool ill = left < DISK_ILL_BYTES || left * 100 < all * DISK_ILL_PERCENT;
@@ -170,8 +195,7 @@ void look_at_disk(struct doctor *d, struct finding *f)
                : note ? VERDICT_NOTE
                       : VERDICT_WELL,
                "%s MiB free (%" PRId64 " %%), the database takes %" PRId64 " MiB",
-               fmt_count(left >> 20, count), left * 100 / all,
-               (doctor_number(d, "file_bytes", 0) + doctor_number(d, "log_bytes", 0)) >> 20);
+               fmt_count(left >> 20, count), left * 100 / all, database_mib(d));
     if (ill || note)
         doctor_remedy(d, f,
                       "make room; a full disk stops the work, loses nothing, and is waited out");

@@ -26,11 +26,6 @@ static bool called_since(const struct doctor *d, int64_t at_us)
     return d->last_call_us > 0 && d->last_call_us >= at_us;
 }
 
-static bool is_triggered(const struct doctor *d)
-{
-    return d->inv->set.mode == MODE_TRIGGERED || d->daemon_triggered;
-}
-
 /* ---- do the calls that schedules make get through? ---- */
 
 /* The newest answer is a refusal, and no call has arrived about that time or since: SQL sends other
@@ -60,9 +55,9 @@ static void say_calls_fail(struct doctor *d, struct finding *f)
 /* Jobs wait for a call, and there is nobody who would call. */
 static bool nobody_calls(struct doctor *d)
 {
-    return is_triggered(d) && (d->told & (TOLD_STATS | TOLD_CALLS)) == (TOLD_STATS | TOLD_CALLS) &&
-           d->stats.due > 0 && d->schedules == 0 &&
-           doctor_number(d, "cron_workers_active", 0) == 0 &&
+    return doctor_is_triggered(d) &&
+           (d->told & (TOLD_STATS | TOLD_CALLS)) == (TOLD_STATS | TOLD_CALLS) && d->stats.due > 0 &&
+           d->schedules == 0 && doctor_number(d, "cron_workers_active", 0) == 0 &&
            !called_since(d, database_now(d) - CRON_SILENT_US);
 }
 
@@ -179,7 +174,7 @@ static void look_at_sql_cron(struct doctor *d, struct finding *f, const char *wh
 static void look_at_own_schedules(struct doctor *d, struct finding *f)
 {
     int64_t off = d->schedules_off + doctor_number(d, "cron_inactive", 0);
-    bool called = is_triggered(d);
+    bool called = doctor_is_triggered(d);
     if (d->schedules > 0) {
         doctor_say(d, f, VERDICT_WELL, "%" PRId64 " active, none overdue, none failing",
                    d->schedules);

@@ -7,7 +7,9 @@
 #include "app/fmt.h"
 #include "base/clock.h"
 
-#define USUAL_SECONDS 300 /* of a job, while none has ended lately */
+#define USUAL_SECONDS    300.0 /* of a job, while none has been completed: the planner's */
+#define GUIDE_USERS      10
+#define PLAN_SCRIPTS_MAX 10000 /* the planner leaves out what is called above it */
 
 void look_at_workers(struct doctor *d, struct finding *f)
 {
@@ -89,13 +91,51 @@ void look_at_errors(struct doctor *d, struct finding *f)
                   "gone: scriptorium jobs retry --status failed");
 }
 
-static void put_forecast(struct buf *out, int64_t slots, int64_t due, double seconds)
+/* ---- is concurrency the bottleneck? ---- */
+
+static bool is_called(const struct doctor *d)
+{
+    return d->scale.schedules > 0 || doctor_is_triggered(d);
+}
+
+/* What so many at once would give for the scripts that wait, or for ten: as the planner has it. */
+static void put_forecast(struct buf *out, struct doctor *d, int64_t slots)
 {
     char wait[FMT_SIZE];
-    int64_t rounds = (due + slots - 1) / slots;
-    double last = (double)(rounds - 1) * seconds;
-    buf_putf(out, "; %" PRId64 " at once: %.0f an hour, the last of them starts in %s", slots,
-             (double)slots * 3600 / seconds, fmt_seconds((int64_t)(last * 1e6), wait));
+    struct forecast f;
+    struct forecast_input *in = &d->plan;
+    in->users = d->stats.due > 0 && d->stats.due < PLAN_SCRIPTS_MAX ? d->stats.due : GUIDE_USERS;
+    if (d->stats.due >= PLAN_SCRIPTS_MAX)
+        in->users = PLAN_SCRIPTS_MAX;
+    in->workers = 1;
+    in->concurrency = (int)slots;
+    if (forecast_make(in, &f, NULL) != OK)
+        return;
+    /* The last two rows: called each minute, and continuous. */
+    const struct forecast_row *row = &f.rows[f.n - (is_called(d) ? 2 : 1)];
+    buf_putf(out, "; %" PRId64 " at once: %.0f an hour, the last of %" PRId64 " starts in %s",
+             slots, row->rate.scripts_per_hour, in->users, fmt_seconds(row->waits.last_us, wait));
+}
+
+static void put_forecasts(struct buf *out, struct doctor *d)
+{
+    const struct settings *set = &d->inv->set;
+    const struct capacity_limits own = {
+        .requests = set->rpm, .input_tokens = set->itpm, .output_tokens = set->otpm};
+    struct forecast_input *in = &d->plan;
+    int64_t sum = 0;
+    (void)forecast_limits(NULL, &own, &in->limits);
+    for (size_t i = 0; i < in->n_measured; i++)
+        sum += in->measured_us[i];
+    buf_putf(out, "; at %.0f s a job (%s)",
+             in->n_measured > 0 ? (double)sum / 1e6 / (double)in->n_measured : USUAL_SECONDS,
+             in->n_measured > 0
+                 ? arena_printf(&d->arena, "the mean of the last %zu completed", in->n_measured)
+                 : "assumed");
+    if (d->stats.running > 0 && d->stats.running <= CAPACITY_SLOTS_MAX)
+        put_forecast(out, d, d->stats.running);
+    put_forecast(out, d, 5);
+    put_forecast(out, d, 10);
 }
 
 /* What the whole system may have in work, as `scriptorium scale` tells it. */
@@ -103,27 +143,20 @@ static int64_t all_slots(const struct doctor *d)
 {
     const struct settings *set = &d->inv->set;
     int64_t each = set->concurrency > 0 ? set->concurrency : SLOTS_DEFAULT;
-    return scale_figures(&d->scale, set->mode == MODE_TRIGGERED ? 0 : each, set->concurrent_limit)
-        .slots;
+    return scale_figures(&d->scale, doctor_is_triggered(d) ? 0 : each, set->concurrent_limit).slots;
 }
 
 /* Yes or no first; then what is, and what the guide wants to know: what 5 and 10 at once give. */
-static void put_bottleneck(struct doctor *d, struct finding *f, bool full, int64_t slots)
+static void say_bottleneck(struct doctor *d, struct finding *f, bool full, int64_t slots)
 {
-    double measured = d->stats.recent_seconds[JOB_COMPLETED];
-    double seconds = measured > 0 ? measured : USUAL_SECONDS;
-    int64_t due = d->stats.due, running = d->stats.running;
-    struct buf out = BUF_INIT(1024);
-    buf_putf(&out,
-             "%s: %" PRId64 " wait, %" PRId64 " of %" PRId64 " slots are taken; at %.0f s a job "
-             "(%s)",
-             full ? "yes" : "no", due, running, slots, seconds,
-             measured > 0 ? "the last hour's" : "assumed");
-    if (full)
-        put_forecast(&out, running, due, seconds);
-    put_forecast(&out, 5, due, seconds);
-    put_forecast(&out, 10, due, seconds);
-    doctor_say(d, f, VERDICT_NOTE, "%s", buf_str(&out));
+    struct buf out = BUF_INIT(2048);
+    if (d->stats.due == 0)
+        buf_putf(&out, "no: no job waits; %" PRId64 " run", d->stats.running);
+    else
+        buf_putf(&out, "%s: %" PRId64 " wait, %" PRId64 " of %" PRId64 " slots are taken",
+                 full ? "yes" : "no", d->stats.due, d->stats.running, slots);
+    put_forecasts(&out, d);
+    doctor_say(d, f, d->stats.due == 0 ? VERDICT_WELL : VERDICT_NOTE, "%s", buf_str(&out));
     buf_free(&out);
 }
 
@@ -131,17 +164,14 @@ static void put_bottleneck(struct doctor *d, struct finding *f, bool full, int64
 void look_at_concurrency(struct doctor *d, struct finding *f)
 {
     int64_t due = d->stats.due, running = d->stats.running, slots = all_slots(d);
-    bool called = d->scale.schedules > 0 || d->inv->set.mode == MODE_TRIGGERED;
-    bool full = running >= slots;
-    if (due == 0) {
-        doctor_say(d, f, VERDICT_WELL, "no: no job waits; %" PRId64 " run", running);
-        return;
-    }
-    if (d->stats.paused || d->n_workers == 0) {
+    bool called = is_called(d), full = running >= slots;
+    if (due > 0 && (d->stats.paused || d->n_workers == 0)) {
         doctor_say(d, f, VERDICT_UNKNOWN, "%" PRId64 " wait, and nobody claims", due);
         return;
     }
-    put_bottleneck(d, f, full, slots);
+    say_bottleneck(d, f, full, slots);
+    if (due == 0)
+        return;
     if (full)
         doctor_remedy(d, f,
                       "scriptorium scale %s%s, if the provider's limits (below) leave room; "

@@ -403,6 +403,7 @@ enum {
  *   now_us            the store's clock            server            its name and version
  *   connections_used, _max, _of (whose limit it is), _ours
  *   transaction_us    age of the oldest open one
+ *   database_bytes    its size; data_directory: where the server has it, if it is said to be here
  *   triggers_off      names of triggers of ours that are gone or disabled
  *   hidden_jobs       queued, but we may not see or change their rows (at most 1000 are counted)
  *   unqueued_jobs     pending rows that are not queued (likewise)

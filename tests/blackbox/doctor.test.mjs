@@ -33,6 +33,7 @@ test('on a laptop: nobody serves, then all is well, then the wrong key, then ano
   is(well.provider, 'note', /^simulated/);
   await until(() => json(dir, ['jobs', 'list', '--status', 'completed']).jobs.length === 1,
     { what: () => 'the job completed' });
+  is(examine(dir, ['--url', d.url]).concurrency, 'well', /the mean of the last 1 completed\); 5 at once/);
   is(examine(dir, ['--url', d.url]).provider, 'note', /^simulated: .*requests [1-9]\d* of \d+/);
   is(examine(dir, ['--url', d.url], { env: { SCRIPTORIUM_BUDGET_PER_DAY_USD: '0.0001' } }).budget, 'ill',
     /today of \$0\.0001/);
@@ -94,7 +95,8 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
   const well = look();
   for (const name of ['database', 'table', 'connections', 'notifications', 'clock', 'cron-key', 'schedules',
     'stuck-jobs', 'foreign-jobs', 'errors', 'concurrency']) is(well[name], 'well');
-  is(well.disk, 'unknown');
+  is(well.disk, well.disk.verdict, /MiB free .* the database takes [1-9]\d* MiB/); // the server is here
+  is(well.concurrency, 'well', /^no: no job waits; 0 run; at 300 s a job \(assumed\); 5 at once: 60 an hour, the last of 10 starts in 5 min 00 s; 10 at once: 120 an hour, the last of 10 starts in 0\.00 s$/);
 
   await admin.query('ALTER TABLE script_generation_jobs DISABLE TRIGGER scriptorium_insert');
   await insert();
@@ -120,7 +122,7 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
   await insert();
   await admin.query(`SELECT scriptorium.worker_open(gen_random_uuid(), 'w', 60000000)`);
   assert.equal(run(dir, ['scale', '1x1', '--database', url]).code, 0);
-  is(look().concurrency, 'note', /^yes: 2 wait, 1 of 1 slots .* 300 s a job \(assumed\); 1 at once: 12 an hour, .* 5 min 00 s; 5 at once: 60 an hour, .* 0\.00 s; 10 at once: 120 /);
+  is(look().concurrency, 'note', /^yes: 2 wait, 1 of 1 slots .* 300 s a job \(assumed\); 1 at once: 12 an hour, the last of 2 .* 5 min 00 s; 5 at once: 60 an hour, .* 0\.00 s; 10 at once: 120 /);
   assert.equal(run(dir, ['scale', '1x3', '--database', url]).code, 0);
   is(look().concurrency, 'note', /^no: 2 wait, 1 of 3 slots/);
 
@@ -167,6 +169,7 @@ test('on PostgreSQL: rows that row security hides from the engine\'s role', asyn
   const look = () => examine(dir, ['--database', server.url({ database, user: 'hidden_engine' }),
     '--url', 'http://127.0.0.1:1']);
   is(look().table, 'ill', /hides 1 queued jobs/);
+  is(look().disk, 'unknown', /the database takes [1-9]\d* MiB; how much is free a server does not tell/);
   assert.equal(run(dir, ['migrate', '--database', server.url({ database })],
     { env: { SCRIPTORIUM_ENGINE_ROLE: 'hidden_engine' } }).code, 0);
   is(look().table, 'well');

@@ -140,6 +140,12 @@ BEGIN
     RETURN QUERY SELECT c.name, c.value FROM scriptorium.examine_connections() c;
     RETURN QUERY SELECT 'connections_ours', count(*)::text FROM pg_stat_activity a
         WHERE a.application_name LIKE 'scriptorium%';
+    RETURN QUERY SELECT 'database_bytes', pg_database_size(current_database())::text;
+    IF pg_has_role(session_user, 'pg_read_all_settings', 'USAGE') THEN
+        RETURN QUERY SELECT 'data_directory', current_setting('data_directory')
+            WHERE inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8'
+                  OR inet_server_addr() = '::1';
+    END IF;
     RETURN QUERY SELECT 'transaction_us', (extract(epoch FROM max(now - a.xact_start)) * 1000000)::bigint::text
         FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
         HAVING max(a.xact_start) IS NOT NULL;
