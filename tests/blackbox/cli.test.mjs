@@ -250,8 +250,10 @@ test('a password in the provider\'s address is shown to nobody', (t) => {
   assert.match(done.err, /cannot be reached at http:\/\/127\.0\.0\.1:1\/v1\/messages/);
   const rows = run(dir, ['jobs', 'list', '--json']).out + run(dir, ['logs', '--json']).out;
   assert.doesNotMatch(done.err + done.out + rows, /hu@sh|sh@|engine/);
-  writeFileSync(join(dir, 'address'), 'http://engine:hush@127.0.0.1:2\n');
-  const read = run(dir, ['run'], { env: { ANTHROPIC_BASE_URL_FILE: 'address', ANTHROPIC_API_KEY: 'k' }, timeout: 4000 });
+  const other = folder(t);
+  run(other, ['enqueue', '--topic', 'Salt']);
+  writeFileSync(join(other, 'address'), 'http://engine:hush@127.0.0.1:2\n');
+  const read = run(other, ['run'], { env: { ANTHROPIC_BASE_URL_FILE: 'address', ANTHROPIC_API_KEY: 'k' }, timeout: 4000 });
   assert.match(read.err, /cannot be reached at http:\/\/127\.0\.0\.1:2\//);
   assert.doesNotMatch(read.err, /hush/);
 });

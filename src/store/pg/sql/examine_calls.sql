@@ -2,20 +2,6 @@
 -- waits for its next firing, what became of the requests. Facts for doctor, as in examine.sql; as the
 -- one who migrated, for row security hides the rows from the engine.
 
--- Is there such a table, to be read without running what its owner made: by who asks, of who asks, of a
--- superuser or of an extension?
-CREATE OR REPLACE FUNCTION scriptorium.examine_reads(of_schema text, of_table text) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(bool_or(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-        AND (o.rolname = current_user OR o.rolsuper
-             OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                        AND d.objid = c.oid AND d.deptype = 'e'))), false)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
-    WHERE n.nspname = of_schema AND c.relname = of_table AND c.relkind = 'r'
-$$;
-
 -- A worker's schedule has a worker's name, or calls the function.
 CREATE OR REPLACE FUNCTION scriptorium.is_worker_schedule(name text, command text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE
@@ -33,7 +19,7 @@ RETURNS TABLE (name text, value text) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    ours CONSTANT boolean := to_regclass('cron.scriptorium_state') IS NOT NULL;
+    ours CONSTANT boolean := scriptorium.surface_kind('cron') = 'ours';
     zone CONSTANT text := nullif(current_setting('cron.timezone', true), '');
 BEGIN
     RETURN QUERY EXECUTE CASE WHEN ours THEN $q$
@@ -62,7 +48,9 @@ RETURNS TABLE (name text, value text) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT scriptorium.examine_reads('net', '_http_response') THEN
+    IF scriptorium.surface_kind('net') IS NULL OR NOT has_schema_privilege('net', 'USAGE')
+       OR to_regclass('net._http_response') IS NULL
+       OR NOT has_table_privilege('net._http_response', 'SELECT') THEN
         RETURN;
     END IF;
     RETURN QUERY EXECUTE $q$
@@ -89,7 +77,7 @@ RETURNS TABLE (name text, value text) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF scriptorium.examine_reads('cron', 'job') THEN
+    IF scriptorium.cron_seen() THEN
         RETURN QUERY EXECUTE $q$
             SELECT f.n, f.v::text FROM (
                 SELECT count(*) FILTER (WHERE j.active) AS active,
