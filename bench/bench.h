@@ -12,6 +12,11 @@ struct bench_out {
 };
 void bench_begin(struct bench_out *out, const char *name, const char *conditions);
 void bench_figure(struct bench_out *out, const char *what, double value, const char *unit);
+/* With what it is to be, and ok or MISSED beside it. */
+void bench_at_most(struct bench_out *out, const char *what, double value, const char *unit,
+                   double aim);
+void bench_at_least(struct bench_out *out, const char *what, double value, const char *unit,
+                    double aim);
 void bench_end(struct bench_out *out);
 
 /* argv[at] as a whole number, or the fallback when there are fewer; -1 when it is none in 0..most.

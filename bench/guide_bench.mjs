@@ -99,7 +99,7 @@ function show(name, what, measured, predicted) {
   const part = off <= SLACK_S ? 0 : off / Math.max(measured, predicted);
   worst = Math.max(worst, part);
   console.log(`${name.padEnd(34)} ${what.padEnd(22)} ${minutes(measured).padStart(10)} ${minutes(predicted).padStart(10)}` +
-    ` ${`${(part * 100).toFixed(0)} %`.padStart(6)}`);
+    ` ${`${(part * 100).toFixed(0)} %`.padStart(6)}  aim at most 10 %  ${part <= 0.1 ? 'ok' : 'MISSED'}`);
 }
 
 console.log(`${PEOPLE} people at once, a script each; a minute of the guide's is ${60 / FASTER} s here (times are shown as the guide's)`);

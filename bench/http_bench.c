@@ -1,6 +1,8 @@
 /* In: a daemon's address, a rate, jobs' paths (one a line on stdin), streams of their events to
  * hold open. Out: the latency of GETs at that rate, measured from the moment each was due, so that
  * a daemon that stalls cannot hide what it did not answer; and how much the streams brought. */
+#include "bench.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -204,6 +206,12 @@ static void print(struct bench *b, int64_t took_us)
     if (b->n_streams > 0)
         printf("streams: %zu, of which %" PRIu64 " were cut; %.1f KiB/s together\n", b->n_streams,
                b->streams_cut, (double)b->stream_bytes * 1e6 / (double)took_us / 1024);
+    struct bench_out out = {0};
+    bench_at_most(&out, "GET /v1/jobs/{id}, p99", at(b, 0.99), "ms", 50);
+    bench_at_most(&out, "not answered, or not with 200", (double)(b->wanted - b->done + b->failed),
+                  "requests", 0);
+    if (b->n_streams > 0)
+        bench_at_most(&out, "streams cut", (double)b->streams_cut, "", 0);
 }
 
 /* Each follows a job of its own, as a user's page does. */

@@ -1,24 +1,26 @@
 // In: a PostgreSQL server of its own, with its default settings. Out: what the SQL side of the store
 // costs there, without the program: jobs per second, claim times, what a client's insert pays.
 //
-// usage: node bench/pg_sql_bench.mjs [noop] [single] [history] [backlog] [pinned] [insert]   (default: all)
-// ROWS scales the big tables (default 1000000).
+// usage: node bench/pg_sql_bench.mjs [noop] [single] [history] [backlog] [pinned] [insert] [looks]   (default: all)
+// ROWS scales the big tables (default 1000000), JOBS what passes under a pinned xmin (100000), and PIN_SECONDS says
+// how long at least it is pinned (120).
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { start } from '../tests/lib/pg.mjs';
 import { migrate } from '../tests/lib/pg_schema.mjs';
+import { DEFAULTS, asUsersHaveIt, figure, median, quantile } from './figures.mjs';
 
+const PIN_SECONDS = Number(process.env.PIN_SECONDS ?? 120);
+const JOBS = Number(process.env.JOBS ?? 100_000);
 const ROWS = Number(process.env.ROWS ?? 1_000_000);
 const BATCH = 500;
 const wanted = new Set(process.argv.slice(2));
 const wants = (name) => wanted.size === 0 || wanted.has(name);
 const seconds = (since) => Number(process.hrtime.bigint() - since) / 1e9;
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const at = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(values.length * share)];
 const ms = (value) => `${value.toFixed(2)} ms`;
 
-const server = await start({ settings: { fsync: 'on', max_connections: '100' }, database: false });
+const server = await start({ settings: DEFAULTS, database: false });
 const version = (await one(await server.connect({ database: 'postgres' }), 'SHOW server_version')).server_version;
 console.log(`PostgreSQL ${version}, default settings, ${os.cpus().length} cores (${os.cpus()[0].model}), ` +
     `node ${process.version}, batches of ${BATCH}, cap 400, 10 users`);
@@ -37,6 +39,7 @@ async function one(client, sql, values) {
 async function database() {
     const client = await server.connect({ database: await server.database() });
     await migrate(client);
+    await asUsersHaveIt(client);
     return client;
 }
 
@@ -118,9 +121,10 @@ if (wants('noop')) {
         await client.query('VACUUM ANALYZE');
         await client.query('CHECKPOINT');
         const r = await drain(client, 200_000, lanes);
-        console.log(`no-op jobs, ${lanes} connection${lanes > 1 ? 's' : ''}: ${Math.round(r.rate)} jobs/s ` +
-            `(claim ${ms(median(r.claims))}, finish ${ms(median(r.finishes))} for ${BATCH}; ` +
-            `${r.cpu.toFixed(1)} us of processor a job: ${Math.round(2e6 / r.cpu)} jobs/s on two whole cores)`);
+        console.log(`no-op jobs, ${lanes} connection${lanes > 1 ? 's' : ''}: claim ${ms(median(r.claims))}, finish ` +
+            `${ms(median(r.finishes))} for ${BATCH}; ${r.cpu.toFixed(1)} us of processor a job: ` +
+            `${Math.round(2e6 / r.cpu)} jobs/s on two whole cores`);
+        figure(`no-op jobs, ${lanes} connection${lanes > 1 ? 's' : ''}`, r.rate, 'jobs/s', lanes === 2 ? { least: 20_000 } : {});
         await client.end();
     }
 }
@@ -141,7 +145,7 @@ if (wants('single')) {
         times.finish.push(await finish(client, jobs));
     }
     console.log(`one job at a time: ${Object.entries(times).map(([k, v]) =>
-        `${k} ${ms(median(v))} (p99 ${ms(at(v, 0.99))})`).join(', ')}; claim and finish ` +
+        `${k} ${ms(median(v))} (p99 ${ms(quantile(v, 0.99))})`).join(', ')}; claim and finish ` +
         `${((((await cpu(client)) - began) * 1e6) / 2000).toFixed(0)} us of processor`);
     await mine.end();
     await client.end();
@@ -156,9 +160,9 @@ if (wants('history')) {
         await fill(client, 20_000, 'pending');
         await client.query('VACUUM ANALYZE');
         figures.push(await claimTime(client));
-        console.log(`claim of ${BATCH} beside ${rows} rows of history: ${ms(figures.at(-1))}`);
+        figure(`claim of ${BATCH} beside ${rows} rows of history`, figures.at(-1), 'ms');
     }
-    console.log(`  ratio ${(figures[1] / figures[0]).toFixed(2)} (aim 1.5)`);
+    figure('  the large one against the small one', figures[1] / figures[0], 'times', { most: 1.5 });
     await client.end();
 }
 
@@ -169,26 +173,45 @@ if (wants('backlog')) {
         await fill(client, rows, 'pending');
         await client.query('VACUUM ANALYZE');
         figures.push(await claimTime(client));
-        console.log(`claim of ${BATCH} from a backlog of ${rows}: ${ms(figures.at(-1))}`);
+        figure(`claim of ${BATCH} from a backlog of ${rows}`, figures.at(-1), 'ms');
     }
-    console.log(`  ratio ${(figures[1] / figures[0]).toFixed(2)} (aim 1.5)`);
+    figure('  the large one against the small one', figures[1] / figures[0], 'times', { most: 1.5 });
     await client.end();
+}
+
+/** As drain(), but so that it takes that long: a batch, and a rest. */
+async function drainSlowly(client, total, over) {
+    const mine = await server.connect({ database: client.database });
+    const id = await worker(mine), begin = Date.now(), times = { claims: [], finishes: [] };
+    for (let done = 0; done < total;) {
+        const { jobs, time } = await claim(mine, id);
+        if (jobs.length === 0) throw new Error('the jobs are used up');
+        times.claims.push(time);
+        times.finishes.push(await finish(mine, jobs));
+        done += jobs.length;
+        await new Promise((wake) => { setTimeout(wake, begin + over * 1000 * done / total - Date.now()); });
+    }
+    await mine.end();
+    return times;
 }
 
 if (wants('pinned')) {
     const client = await database();
-    await fill(client, 120_000, 'pending');
+    await fill(client, JOBS + 20_000, 'pending');
     await client.query('VACUUM ANALYZE');
     const before = await drain(client, 20_000, 1);
     const pin = await server.connect({ database: client.database });
     await pin.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await pin.query('SELECT count(*) FROM scriptorium.queue');
-    const after = await drain(client, 100_000, 1);
+    const pinned = process.hrtime.bigint();
+    const after = await drainSlowly(client, JOBS, PIN_SECONDS);
     const late = after.claims.slice(-20);
-    console.log(`claim of ${BATCH}: ${ms(median(before.claims))}; after 100000 jobs under a pinned xmin ` +
-        `${ms(median(late))}, slowest of the last 20 ${ms(Math.max(...late))}, finish ${ms(median(before.finishes))} ` +
-        `-> ${ms(median(after.finishes.slice(-20)))}`);
-    console.log(`  ratio ${(median(late) / median(before.claims)).toFixed(2)} (aim 3); ${Math.round(after.rate)} jobs/s`);
+    console.log(`${JOBS} jobs passed while a foreign transaction pinned xmin for ${seconds(pinned).toFixed(0)} s`);
+    figure(`claim of ${BATCH} before`, median(before.claims), 'ms');
+    figure(`claim of ${BATCH} at the end, the last 20`, median(late), 'ms');
+    figure('  the slowest of them', Math.max(...late), 'ms');
+    figure('  at the end against before', median(late) / median(before.claims), 'times', { most: 3 });
+    figure(`finish of ${BATCH} at the end against before`, median(after.finishes.slice(-20)) / median(before.finishes), 'times');
     // One at a time, as they come.
     const id = await worker(client);
     const single = [];
@@ -201,7 +224,7 @@ if (wants('pinned')) {
         single.push(time);
         await finish(client, jobs);
     }
-    console.log(`  then one by one: insert ${ms(median(insert))}, claim ${ms(median(single))}, p99 ${ms(at(single, 0.99))}`);
+    console.log(`  then one by one: insert ${ms(median(insert))}, claim ${ms(median(single))}, p99 ${ms(quantile(single, 0.99))}`);
     await pin.query('ROLLBACK');
     await pin.end();
     await client.end();
@@ -228,6 +251,51 @@ if (wants('insert')) {
     const bare = await times();
     console.log(`a client's insert: ${ms(ours.single)} with our trigger, ${ms(bare.single)} without; in bulk ` +
         `${ours.bulk.toFixed(1)} us and ${bare.bulk.toFixed(1)} us a row`);
+    await client.end();
+}
+
+/** Of some times, undone or not: what a look costs, in ms. */
+async function looks(client, sql, values, times = 15) {
+    const all = [];
+    for (let i = 0; i < times; i++) {
+        const t = process.hrtime.bigint();
+        await client.query(sql, values);
+        all.push(seconds(t) * 1000);
+    }
+    return median(all.slice(2));
+}
+
+// What somebody or something asks again and again, beside a long history and a long ledger.
+if (wants('looks')) {
+    const client = await database();
+    const user = '00000000-0000-4000-8000-000000000001';
+    await fill(client, 200, 'pending');
+    const page = () => looks(client, 'SELECT * FROM scriptorium.list_jobs(NULL, NULL, NULL, NULL, 50)', []);
+    const all = async () => ({
+        stats: await looks(client, 'SELECT * FROM scriptorium.stats()', []),
+        everybody: await looks(client, 'SELECT * FROM scriptorium.live(NULL, scriptorium.us(clock_timestamp()) - 6000000, 500, 200, 500)', []),
+        one: await looks(client, 'SELECT * FROM scriptorium.live($1, scriptorium.us(clock_timestamp()) - 6000000, 500, 200, 500)', [user]),
+        running: await looks(client, "SELECT * FROM scriptorium.list_jobs('processing', NULL, NULL, NULL, 1000)", []) });
+    const id = await worker(client);
+    await claim(client, id, 100);
+    const small = await all();
+    await client.query(`INSERT INTO script_generation_jobs (user_id, status, generation_params, created_at)
+        SELECT ('00000000-0000-4000-8000-' || lpad((i % 1000)::text, 12, '0'))::uuid, 'completed', '{"topic": "bridges"}',
+               now() - i * interval '1 second' FROM generate_series(1, $1) i`, [ROWS]);
+    await client.query(`INSERT INTO scriptorium.call (id, job_id, user_id, run, attempt, estimated_input, price_input, price_output,
+            opened_at, closed_at, state, input, output, cost)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 1, 100, 1, 1, now(), now(), 1, 100, 1000, 5
+        FROM generate_series(1, $1) i`, [ROWS]);
+    await client.query('VACUUM ANALYZE');
+    const large = await all();
+    console.log(`looks beside ${ROWS} ended jobs and ${ROWS} calls (in brackets: beside none)`);
+    const names = { stats: 'GET /metrics, /v1/stats: stats()', everybody: 'GET /v1/events of an operator, each second: live()',
+        one: 'GET /v1/events of a user, each second: live()', running: 'the jobs that run: list_jobs(processing)' };
+    for (const [key, name] of Object.entries(names))
+        figure(`${name} (${ms(small[key])})`, large[key], 'ms', { most: 10 });
+    figure('GET /v1/jobs of an operator, no index on created_at', await page(), 'ms');
+    await client.query('CREATE INDEX ON script_generation_jobs (created_at, id)');
+    figure('GET /v1/jobs of an operator, with the index', await page(), 'ms', { most: 10 });
     await client.end();
 }
 

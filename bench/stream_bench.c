@@ -159,11 +159,11 @@ static void measured(void *ctx)
     double cpu = cpu_seconds() - b->cpu0;
     double wall = (double)(clock_mono() - b->start_us) / 1e6;
     uint64_t events = b->events - b->events0;
-    bench_figure(b->out, "streams that ended early", b->ended, "");
+    bench_at_most(b->out, "streams that ended early", b->ended, "", 0);
     bench_figure(b->out, "events", (double)events / wall, "a second");
-    bench_figure(b->out, "CPU", cpu * 1e6 / (double)events, "us an event");
+    bench_at_most(b->out, "CPU", cpu * 1e6 / (double)events, "us an event", 12);
     bench_figure(b->out, "CPU of one core", cpu * 100 / wall, "%");
-    bench_figure(b->out, "memory", (double)(rss_kib() - b->rss0) / b->streams, "KiB a stream");
+    bench_at_most(b->out, "memory", (double)(rss_kib() - b->rss0) / b->streams, "KiB a stream", 60);
     loop_stop(b->loop);
 }
 
