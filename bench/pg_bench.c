@@ -195,9 +195,9 @@ static void pickup(struct bench *b, PGconn *client)
     }
     store_on_change(b->store, NULL, NULL);
     qsort(took, PICKUPS, sizeof took[0], by_size);
-    bench_at_most(&b->out, "pickup after commit, p50", (double)took[PICKUPS / 2] / 1e3, "ms", 1);
-    bench_at_most(&b->out, "pickup after commit, p99", (double)took[PICKUPS * 99 / 100] / 1e3, "ms",
-                  5);
+    int middle = PICKUPS / 2, late = PICKUPS * 99 / 100;
+    bench_at_most(&b->out, "pickup after commit, p50", (double)took[middle] / 1e3, "ms", 1);
+    bench_at_most(&b->out, "pickup after commit, p99", (double)took[late] / 1e3, "ms", 5);
 }
 
 int main(void)
