@@ -18,7 +18,7 @@ static const struct {
 } states[] = {
     {"SCL01", ERR_LOST, NAMELESS, NULL, NULL},
     {"SCN01", ERR_NOT_FOUND, NAMELESS, NULL, NULL},
-    {"SCI01", ERR_INVALID, NAMELESS, NULL, NULL},
+    {"SCI01", ERR_INVALID, LASTING | NAMELESS, NULL, NULL},
     {"SCB01", ERR_BUSY, NAMELESS, NULL, NULL},
     {"23505", ERR_EXISTS, NAMELESS, "it exists already", NULL},
     {"23502", ERR_INVALID, NAMELESS, "the database refuses it",
@@ -161,6 +161,10 @@ void pg_error_of_connect(const char *text, const char *server, struct pg_failure
         ret->lasting = true;
         ret->err = ERR_PERMISSION;
         say(ret, server, "the server wants a password", line, "add it to the database URL");
+    } else if (strncmp(line, "invalid ", strlen("invalid ")) == 0) {
+        ret->lasting = true;
+        ret->err = ERR_INVALID;
+        say(ret, server, "the database URL cannot be used", line, "correct it");
     } else if (strstr(line, "read-only") != NULL || strstr(line, "hot standby") != NULL) {
         ret->lasting = true;
         say(ret, server, "no server takes writes", line, "name the primary in the database URL");

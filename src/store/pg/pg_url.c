@@ -10,6 +10,7 @@
 
 #define NAME_MAX_BYTES 63 /* of an application_name; the server cuts off what is longer */
 #define HOW            "it looks like postgres://user:password@host:5432/database, special characters as %%40"
+#define NOWHERE        "/nowhere" /* a folder of sockets */
 
 static const char *find(const struct pg_url *u, const char *key)
 {
@@ -88,15 +89,66 @@ static void make_label(struct pg_url *u)
                             port != NULL ? port : "5432", db != NULL ? db : "");
 }
 
+static void put(struct pg_params_out *out, const char *key, const char *value)
+{
+    size_t i = 0;
+    while (out->keys[i] != NULL && strcmp(out->keys[i], key) != 0)
+        i++;
+    out->keys[i] = key;
+    out->values[i] = value;
+}
+
+/* libpq quotes what it cannot read, be it a password: a name is all that is passed on. */
+static enum err fail_unread(const char *why, struct errmsg *msg)
+{
+    static const char *const starts[] = {"invalid URI query parameter: \"",
+                                         "invalid connection option \""};
+    for (size_t i = 0; why != NULL && i < sizeof starts / sizeof *starts; i++) {
+        size_t at = strlen(starts[i]);
+        if (strncmp(why, starts[i], at) != 0)
+            continue;
+        size_t n = strspn(why + at, "abcdefghijklmnopqrstuvwxyz_");
+        if (n > 0 && n < 40 && why[at + n] == '"')
+            return err_set(msg, ERR_INVALID,
+                           "the database URL has a parameter %.*s, and there is "
+                           "none of that name",
+                           (int)n, why + at);
+    }
+    return err_set(msg, ERR_INVALID, "the database URL cannot be read; " HOW);
+}
+
+/* Only libpq knows what its parameters may be, and says so before it connects: here to nowhere. */
+static enum err check_values(const struct pg_url *u, struct errmsg *msg)
+{
+    struct pg_params_out out = {0};
+    for (size_t i = 0; u->keys[i] != NULL; i++)
+        put(&out, u->keys[i], u->values[i]);
+    put(&out, "host", NOWHERE);
+    put(&out, "hostaddr", "");
+    put(&out, "port", "");
+    put(&out, "password", "-"); /* not to be looked for in files */
+    PGconn *pg = PQconnectStartParams(out.keys, out.values, 0);
+    const char *why = pg != NULL ? PQerrorMessage(pg) : "";
+    enum err e = OK;
+    if (strncmp(why, "invalid ", strlen("invalid ")) == 0)
+        e = err_set(msg, ERR_INVALID, "the database URL cannot be used: %.*s",
+                    (int)strcspn(why, "\n"), why);
+    PQfinish(pg);
+    return e;
+}
+
 enum err pg_url_parse(const char *url, struct pg_url **ret_url, struct errmsg *msg)
 {
     char *why = NULL;
     if (strlen(url) > PG_URL_MAX)
         return err_set(msg, ERR_INVALID, "the database URL is longer than %d bytes", PG_URL_MAX);
     PQconninfoOption *given = PQconninfoParse(url, &why);
-    PQfreemem(why); /* it may quote the password */
+    enum err e = OK;
     if (given == NULL)
-        return err_set(msg, ERR_INVALID, "the database URL cannot be read; " HOW);
+        e = fail_unread(why, msg);
+    PQfreemem(why);
+    if (given == NULL)
+        return e;
     struct pg_url *u = mem_alloc(sizeof *u);
     keep(u, given);
     PQconninfoFree(given);
@@ -107,7 +159,9 @@ enum err pg_url_parse(const char *url, struct pg_url **ret_url, struct errmsg *m
         PQconninfoFree(defaults);
     }
     make_label(u);
-    enum err e = read_names(u, msg);
+    e = read_names(u, msg);
+    if (e == OK)
+        e = check_values(u, msg);
     if (e != OK) {
         pg_url_free(u);
         return e;
@@ -129,15 +183,6 @@ void pg_url_free(struct pg_url *u)
 }
 
 /* ---- what libpq gets ---- */
-
-static void put(struct pg_params_out *out, const char *key, const char *value)
-{
-    size_t i = 0;
-    while (out->keys[i] != NULL && strcmp(out->keys[i], key) != 0)
-        i++;
-    out->keys[i] = key;
-    out->values[i] = value;
-}
 
 static void put_default(struct pg_params_out *out, const struct pg_url *u, const char *key,
                         const char *value)
