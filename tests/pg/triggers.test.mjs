@@ -205,6 +205,75 @@ test('a trigger of the users\' that changes the status again has the last word',
     await db.query('DROP FUNCTION turn CASCADE');
 });
 
+test('a trigger of the users\' that changes the row as it is inserted has the last word', async () => {
+    await db.query('TRUNCATE script_generation_jobs');
+    await db.query(`
+        CREATE FUNCTION quota() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.error_message = 'gone' THEN
+                DELETE FROM script_generation_jobs WHERE id = NEW.id;
+            ELSIF NEW.error_message = 'first' THEN
+                UPDATE script_generation_jobs SET priority = 9 WHERE id = NEW.id;
+            ELSIF NEW.error_message IS NOT NULL THEN
+                UPDATE script_generation_jobs SET status = NEW.error_message WHERE id = NEW.id;
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER quota AFTER INSERT ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION quota()`);
+    const expected = { pending: 'waiting', processing: 'foreign', gone: 'absent', first: 'waiting' };
+    for (const status of ['pending', 'processing'])
+        for (const then of ['pending', 'cancelled', 'processing', 'gone', 'completed']) {
+            const id = await insert(db, { status, error_message: then });
+            assert.equal(await state(db, id), expected[then] ?? then, `${status}: ${then}`);
+            assert.equal(await value(db, 'SELECT count(*) FROM scriptorium.queue WHERE job_id = $1', id), then === 'pending' ? 1 : 0);
+            assert.equal(await value(db, 'SELECT count(*) FROM scriptorium.foreign_job WHERE job_id = $1', id), then === 'processing' ? 1 : 0);
+        }
+    const first = await insert(db, { error_message: 'first' });
+    assert.equal(await value(db, 'SELECT priority FROM scriptorium.queue WHERE job_id = $1', first), 9);
+    await db.query('DROP FUNCTION quota CASCADE');
+});
+
+test('a trigger of the users\' that changes priority or owner of what was just queued has the last word', async () => {
+    const user = randomUUID();
+    await db.query(`
+        CREATE FUNCTION haste() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE script_generation_jobs SET priority = 9, user_id = '${user}' WHERE id = NEW.id AND priority <> 9;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER haste AFTER UPDATE OF status, priority ON script_generation_jobs FOR EACH ROW EXECUTE FUNCTION haste()`);
+    for (const [from, set] of [['failed', "status = 'pending'"], ['running', "status = 'pending'"], ['waiting', 'priority = 7']]) {
+        const { id } = await job(from);
+        await db.query(`UPDATE script_generation_jobs SET priority = 5, ${set} WHERE id = $1`.replace('priority = 5, priority', 'priority'), [id]);
+        assert.equal(await state(db, id), 'waiting', from);
+        assert.deepEqual(await row(db, 'SELECT priority, user_id FROM scriptorium.queue WHERE job_id = $1', id), { priority: 9, user_id: user }, from);
+    }
+    await db.query('DROP FUNCTION haste CASCADE');
+});
+
+// ---- another system at work ----
+
+test('a foreign job whose worker gives signs of life is not rescued', async () => {
+    const rescue = () => value(db, 'SELECT scriptorium.rescue_foreign($1)', 1800 * 1e6);
+    const { id } = await job('foreign');
+    const old = async () => {
+        await db.query("UPDATE script_generation_jobs SET started_at = now() - interval '2 hours', updated_at = now() - interval '1 hour' WHERE id = $1", [id]);
+        await db.query("UPDATE scriptorium.foreign_job SET since = now() - interval '2 hours' WHERE job_id = $1", [id]);
+    };
+    await old();
+    await db.query('UPDATE script_generation_jobs SET progress = 40 WHERE id = $1', [id]); // and says nothing of the time
+    assert.equal(await rescue(), 0, 'any write is a sign of life');
+    for (const column of ['updated_at', 'started_at']) {
+        await old();
+        await db.query(`ALTER TABLE script_generation_jobs DISABLE TRIGGER USER; UPDATE script_generation_jobs SET ${column} = now();
+            ALTER TABLE script_generation_jobs ENABLE TRIGGER USER`);
+        assert.equal(await rescue(), 0, column);
+    }
+    await old();
+    assert.equal(await rescue(), 1);
+    assert.equal(await state(db, id), 'waiting');
+});
+
 // ---- priority ----
 
 test('a new priority of a waiting job: another place, the same due time', async () => {

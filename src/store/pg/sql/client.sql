@@ -330,7 +330,7 @@ BEGIN
           AND (of_user IS NULL OR j.user_id = of_user) FOR NO KEY UPDATE) l));
 END $$;
 
--- How long: since the row was set to processing, as far as we saw it.
+-- How long: since the last sign of life of whoever works on it, as far as we saw it or the row says.
 CREATE OR REPLACE FUNCTION scriptorium.rescue_foreign(age_us bigint) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -341,6 +341,7 @@ BEGIN
         SELECT j.id FROM {{jobs}} j
         WHERE j.status = 'processing' AND j.id IN (
             SELECT f.job_id FROM scriptorium.foreign_job f
-            WHERE f.since <= scriptorium.clock() - age_us * '1 microsecond'::interval)
+            WHERE greatest(f.since, j.started_at, j.updated_at)
+                  <= scriptorium.clock() - age_us * '1 microsecond'::interval)
         FOR NO KEY UPDATE OF j) l));
 END $$;

@@ -145,9 +145,12 @@ BEGIN
     PERFORM scriptorium.wake('ended');
 END $$;
 
+-- A trigger of the users' that came before us has the last word: the rows count as they are now. Those
+-- that row security hides from us count as they came.
 CREATE OR REPLACE FUNCTION scriptorium.after_insert() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
 AS $$
 DECLARE
     ids uuid[];
@@ -155,12 +158,19 @@ DECLARE
     priorities smallint[];
     taken uuid[];
 BEGIN
-    SELECT array_agg(n.id) FILTER (WHERE n.status::text = 'pending'),
-           array_agg(coalesce(n.user_id, '00000000-0000-0000-0000-000000000000'))
-               FILTER (WHERE n.status::text = 'pending'),
-           array_agg(scriptorium.priority(n.priority)) FILTER (WHERE n.status::text = 'pending'),
-           array_agg(n.id) FILTER (WHERE n.status::text = 'processing')
-    INTO ids, users, priorities, taken FROM new_rows n;
+    SELECT array_agg(w.id) FILTER (WHERE w.status = 'pending'),
+           array_agg(coalesce(w.user_id, '00000000-0000-0000-0000-000000000000'))
+               FILTER (WHERE w.status = 'pending'),
+           array_agg(scriptorium.priority(w.priority)) FILTER (WHERE w.status = 'pending'),
+           array_agg(w.id) FILTER (WHERE w.status = 'processing')
+    INTO ids, users, priorities, taken
+    FROM (
+        SELECT n.id, CASE WHEN j.id IS NULL THEN n.status ELSE j.status END::text AS status,
+               CASE WHEN j.id IS NULL THEN n.user_id ELSE j.user_id END AS user_id,
+               CASE WHEN j.id IS NULL THEN n.priority ELSE j.priority END AS priority
+        FROM new_rows n LEFT JOIN {{jobs}} j ON j.id = n.id
+        WHERE j.id IS NOT NULL OR row_security_active($n${{jobs}}$n$::regclass)
+    ) w;
     IF ids IS NOT NULL THEN
         PERFORM scriptorium.enqueue(ids, users, priorities);
     END IF;
@@ -190,6 +200,7 @@ DECLARE
     ended_users uuid[];
     outcomes text[];
     no_longer_foreign uuid[];
+    still_foreign uuid[];
     completed uuid[];
     stale uuid[] := '{}';
 BEGIN
@@ -203,9 +214,10 @@ BEGIN
                array_agg(s.id) FILTER (WHERE s.over), array_agg(s.u) FILTER (WHERE s.over),
                array_agg(s.status) FILTER (WHERE s.over),
                array_agg(s.id) FILTER (WHERE s.is_foreign AND s.status <> 'processing'),
+               array_agg(s.id) FILTER (WHERE s.is_foreign AND s.status = 'processing'),
                array_agg(s.id) FILTER (WHERE s.over AND s.status = 'completed')
         INTO due_ids, due_users, due_priorities, moved_ids, moved_users, moved_priorities, taken, ended,
-             ended_users, outcomes, no_longer_foreign, completed
+             ended_users, outcomes, no_longer_foreign, still_foreign, completed
         FROM (
             SELECT w.*, w.status = 'pending' AND (w.state IS NULL OR w.state = 1) AS due,
                    w.status = 'pending' AND w.state <> 1 AND (w.p <> w.queue_p OR w.u <> w.queue_u)
@@ -231,7 +243,9 @@ BEGIN
         SELECT coalesce(array_agg(n.id), '{}') INTO stale
         FROM new_rows n LEFT JOIN {{jobs}} j ON j.id = n.id
         WHERE CASE WHEN j.id IS NULL THEN NOT row_security_active($n${{jobs}}$n$::regclass)
-                   ELSE j.status::text IS DISTINCT FROM n.status::text END;
+                   ELSE (j.status::text, j.user_id, scriptorium.priority(j.priority))
+                        IS DISTINCT FROM
+                        (n.status::text, n.user_id, scriptorium.priority(n.priority)) END;
         EXIT WHEN stale = '{}';
     END LOOP;
     -- A row that runs is replaced, not changed: whoever works on it has lost it.
@@ -248,6 +262,10 @@ BEGIN
     END IF;
     IF no_longer_foreign IS NOT NULL THEN
         DELETE FROM scriptorium.foreign_job WHERE job_id = ANY (no_longer_foreign);
+    END IF;
+    IF still_foreign IS NOT NULL THEN -- a sign of life
+        UPDATE scriptorium.foreign_job SET since = scriptorium.clock()
+        WHERE job_id = ANY (still_foreign);
     END IF;
     IF ended IS NOT NULL THEN
         DELETE FROM scriptorium.queue WHERE job_id = ANY (ended);
