@@ -56,11 +56,17 @@ void look_at_database(struct doctor *d, struct finding *f)
 
 void look_at_table(struct doctor *d, struct finding *f)
 {
-    const char *off = doctor_fact(d, "triggers_off");
+    const char *off = doctor_fact(d, "triggers_off"), *strays = doctor_fact(d, "stray_tables");
+    const char *rights = doctor_fact(d, "rights_lacking");
     int64_t hidden = doctor_number(d, "hidden_jobs", 0);
     int64_t unqueued = doctor_number(d, "unqueued_jobs", 0);
     int64_t unlisted = doctor_number(d, "unlisted_jobs", 0);
-    if (off != NULL) {
+    if (strays != NULL) {
+        doctor_say(d, f, VERDICT_ILL, "there is one queue, and another table feeds it too: %s",
+                   strays);
+        doctor_remedy(d, f,
+                      "drop its triggers scriptorium_*; docs/postgresql.md has the statements");
+    } else if (off != NULL) {
         doctor_say(d, f, VERDICT_ILL, "triggers are missing or disabled: %s", off);
         doctor_remedy(d, f, "scriptorium migrate makes them again and queues what went by");
     } else if (hidden > 0) {
@@ -76,6 +82,12 @@ void look_at_table(struct doctor *d, struct finding *f)
         doctor_remedy(d, f,
                       "scriptorium migrate queues them (they were written while the triggers "
                       "were off, as by a restore)");
+    } else if (rights != NULL) {
+        doctor_say(d, f, VERDICT_NOTE, "the engine may not %s rows of the table", rights);
+        doctor_remedy(
+            d, f,
+            "only an INSERT is needed to enqueue, a DELETE to delete and for retention of "
+            "whole rows; scriptorium migrate, run as the table's owner, grants both");
     } else if (unlisted > 0) {
         doctor_say(d, f, VERDICT_NOTE,
                    "a list of all jobs reads each of about %" PRId64 " rows: none of the table's "

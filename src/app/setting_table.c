@@ -56,8 +56,8 @@ const struct setting setting_table[SET_MAX] = {
                     .from = FROM_ENV | FROM_FILE,
                     .env = {"SCRIPTORIUM_SCHEMA"},
                     .value = "NAME",
-                    .fallback = "public",
-                    .help = "where migrate finds or makes script_generation_jobs",
+                    .help = "where script_generation_jobs is, or is to be made; default: where it "
+                            "was adopted, else public",
                     FIELD(YAML_F_STRING, schema)},
     [SET_ENGINE_ROLE] =
         {.name = "postgres.engine_role",

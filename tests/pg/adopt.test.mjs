@@ -58,8 +58,10 @@ test('a table of the users\' with live rows, foreign keys, a check, a trigger an
     const found = await plan(admin, { schema: 'app' });
     assert.deepEqual(lines(found, 'refuse'), []);
     assert.deepEqual(lines(found, 'note').map((l) => l.replace(/`.*`/, '...').replace(/; migrate does not.*/, '')), [
-        "the check known of app.script_generation_jobs does not name cancelled: writing that state will be refused",
-        '2 pending rows: queued if not queued yet',
+        'the check known of app.script_generation_jobs does not let status be cancelled, which is written there',
+        'the column workflow_id of app.script_generation_jobs may not be null: it has no default, and enqueue and the API ' +
+            'can insert no job without it unless a trigger of yours fills it',
+        '2 pending rows are to be queued',
         "1 row is 'processing' for somebody else: left alone; ... queues it again",
         'a list of all jobs, newest first, reads all of app.script_generation_jobs: '
             + 'CREATE INDEX CONCURRENTLY ON app.script_generation_jobs (created_at, id)',
@@ -73,7 +75,9 @@ test('a table of the users\' with live rows, foreign keys, a check, a trigger an
     for (const [i, old] of before.entries())
         for (const [column, was] of Object.entries(old)) assert.deepEqual(now[i][column], was, column);
     assert.equal(now[0].priority, null, 'a new column is null in old rows');
-    assert.deepEqual(lines(await plan(admin, { schema: 'app' }), 'statement'), [], 'nothing left to do');
+    const left = await plan(admin, { schema: 'app' });
+    assert.deepEqual(lines(left, 'statement'), [], 'nothing left to do');
+    assert.deepEqual(lines(left, 'note').filter((l) => l.includes('pending rows')), [], 'they are queued');
 
     await admin.query("SET search_path = app, public");
     const by = await worker(admin);
@@ -190,11 +194,112 @@ test('clients write while a large table is adopted: every pending row is queued 
     await admin.end();
 });
 
+// ---- one queue, one table ----
+
+test('a second table is not adopted beside the first, and never feeds the queue of the other', async () => {
+    const { name, admin } = await database('CREATE SCHEMA app; CREATE SCHEMA other');
+    await migrate(admin, { schema: 'app' });
+    await admin.query('SET search_path = app, public');
+    const id = await insert(admin);
+    for (const schema of ['public', 'other'])
+        await assert.rejects(migrate(admin, { schema }), /: adopted is app\.script_generation_jobs; set SCRIPTORIUM_SCHEMA=app/);
+    assert.equal(await value(admin, "SELECT to_regclass('public.script_generation_jobs')"), null);
+    assert.equal(await value(admin, 'SELECT scriptorium.strays()'), null);
+
+    // Where an earlier version has let that happen nothing is thrown away, and doctor's facts name it.
+    await admin.query(`CREATE TABLE other.script_generation_jobs (LIKE app.script_generation_jobs INCLUDING ALL);
+        CREATE TRIGGER scriptorium_insert AFTER INSERT ON other.script_generation_jobs
+            REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_insert();
+        DROP TRIGGER scriptorium_insert ON app.script_generation_jobs; DELETE FROM scriptorium.queue;
+        INSERT INTO scriptorium.queue (job_id, user_id, tag, run_at, priority) VALUES (gen_random_uuid(), gen_random_uuid(), 1, now(), 5)`);
+    const by = await worker(admin);
+    assert.equal((await claim(admin, by)).length, 0);
+    assert.equal(await value(admin, 'SELECT count(*) FROM scriptorium.queue'), 1);
+    assert.equal(await value(admin, "SELECT value FROM scriptorium.examine() WHERE name = 'stray_tables'"), 'other.script_generation_jobs');
+    await assert.rejects(migrate(admin, { schema: 'app' }), /: adopted is other\.script_generation_jobs/);
+    await admin.query(`CREATE TRIGGER scriptorium_insert AFTER INSERT ON app.script_generation_jobs
+        REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_insert()`);
+    for (const schema of ['app', 'other']) await assert.rejects(migrate(admin, { schema }), /both carry our triggers/);
+
+    // Its triggers gone, the other is as it was.
+    await admin.query('DROP TRIGGER scriptorium_insert ON other.script_generation_jobs');
+    assert.equal(await migrate(admin, { schema: 'app' }), 1);
+    assert.equal((await claim(admin, by, 10)).map((j) => j.id).includes(id), true);
+    assert.equal(await value(admin, "SELECT value FROM scriptorium.examine() WHERE name = 'stray_tables'"), undefined);
+    await admin.end();
+    assert.ok(name);
+});
+
+test('a table that was renamed takes its triggers along: they must be dropped before its successor is adopted', async () => {
+    const { admin } = await database();
+    await migrate(admin);
+    await admin.query('ALTER TABLE script_generation_jobs RENAME TO old_jobs');
+    await assert.rejects(migrate(admin), /: public\.old_jobs, which had another name, carries our triggers: drop them/);
+    await admin.query('DROP TABLE old_jobs');
+    await migrate(admin);
+    await admin.end();
+});
+
+// ---- the plan ----
+
+test('the statements of a plan can be run as they are', async () => {
+    const { admin } = await database('CREATE ROLE engine_e LOGIN; CREATE SCHEMA app');
+    const of = { schema: 'app', engine: 'engine_e' };
+    const ours = /^CREATE (SCHEMA scriptorium|TRIGGER)/;
+    const first = lines(await plan(admin, of), 'statement');
+    for (const sql of first.filter((l) => !ours.test(l))) await admin.query(sql);
+    const second = lines(await plan(admin, of), 'statement');
+    assert.ok(second.every((l) => ours.test(l)), second.join('\n'));
+    assert.equal(second.length, 11);
+    await migrate(admin, of);
+    await admin.query('DROP FUNCTION scriptorium.after_update CASCADE; ALTER TABLE app.script_generation_jobs DROP COLUMN priority');
+    await admin.query("CREATE FUNCTION scriptorium.after_update() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'");
+    const mended = lines(await plan(admin, of), 'statement');
+    assert.equal(mended.length, 3);
+    for (const sql of mended) await admin.query(sql);
+    assert.deepEqual(lines(await plan(admin, of), 'statement'), []);
+    await admin.end();
+});
+
+test('rules of the table that would refuse what the engine writes are noted', async () => {
+    const { admin } = await database(`CREATE TABLE script_generation_jobs (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL, status text NOT NULL DEFAULT 'pending',
+        current_step text CONSTRAINT steps CHECK (current_step IN ('queued', 'initializing', 'outline', 'completed')),
+        progress integer CONSTRAINT quarters CHECK (progress % 25 = 0),
+        priority integer CONSTRAINT three CHECK (priority BETWEEN 1 AND 3),
+        generation_params jsonb CONSTRAINT topic CHECK (generation_params ? 'topic'),
+        tenant text NOT NULL, kind text NOT NULL DEFAULT 'a', n integer GENERATED ALWAYS AS IDENTITY,
+        error_message text NOT NULL DEFAULT '')`);
+    assert.deepEqual(lines(await plan(admin), 'note').filter((l) => /^the (check|column)/.test(l)).map((l) => l.replaceAll('of public.script_generation_jobs ', '')), [
+        'the check steps does not let current_step be preparing_data, generating_chunk_1_of_1, generating_chunk_12_of_24, ' +
+            'validating_quality, expanding, saving_script, failed, cancelled, which is written there',
+        'the check quarters does not let progress be 5, which is written there',
+        'the check three does not let priority be 5, 10, which is written there',
+        'the column tenant may not be null: it has no default, and enqueue and the API can insert no job without it ' +
+            'unless a trigger of yours fills it',
+        'the column error_message may not be null: no job can be completed, as the engine clears it then',
+    ]);
+    await admin.end();
+});
+
+test('an id that is a number: what the refusal says can be done', async () => {
+    const { admin } = await database(`CREATE TABLE script_generation_jobs (id bigint PRIMARY KEY, user_id uuid);
+        INSERT INTO script_generation_jobs VALUES (7, gen_random_uuid())`);
+    const [line] = lines(await plan(admin), 'refuse');
+    for (const sql of line.match(/ALTER TABLE [^(,)]*(\(\))?/g)) await admin.query(sql);
+    assert.deepEqual(lines(await plan(admin), 'refuse'), []);
+    await migrate(admin);
+    assert.equal(await value(admin, 'SELECT number FROM script_generation_jobs WHERE id IS NOT NULL'), 7);
+    await admin.end();
+});
+
 // ---- refusals: one line, with the way out ----
 
 const table = (id, status, rest = '') => `CREATE TABLE public.script_generation_jobs (id ${id}, user_id uuid, status ${status} ${rest})`;
 const refusals = [
-    ['id is not a uuid', table('bigint PRIMARY KEY', 'text'), /^public\.script_generation_jobs\.id is bigint, not uuid: ALTER TABLE/],
+    ['id is not a uuid', table('bigint PRIMARY KEY', 'text'), /^public\.script_generation_jobs\.id is bigint, not uuid: .* RENAME COLUMN id TO .* ADD COLUMN id uuid/],
+    ['user_id is a number', 'CREATE TABLE script_generation_jobs (id uuid PRIMARY KEY, user_id integer)',
+        /user_id is integer, not uuid: no integer can become one: .* RENAME COLUMN user_id TO .* migrate then adds/],
     ['id is not unique', table('uuid', 'text'), /id is not unique: ALTER TABLE .* ADD PRIMARY KEY/],
     ['no id', 'CREATE TABLE script_generation_jobs (user_id uuid)', /has no column id: add one/],
     ['status is a number', table('uuid PRIMARY KEY', 'integer'), /status is integer, not text/],
@@ -272,9 +377,8 @@ test('migrated by the owner for another role: it gets what it needs, under row s
     for (const wanted of ['GRANT SELECT, INSERT, UPDATE, DELETE ON app.script_generation_jobs TO engine_b',
                           'CREATE POLICY scriptorium_engine ON app.script_generation_jobs TO engine_b USING (true) WITH CHECK (true)'])
         assert.ok(found.includes(wanted), wanted);
-    assert.ok(lines(await plan(admin, { schema: 'app', engine: 'engine_b' }), 'grant').includes('GRANT USAGE ON SCHEMA app TO engine_b'));
+    assert.ok(found.includes('GRANT USAGE ON SCHEMA app TO engine_b'));
     await migrate(admin, { schema: 'app', engine: 'engine_b' });
-    await admin.query('GRANT USAGE ON SCHEMA app TO engine_b');
     const engine = await server.connect({ database: name, user: 'engine_b' });
     await engine.query('SET search_path = app');
     const by = await worker(engine);
@@ -283,6 +387,48 @@ test('migrated by the owner for another role: it gets what it needs, under row s
     assert.deepEqual((await finish(engine, jobs)).map((a) => a.lost), [HELD, HELD]);
     assert.deepEqual(await rows(engine, 'SELECT * FROM scriptorium.rescue($1)', by), [{ requeued: 0, failed: 0 }]);
     await assert.rejects(engine.query('DELETE FROM scriptorium.migration'), { code: '42501' });
+    await engine.end();
+    await admin.end();
+});
+
+test('a schema that is not the migrating role\'s: its USAGE is left to somebody who may grant it', async () => {
+    const { name, admin } = await database(`CREATE ROLE owner_f LOGIN; CREATE ROLE engine_f LOGIN; CREATE SCHEMA app;
+        GRANT USAGE, CREATE ON SCHEMA app TO owner_f`);
+    await admin.query(`GRANT CREATE ON DATABASE ${name} TO owner_f`);
+    const owner = await server.connect({ database: name, user: 'owner_f' });
+    const of = { schema: 'app', engine: 'engine_f' };
+    assert.deepEqual(lines(await plan(owner, of), 'grant'), ['GRANT USAGE ON SCHEMA app TO engine_f']);
+    await migrate(owner, of);
+    const engine = await server.connect({ database: name, user: 'engine_f' });
+    await assert.rejects(engine.query('SELECT scriptorium.greet(NULL)'),
+        { code: '42501', message: /: GRANT USAGE ON SCHEMA app TO engine_f$/ });
+    await admin.query('GRANT USAGE ON SCHEMA app TO engine_f');
+    assert.ok(await value(engine, "SELECT scriptorium.greet('app')") > 0);
+    await engine.end();
+    await owner.end();
+    await admin.end();
+});
+
+test('a privilege of the engine that is taken away is said, and no job is put off for it', async () => {
+    const { name, admin } = await database('CREATE ROLE engine_g LOGIN');
+    await migrate(admin, { engine: 'engine_g' });
+    const id = await insert(admin);
+    const engine = await server.connect({ database: name, user: 'engine_g' });
+    const by = await worker(engine);
+    for (const right of ['SELECT', 'UPDATE']) {
+        await admin.query(`REVOKE ${right} ON script_generation_jobs FROM engine_g`);
+        await assert.rejects(engine.query('SELECT scriptorium.greet(NULL)'),
+            { code: '42501', message: new RegExp(`: GRANT ${right} ON public.script_generation_jobs TO engine_g$`) });
+        await assert.rejects(claim(engine, by), { code: '42501' });
+        await admin.query(`GRANT ${right} ON script_generation_jobs TO engine_g`);
+    }
+    await admin.query('REVOKE INSERT ON script_generation_jobs FROM engine_g');
+    assert.equal(await value(engine, "SELECT value FROM scriptorium.examine() WHERE name = 'rights_lacking'"), 'INSERT');
+    // Rights on columns are as good.
+    await admin.query(`REVOKE UPDATE ON script_generation_jobs FROM engine_g; GRANT UPDATE (status, progress, current_chunk,
+        total_chunks, current_step, error_message, retry_count, generated_script, script_metadata, started_at, completed_at,
+        updated_at, processing_time_seconds) ON script_generation_jobs TO engine_g`);
+    assert.equal((await claim(engine, by))[0].id, id);
     await engine.end();
     await admin.end();
 });

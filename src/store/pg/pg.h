@@ -74,7 +74,8 @@ struct pg_migration;
 struct pg_store {
     struct store base; /* first: a struct store is cast to this */
     struct pg_url *url, *listen_url;
-    char *name, *schema, *engine_role, *options;
+    char *name, *engine_role, *options;
+    char *schema;                         /* that the users' table is to be in; or NULL */
     char *input_hook, *hook, *ended_hook; /* hook: of completions */
     int64_t wait_us, statement_us;
     struct rng rng;

@@ -36,6 +36,7 @@ struct pg_migration {
     int64_t version;
     int tries;
     char engine[256];
+    char *schema; /* of the users' table: as configured, or where it was adopted, or public */
     struct loop_task end_task;
 };
 
@@ -102,9 +103,9 @@ static void put_name(struct pg_migration *m, const char *name, size_t n)
         const char *name, *text;
         char quote;
         const char *then;
-    } names[] = {{"jobs", m->store->schema, '"', ".script_generation_jobs"},
-                 {"schema", m->store->schema, '"', ""},
-                 {"schema_text", m->store->schema, '\'', ""},
+    } names[] = {{"jobs", m->schema, '"', ".script_generation_jobs"},
+                 {"schema", m->schema, '"', ""},
+                 {"schema_text", m->schema, '\'', ""},
                  {"engine", m->engine, '"', ""},
                  {"engine_text", m->engine, '\'', ""}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -140,6 +141,7 @@ static void destroy(struct pg_migration *m)
     buf_free(&m->sql);
     buf_free(&m->plan);
     buf_free(&m->said);
+    free(m->schema);
     free(m);
 }
 
@@ -348,11 +350,11 @@ static void after_known(struct pg_migration *m, const PGresult *res)
 static enum err add_line(struct pg_migration *m, const char *kind, const char *line)
 {
     if (strcmp(kind, "statement") == 0)
-        return buf_addf(&m->plan, "%s\n", line);
+        return buf_addf(&m->plan, "%s;\n", line);
     if (strcmp(kind, "grant") == 0) {
         static const char who[] = "to be run by somebody who may, before the engine starts:";
         buf_putf(&m->said, "%s\n    %s;\n", who, line);
-        return buf_addf(&m->plan, "-- %s\n%s\n", who, line);
+        return buf_addf(&m->plan, "-- %s\n%s;\n", who, line);
     }
     buf_putf(&m->said, "Note: %s\n", line);
     return buf_addf(&m->plan, "-- note: %s\n", line);
@@ -431,38 +433,65 @@ static void after_inspect(struct pg_migration *m, const PGresult *res)
     run_step(m, after_surface);
 }
 
-static void after_begin(struct pg_migration *m, const PGresult *res)
+/* Text of the first row; borrowed from the result. */
+static const char *first_text(const PGresult *res, int column)
 {
-    const char *who = m->store->engine_role;
-    if (who == NULL)
-        who = PQntuples(res) > 0 ? PQgetvalue(res, 0, 0) : "";
-    (void)snprintf(m->engine, sizeof m->engine, "%s", who);
-    for (size_t i = 0; i < pg_migrations_count; i++) {
-        if (strstr(pg_migrations[i].name, "inspect.sql") == NULL)
-            continue;
-        put_file(m, &pg_migrations[i]);
-        buf_puts(&m->sql, ";\n");
-    }
+    bool given = PQntuples(res) > 0 && PQgetisnull(res, 0, column) == 0;
+    return given ? PQgetvalue(res, 0, column) : NULL;
+}
+
+static void after_functions(struct pg_migration *m, const PGresult *res)
+{
+    const char *adopted = first_text(res, 0);
+    m->schema = mem_strdup(m->store->schema != NULL ? m->store->schema
+                           : adopted != NULL        ? adopted
+                                                    : "public");
     buf_puts(&m->sql, "SELECT kind, line FROM pg_temp.scriptorium_inspect(");
-    put_quoted(&m->sql, m->store->schema, '\'');
+    put_quoted(&m->sql, m->schema, '\'');
     buf_puts(&m->sql, ", ");
     put_quoted(&m->sql, m->engine, '\'');
     buf_puts(&m->sql, ")");
     run_step(m, after_inspect);
 }
 
+/* What inspects lives in the session's temporary schema; it knows no table before it has looked. */
+static void after_begin(struct pg_migration *m, const PGresult *res)
+{
+    const char *who = m->store->engine_role, *advice = first_text(res, 1);
+    if (advice != NULL) {
+        refuse(m, ERR_PERMISSION, advice);
+        return;
+    }
+    if (who == NULL)
+        who = first_text(res, 0);
+    (void)snprintf(m->engine, sizeof m->engine, "%s", who != NULL ? who : "");
+    for (size_t i = 0; i < pg_migrations_count; i++) {
+        if (strstr(pg_migrations[i].name, "inspect.sql") == NULL)
+            continue;
+        put_file(m, &pg_migrations[i]);
+        buf_puts(&m->sql, ";\n");
+    }
+    buf_puts(&m->sql, "SELECT pg_temp.scriptorium_adopted()");
+    run_step(m, after_functions);
+}
+
 /* Whom to give the rights to when nobody is named: the one who had them, so that an upgrade does
- * not leave the engine behind; else who migrates. */
+ * not leave the engine behind; else who migrates. Then what is to be done before all else. */
 static const char sql_engine[] =
     "SELECT coalesce((SELECT min(r.rolname) FROM pg_namespace n "
     "JOIN pg_class c ON c.relnamespace = n.oid, aclexplode(c.relacl) a "
     "JOIN pg_roles r ON r.oid = a.grantee WHERE n.nspname = 'scriptorium' AND c.relname = 'queue' "
     "AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner "
-    "HAVING count(DISTINCT a.grantee) = 1), current_user)";
+    "HAVING count(DISTINCT a.grantee) = 1), current_user), "
+    "CASE WHEN NOT has_database_privilege(current_database(), 'TEMPORARY') THEN "
+    "format('no right to temporary objects, which a migration needs: as the owner of the database, "
+    "GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), current_user) END";
 
 static void on_ready(void *ctx)
 {
     struct pg_migration *m = ctx;
+    free(m->schema); /* of a try before */
+    m->schema = NULL;
     buf_puts(&m->sql, "BEGIN; SET LOCAL lock_timeout = '3s';"
                       "SET LOCAL client_min_messages = 'warning';");
     buf_puts(&m->sql, sql_engine);

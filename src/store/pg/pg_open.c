@@ -153,7 +153,7 @@ enum err store_pg_open(struct loop *loop, const struct store_pg_config *config,
     s->base.shared = true;
     s->url = url;
     s->listen_url = listen_url;
-    s->schema = copy_or(config->schema, "public");
+    s->schema = mem_strdup(config->schema);
     s->engine_role = mem_strdup(config->engine_role);
     s->input_hook = mem_strdup(config->input_hook);
     s->hook = mem_strdup(config->completion_hook);

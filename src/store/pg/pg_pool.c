@@ -434,13 +434,15 @@ static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why
 static void on_ready(void *ctx)
 {
     struct pg_member *m = ctx;
-    struct pg_params none = {0};
+    struct pg_params *p = &m->store->params;
+    pg_params_init(p);
+    pg_put_text(p, m->store->schema);
     m->greeting = (struct pg_request){
         .timeout_us = m->store->statement_us + ANSWER_EXTRA_US, .done = greeted, .ctx = m};
     pg_conn_send(m->conn, &m->greeting,
                  "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,"
-                 " scriptorium.version()",
-                 &none);
+                 " scriptorium.greet($1)",
+                 p);
 }
 
 /* The lane has nobody without it. */

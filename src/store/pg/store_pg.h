@@ -15,7 +15,7 @@ struct store_pg_config {
     int pool;                     /* connections at most, besides the one that listens; 0 = 6 */
     const char *application_name; /* NULL = "scriptorium"; one in the URL wins */
     const char *part;   /* which of several processes, added to that name; NULL = there is one */
-    const char *schema; /* of the users' table, for migrate; NULL = public */
+    const char *schema; /* of the users' table; NULL = where migrate found it */
     const char *engine_role; /* who the engine logs in as, for migrate; NULL = who migrates */
     const char *input_hook;  /* the users' functions by schema and name; NULL = none */
     const char *completion_hook;

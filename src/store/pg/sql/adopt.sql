@@ -67,3 +67,78 @@ BEGIN
         INSERT INTO scriptorium.setting VALUES ('adopt.hidden', 'on') ON CONFLICT DO NOTHING;
     END IF;
 END $$;
+
+-- The schema of the table that all of this was made for.
+CREATE OR REPLACE FUNCTION scriptorium.adopted() RETURNS text LANGUAGE sql IMMUTABLE
+AS $f$SELECT {{schema_text}}::text$f$;
+
+-- Other tables than ours that feed the queue, or null.
+CREATE OR REPLACE FUNCTION scriptorium.strays() RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ')
+            FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE g.tgfoid = 'scriptorium.after_insert'::regproc
+              AND (n.nspname <> {{schema_text}} OR c.relname <> 'script_generation_jobs'));
+END $$;
+
+-- The grants that the caller lacks to work the table's rows off, or null.
+CREATE OR REPLACE FUNCTION scriptorium.lacking() RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    t record;
+    rights text;
+BEGIN
+    SELECT c.oid, n.oid AS schema INTO t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = {{schema_text}} AND c.relname = 'script_generation_jobs';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO rights
+    FROM (VALUES ('SELECT', '{id,workflow_id,user_id,priority,max_retries,created_at,generation_params,'
+                      'status,progress,current_chunk,total_chunks,current_step,error_message,retry_count,'
+                      'generated_script,script_metadata,started_at,completed_at,updated_at,'
+                      'processing_time_seconds}'::name[]),
+                 ('UPDATE', '{status,progress,current_chunk,total_chunks,current_step,error_message,'
+                      'retry_count,generated_script,script_metadata,started_at,completed_at,updated_at,'
+                      'processing_time_seconds}')) AS p (name, columns)
+    WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = ANY (p.columns)
+                  AND NOT a.attisdropped AND NOT has_column_privilege(t.oid, a.attnum, p.name));
+    RETURN nullif(concat_ws('; ',
+        CASE WHEN NOT has_schema_privilege(t.schema, 'USAGE') THEN
+            format('GRANT USAGE ON SCHEMA %I TO %I', {{schema_text}}, current_user) END,
+        CASE WHEN rights IS NOT NULL THEN
+            format('GRANT %s ON %s TO %I', rights, format('%I.script_generation_jobs', {{schema_text}}),
+                   current_user) END), '');
+END $$;
+
+-- A program that is to use the table in that schema (null: wherever it is) -> our version, or why it
+-- cannot work here.
+CREATE OR REPLACE FUNCTION scriptorium.greet(schema text) RETURNS integer LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lacking text := scriptorium.lacking();
+BEGIN
+    IF schema <> {{schema_text}} THEN
+        RAISE EXCEPTION 'adopted is %; set SCRIPTORIUM_SCHEMA=%', format('%I.script_generation_jobs', {{schema_text}}),
+            {{schema_text}}
+            USING ERRCODE = 'SCI01';
+    ELSIF lacking IS NOT NULL THEN
+        RAISE EXCEPTION 'to be run by the table''s owner: %', lacking USING ERRCODE = '42501';
+    END IF;
+    RETURN scriptorium.version();
+END $$;
+
+-- A server that has become read-only answers as before, and takes nothing.
+CREATE OR REPLACE FUNCTION scriptorium.ready() RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'it takes no writes any more' USING ERRCODE = '25006';
+    END IF;
+END $$;

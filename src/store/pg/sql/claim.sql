@@ -190,7 +190,7 @@ END $$;
 -- What was picked and could not be taken. A row that a client has locked goes behind, so that it
 -- does not pile up in front. A queue row whose job is not pending is an orphan, left by a client that
 -- wrote with triggers off or from an old snapshot: it goes away, unless row security may just
--- hide the job from us.
+-- hide the job from us, or it is another table's.
 CREATE OR REPLACE FUNCTION scriptorium.leave(ids uuid[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
@@ -209,6 +209,7 @@ BEGIN
     SELECT array_agg(i.id) INTO orphans
     FROM unnest(left_ids) AS i (id) LEFT JOIN {{jobs}} j ON j.id = i.id
     WHERE CASE WHEN j.id IS NULL THEN NOT row_security_active($n${{jobs}}$n$::regclass)
+                                      AND scriptorium.strays() IS NULL
                ELSE j.status IS NULL OR j.status <> 'pending' END;
     DELETE FROM scriptorium.queue WHERE job_id = ANY (orphans);
     UPDATE scriptorium.queue SET tag = greatest(tag, scriptorium.vt(priority)) + 1000000

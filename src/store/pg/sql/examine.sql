@@ -168,6 +168,10 @@ BEGIN
               SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'created_at'
               WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
                 AND i.indkey[0] = a.attnum);
+    RETURN QUERY SELECT 'stray_tables', scriptorium.strays() WHERE scriptorium.strays() IS NOT NULL;
+    RETURN QUERY SELECT 'rights_lacking', string_agg(p, ', ')
+        FROM unnest('{INSERT,DELETE}'::text[]) p
+        WHERE NOT has_table_privilege($n${{jobs}}$n$::regclass, p) HAVING count(*) > 0;
     RETURN QUERY SELECT 'hidden_jobs', (scriptorium.examine_locked() + count(*))::text FROM (
         SELECT FROM scriptorium.queue q WHERE NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
         LIMIT 1000) h;

@@ -25,6 +25,147 @@ RETURNS TABLE (name text, type text, value text, accepts text[]) LANGUAGE sql AS
            ('priority', 'integer', '5', '{number}')
 $$;
 
+-- The tables that feed our queue. There should be one.
+CREATE OR REPLACE FUNCTION pg_temp.scriptorium_feeding()
+RETURNS TABLE (schema text, t oid, name text) LANGUAGE sql AS $$
+    SELECT n.nspname::text, c.oid, format('%I.%I', n.nspname, c.relname)
+    FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace o ON o.oid = p.pronamespace
+    WHERE o.nspname = 'scriptorium' AND p.proname = 'after_insert' ORDER BY c.oid
+$$;
+
+-- The schema of the table that is adopted, or null: where our triggers are; when they were lost, as by
+-- a restore, what our functions were made for.
+CREATE OR REPLACE FUNCTION pg_temp.scriptorium_adopted() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text := (SELECT f.schema FROM pg_temp.scriptorium_feeding() f LIMIT 1);
+BEGIN
+    IF found IS NULL AND EXISTS (
+        SELECT FROM pg_proc p JOIN pg_namespace o ON o.oid = p.pronamespace
+        WHERE o.nspname = 'scriptorium' AND p.proname = 'adopted' AND has_schema_privilege(o.oid, 'USAGE')
+          AND has_function_privilege(p.oid, 'EXECUTE')) THEN
+        EXECUTE 'SELECT scriptorium.adopted()' INTO found;
+    END IF;
+    RETURN found;
+END $$;
+
+-- What makes the users' table, where there is none.
+CREATE OR REPLACE FUNCTION pg_temp.scriptorium_table(name text) RETURNS SETOF text LANGUAGE sql AS $$
+    VALUES (format('CREATE TABLE %s (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workflow_id uuid,
+    user_id uuid NOT NULL,
+    status text NOT NULL DEFAULT ''pending'' CHECK (
+        status IN (''pending'', ''processing'', ''completed'', ''failed'', ''cancelled'')),
+    progress integer DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
+    current_chunk integer DEFAULT 0,
+    total_chunks integer DEFAULT 0,
+    current_step text,
+    error_message text,
+    retry_count integer DEFAULT 0,
+    max_retries integer DEFAULT 3,
+    generation_params jsonb,
+    generated_script text,
+    script_metadata jsonb,
+    created_at timestamptz DEFAULT now(),
+    started_at timestamptz,
+    completed_at timestamptz,
+    updated_at timestamptz DEFAULT now(),
+    processing_time_seconds integer,
+    priority integer DEFAULT 5 CHECK (priority BETWEEN 1 AND 10)
+)', name)),
+           (format('CREATE INDEX script_generation_jobs_status_idx ON %s (status)', name)),
+           (format('CREATE INDEX script_generation_jobs_user_id_idx ON %s (user_id)', name)),
+           (format('CREATE INDEX script_generation_jobs_workflow_id_idx ON %s (workflow_id)', name)),
+           (format('CREATE INDEX script_generation_jobs_pending_idx ON %s (status, priority DESC) '
+                   'WHERE status = ''pending''', name)),
+           (format('CREATE INDEX script_generation_jobs_created_idx ON %s (created_at, id)', name))
+$$;
+
+-- The triggers that are missing. name: that of a table, which may not be there yet.
+CREATE OR REPLACE FUNCTION pg_temp.scriptorium_triggers(name text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT format('CREATE TRIGGER %s %s EXECUTE FUNCTION scriptorium.%s()', w.name,
+                  format(w.body, scriptorium_triggers.name), w.call)
+    FROM (VALUES
+        ('scriptorium_insert', 'AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+            'FOR EACH STATEMENT', 'after_insert'),
+        ('scriptorium_update', 'AFTER UPDATE ON %s REFERENCING NEW TABLE AS new_rows '
+            'FOR EACH STATEMENT', 'after_update'),
+        ('scriptorium_delete', 'AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
+            'FOR EACH STATEMENT', 'after_delete'),
+        ('scriptorium_truncate', 'AFTER TRUNCATE ON %s FOR EACH STATEMENT', 'after_truncate'),
+        ('scriptorium_id', 'AFTER UPDATE OF id ON %s FOR EACH ROW WHEN (OLD.id <> NEW.id)',
+            'after_id_change'),
+        ('scriptorium_completed', 'AFTER UPDATE ON %s FOR EACH ROW WHEN (OLD.status = ''completed'' '
+            'AND NEW.status IS DISTINCT FROM OLD.status)', 'after_completed'),
+        ('scriptorium_tally_insert', 'AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+            'FOR EACH STATEMENT', 'tally_jobs'),
+        ('scriptorium_tally_update', 'AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows '
+            'NEW TABLE AS new_rows FOR EACH STATEMENT', 'tally_jobs'),
+        ('scriptorium_tally_delete', 'AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
+            'FOR EACH STATEMENT', 'tally_jobs'),
+        ('scriptorium_tally_truncate', 'AFTER TRUNCATE ON %s FOR EACH STATEMENT', 'tally_jobs'))
+        w (name, body, call)
+    WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(scriptorium_triggers.name)
+                      AND g.tgname = w.name)
+$$;
+
+-- Whether the checks and the NOT NULLs of the users' table let pass what we write: notes.
+CREATE OR REPLACE FUNCTION pg_temp.scriptorium_rules(t regclass, name text)
+RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    c record;
+    v text;
+    refused text[];
+    passes boolean;
+BEGIN
+    FOR c IN
+        SELECT k.conname, a.attname, format_type(a.atttypid, a.atttypmod) AS type,
+               pg_get_expr(k.conbin, k.conrelid) AS rule, w.written
+        FROM (VALUES
+            ('status', '{pending,processing,completed,failed,cancelled}'::text[]),
+            ('current_step', '{queued,initializing,preparing_data,outline,generating_chunk_1_of_1,'
+                'generating_chunk_12_of_24,validating_quality,expanding,saving_script,completed,failed,'
+                'cancelled}'),
+            ('progress', '{0,5,50,100}'), ('priority', '{1,5,10}'), ('current_chunk', '{0,1,24}'),
+            ('total_chunks', '{0,1,24}'), ('retry_count', '{0,1,4}')) w (name, written)
+        JOIN pg_attribute a ON a.attrelid = t AND a.attname = w.name AND NOT a.attisdropped
+        JOIN pg_constraint k ON k.conrelid = t AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum]
+        ORDER BY a.attnum, k.conname
+    LOOP
+        refused := '{}';
+        FOREACH v IN ARRAY c.written LOOP
+            BEGIN
+                EXECUTE format('SELECT %s FROM (SELECT %L::%s AS %I) r', c.rule, v, c.type, c.attname)
+                INTO passes;
+            EXCEPTION WHEN OTHERS THEN -- a value that its type does not know is refused elsewhere
+                passes := true;
+            END;
+            refused := refused || CASE WHEN NOT passes THEN v END;
+        END LOOP;
+        refused := array_remove(refused, NULL);
+        IF refused <> '{}' THEN
+            RETURN NEXT format('the check %I of %s does not let %I be %s, which is written there',
+                               c.conname, name, c.attname, array_to_string(refused, ', '));
+        END IF;
+    END LOOP;
+    RETURN QUERY
+    SELECT format('the column %I of %s may not be null: %s', a.attname, name,
+                  CASE WHEN a.attname IN ('completed_at', 'processing_time_seconds')
+                       THEN 'no job can be started, as the engine clears it then'
+                       WHEN a.attname = 'error_message'
+                       THEN 'no job can be completed, as the engine clears it then'
+                       ELSE 'it has no default, and enqueue and the API can insert no job without it '
+                            'unless a trigger of yours fills it' END)
+    FROM pg_attribute a
+    WHERE a.attrelid = t AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
+      AND (a.attname IN ('completed_at', 'processing_time_seconds', 'error_message')
+           OR (NOT a.atthasdef AND a.attidentity = '' AND a.attname NOT IN (
+               'id', 'user_id', 'status', 'progress', 'current_step', 'max_retries', 'priority',
+               'generation_params', 'created_at', 'updated_at')))
+    ORDER BY a.attnum;
+END $$;
+
 CREATE OR REPLACE FUNCTION pg_temp.scriptorium_inspect(in_schema text, in_engine text)
 RETURNS TABLE (kind text, line text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,6 +173,7 @@ DECLARE
     name text := format('%I.script_generation_jobs', in_schema);
     t record;
     c record;
+    unqueued text;
     missing text[];
     lacking text[];
     n bigint;
@@ -70,6 +212,11 @@ BEGIN
     ELSIF NOT FOUND THEN
         RETURN QUERY SELECT 'statement', 'CREATE SCHEMA scriptorium';
     END IF;
+    IF NOT has_schema_privilege(engine, in_schema, 'USAGE') THEN
+        RETURN QUERY SELECT CASE WHEN has_schema_privilege(in_schema, 'USAGE WITH GRANT OPTION')
+                                 THEN 'statement' ELSE 'grant' END,
+                            format('GRANT USAGE ON SCHEMA %I TO %I', in_schema, engine);
+    END IF;
 
     -- The users' table.
     SELECT r.oid, r.relkind, r.relowner, r.relrowsecurity, r.relforcerowsecurity, r.relispartition,
@@ -77,13 +224,30 @@ BEGIN
     FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace
     WHERE s.nspname = in_schema AND r.relname = 'script_generation_jobs'
       AND r.relkind IN ('r', 'v', 'm', 'p', 'f');
-    IF NOT FOUND THEN
+    -- Another that feeds the queue would have its jobs mistaken for this one's.
+    SELECT f.schema, f.name INTO c FROM pg_temp.scriptorium_feeding() f
+    WHERE f.t IS DISTINCT FROM t.oid LIMIT 1;
+    IF FOUND THEN
+        RETURN QUERY SELECT 'refuse', CASE
+            WHEN EXISTS (SELECT FROM pg_temp.scriptorium_feeding() f WHERE f.t = t.oid) THEN format(
+                '%s and %s both carry our triggers, and there is one queue: drop those of the one that '
+                'is not to be worked on (DROP TRIGGER scriptorium_insert ON ..., and the others)',
+                name, c.name)
+            WHEN c.schema <> in_schema THEN format(
+                'adopted is %s; set SCRIPTORIUM_SCHEMA=%s (to leave it for %s, drop its triggers '
+                'scriptorium_* first)', c.name, c.schema, name)
+            ELSE format('%s, which had another name, carries our triggers: drop them first (DROP '
+                'TRIGGER scriptorium_insert ON %s, and the others)', c.name, c.name) END;
+        RETURN;
+    END IF;
+    IF t.oid IS NULL THEN
         IF NOT has_schema_privilege(in_schema, 'CREATE') THEN
             RETURN QUERY SELECT 'refuse', format(
                 'no right to create %s: GRANT CREATE ON SCHEMA %I TO %I', name, in_schema,
                 current_user);
         ELSE
-            RETURN QUERY SELECT 'statement', format('CREATE TABLE %s with its indexes', name);
+            RETURN QUERY SELECT 'statement', s FROM pg_temp.scriptorium_table(name) s;
+            RETURN QUERY SELECT 'statement', s FROM pg_temp.scriptorium_triggers(name) s;
             IF engine <> current_user THEN
                 RETURN QUERY SELECT 'statement', format(
                     'GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', name, engine);
@@ -122,9 +286,11 @@ BEGIN
                     'id uuid PRIMARY KEY DEFAULT gen_random_uuid()', name);
             ELSE
                 missing := missing || c.name;
-                RETURN QUERY SELECT 'statement', format('ALTER TABLE %s ADD COLUMN %I %s%s', name,
-                    c.name, c.type, CASE WHEN c.value IS NULL THEN ''
-                    ELSE format(', ALTER COLUMN %I SET DEFAULT %s', c.name, c.value) END);
+                RETURN QUERY SELECT 'statement', format('ALTER TABLE %s ADD COLUMN %I %s', name,
+                                                        c.name, c.type);
+                RETURN QUERY SELECT 'statement', format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s',
+                                                        name, c.name, c.value)
+                WHERE c.value IS NOT NULL;
             END IF;
         ELSIF c.attgenerated <> '' THEN
             RETURN QUERY SELECT 'refuse', format('%s.%I is a generated column: the engine must be '
@@ -141,9 +307,20 @@ BEGIN
                    OR ('text' = ANY (c.accepts) AND c.typtype IN ('b', 'd') AND c.typcategory = 'S')
                    OR ('number' = ANY (c.accepts) AND c.typtype IN ('b', 'd')
                        AND c.typcategory = 'N' AND c.typname <> 'money')) THEN
-            RETURN QUERY SELECT 'refuse', format(
-                '%s.%I is %s, not %s: ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %I::%s', name,
-                c.name, c.is_now, c.type, name, c.name, c.type, c.name, c.type);
+            RETURN QUERY SELECT 'refuse', format('%s.%I is %s, not %s: ', name, c.name, c.is_now, c.type)
+                || CASE
+                WHEN c.typcategory = 'S' OR c.type = 'text' OR EXISTS (
+                    SELECT FROM pg_cast k WHERE k.castsource = c.atttypid
+                      AND k.casttarget = c.type::regtype) THEN format(
+                    'ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %I::%s', name, c.name, c.type, c.name,
+                    c.type)
+                WHEN c.name = 'id' THEN format('the engine knows jobs by a uuid, and no %s can become '
+                    'one: keep it under another name (ALTER TABLE %s RENAME COLUMN id TO number), then '
+                    'ALTER TABLE %s ADD COLUMN id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid()',
+                    c.is_now, name, name)
+                ELSE format('no %s can become one: keep it under another name (ALTER TABLE %s RENAME '
+                    'COLUMN %I TO old_%s); migrate then adds the column', c.is_now, name, c.name, c.name)
+                END;
         ELSIF c.typcategory = 'S' AND c.atttypmod > 4
               AND c.atttypmod - 4 < (CASE c.name WHEN 'status' THEN 10 WHEN 'current_step' THEN 32
                                      ELSE 200 END) THEN
@@ -160,16 +337,7 @@ BEGIN
         RETURN QUERY SELECT 'refuse', format('%s.id is not unique: ALTER TABLE %s ADD PRIMARY KEY '
             '(id), or CREATE UNIQUE INDEX CONCURRENTLY ON %s (id)', name, name, name);
     END IF;
-    FOR c IN
-        SELECT k.conname, pg_get_constraintdef(k.oid) AS text FROM pg_constraint k
-        WHERE k.conrelid = t.oid AND k.contype = 'c' AND k.conkey = ARRAY[(
-            SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = 'status')]
-    LOOP
-        RETURN QUERY SELECT 'note', format('the check %I of %s does not name %s: writing that state '
-            'will be refused', c.conname, name, string_agg(v, ', '))
-        FROM unnest('{pending,processing,completed,failed,cancelled}'::text[]) v
-        WHERE position(quote_literal(v) IN c.text) = 0 HAVING count(*) > 0;
-    END LOOP;
+    RETURN QUERY SELECT 'note', r FROM pg_temp.scriptorium_rules(t.oid, name) r;
 
     -- Rights of the role that migrates.
     IF missing IS NOT NULL AND NOT pg_has_role(t.relowner, 'USAGE') THEN
@@ -186,23 +354,11 @@ BEGIN
     ELSIF lacking <> '{}' THEN
         RETURN QUERY SELECT 'refuse', format('no right to put triggers on %s and to queue its rows: '
             'GRANT %s ON %s TO %I', name, array_to_string(lacking, ', '), name, current_user);
-    ELSIF NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid
-                      AND g.tgname = 'scriptorium_insert') THEN
-        RETURN QUERY SELECT 'statement', format('CREATE TRIGGER scriptorium_insert, '
-            'scriptorium_update, scriptorium_delete, scriptorium_truncate, scriptorium_id, '
-            'scriptorium_completed, scriptorium_tally_insert, scriptorium_tally_update, '
-            'scriptorium_tally_delete, scriptorium_tally_truncate ON %s', name);
-    ELSIF NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid
-                      AND g.tgname = 'scriptorium_tally_insert') THEN
-        RETURN QUERY SELECT 'statement', format('CREATE TRIGGER scriptorium_tally_insert, '
-            'scriptorium_tally_update, scriptorium_tally_delete, scriptorium_tally_truncate ON %s',
-            name);
+    ELSE
+        RETURN QUERY SELECT 'statement', s FROM pg_temp.scriptorium_triggers(name) s;
     END IF;
 
     -- Rights of the engine.
-    IF NOT has_schema_privilege(engine, in_schema, 'USAGE') THEN
-        RETURN QUERY SELECT 'grant', format('GRANT USAGE ON SCHEMA %I TO %I', in_schema, engine);
-    END IF;
     IF NOT (has_table_privilege(engine, t.oid, 'SELECT')
             AND has_table_privilege(engine, t.oid, 'INSERT')
             AND has_table_privilege(engine, t.oid, 'UPDATE')
@@ -242,17 +398,17 @@ BEGIN
         RETURN QUERY SELECT 'note', format('the rows of %s get no status: set it to ''pending'' to '
             'run one', name);
     ELSIF has_table_privilege(t.oid, 'SELECT') THEN
-        EXECUTE format('SELECT count(*) FROM %s WHERE status::text = ''pending''', name) INTO n;
+        -- Before there is a queue, all of them.
+        unqueued := CASE WHEN to_regclass('scriptorium.queue') IS NULL THEN '' ELSE
+            'AND NOT EXISTS (SELECT FROM scriptorium.queue q WHERE q.job_id = j.id)' END;
+        EXECUTE format('SELECT count(*) FROM %s j WHERE status::text = ''pending'' %s', name, unqueued)
+        INTO n;
         IF n > 0 THEN
-            RETURN QUERY SELECT 'note', format('%s pending row%s: queued if not queued yet', n,
-                                               CASE WHEN n > 1 THEN 's' ELSE '' END);
+            RETURN QUERY SELECT 'note', format('%s pending row%s to be queued', n,
+                                               CASE WHEN n > 1 THEN 's are' ELSE ' is' END);
         END IF;
-        IF to_regclass('scriptorium.queue') IS NULL THEN
-            EXECUTE format('SELECT count(*) FROM %s WHERE status::text = ''processing''', name) INTO n;
-        ELSE
-            EXECUTE format('SELECT count(*) FROM %s j WHERE status::text = ''processing'' AND NOT EXISTS '
-                '(SELECT FROM scriptorium.queue q WHERE q.job_id = j.id)', name) INTO n;
-        END IF;
+        EXECUTE format('SELECT count(*) FROM %s j WHERE status::text = ''processing'' %s', name, unqueued)
+        INTO n;
         IF n > 0 THEN
             RETURN QUERY SELECT 'note', format('%s row%s ''processing'' for somebody else: left '
                 'alone; `scriptorium jobs rescue --older-than 30m` queues %s again', n,

@@ -227,11 +227,16 @@ BEGIN
 END $$;
 
 -- Who is to blame when a write of the users' rows fails. Ours: the statement's time is over, the server is
--- out of space or memory, or we raised it ourselves; the whole request is to be repeated. Anything else was
--- raised by triggers and rules of the users', whatever class they gave it, and concerns one job.
-CREATE OR REPLACE FUNCTION scriptorium.is_ours(state text) RETURNS boolean
-LANGUAGE sql IMMUTABLE AS
-$$SELECT $1 IN ('57014', '53100', '53200', '58030', 'SCL01', 'SCN01', 'SCI01')$$;
+-- out of space or memory, we raised it ourselves, or lack a privilege on the table; the whole request is to be
+-- repeated. Anything else was raised by triggers and rules of the users', whatever class they gave it, and
+-- concerns one job.
+CREATE OR REPLACE FUNCTION scriptorium.is_ours(state text) RETURNS boolean LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN state IN ('57014', '53100', '53200', '58030', 'SCL01', 'SCN01', 'SCI01')
+        OR (state = '42501' AND scriptorium.lacking() IS NOT NULL);
+END $$;
 
 -- Somebody else holds what a trigger wanted, or both waited for each other: the job's turn comes again soon.
 CREATE OR REPLACE FUNCTION scriptorium.is_busy(state text) RETURNS boolean

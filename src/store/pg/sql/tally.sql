@@ -209,11 +209,6 @@ DECLARE
     want record;
 BEGIN
     FOR want IN SELECT * FROM (VALUES
-        ($n${{jobs}}$n$, 'scriptorium_tally_insert', 'INSERT', 'REFERENCING NEW TABLE AS new_rows', 'jobs'),
-        ($n${{jobs}}$n$, 'scriptorium_tally_update', 'UPDATE',
-         'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows', 'jobs'),
-        ($n${{jobs}}$n$, 'scriptorium_tally_delete', 'DELETE', 'REFERENCING OLD TABLE AS old_rows', 'jobs'),
-        ($n${{jobs}}$n$, 'scriptorium_tally_truncate', 'TRUNCATE', '', 'jobs'),
         ('scriptorium.call', 'scriptorium_tally_insert', 'INSERT', 'REFERENCING NEW TABLE AS new_rows',
          'calls'),
         ('scriptorium.call', 'scriptorium_tally_update', 'UPDATE',

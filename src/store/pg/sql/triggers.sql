@@ -344,27 +344,9 @@ END $$;
 
 DO $do$
 DECLARE
-    want record;
+    statement text;
 BEGIN
-    FOR want IN SELECT * FROM (VALUES
-        ('scriptorium_insert', $t$AFTER INSERT ON {{jobs}} REFERENCING NEW TABLE AS new_rows
-          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_insert()$t$),
-        ('scriptorium_update', $t$AFTER UPDATE ON {{jobs}} REFERENCING NEW TABLE AS new_rows
-          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_update()$t$),
-        ('scriptorium_delete', $t$AFTER DELETE ON {{jobs}} REFERENCING OLD TABLE AS old_rows
-          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_delete()$t$),
-        ('scriptorium_truncate', $t$AFTER TRUNCATE ON {{jobs}}
-          FOR EACH STATEMENT EXECUTE FUNCTION scriptorium.after_truncate()$t$),
-        ('scriptorium_id', $t$AFTER UPDATE OF id ON {{jobs}} FOR EACH ROW
-          WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION scriptorium.after_id_change()$t$),
-        ('scriptorium_completed', $t$AFTER UPDATE ON {{jobs}} FOR EACH ROW
-          WHEN (OLD.status = 'completed' AND NEW.status IS DISTINCT FROM OLD.status)
-          EXECUTE FUNCTION scriptorium.after_completed()$t$)
-    ) AS t (name, body)
-    LOOP
-        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $n${{jobs}}$n$::regclass
-                       AND tgname = want.name) THEN
-            EXECUTE format('CREATE TRIGGER %I %s', want.name, want.body);
-        END IF;
+    FOR statement IN SELECT * FROM pg_temp.scriptorium_triggers($n${{jobs}}$n$) LOOP
+        EXECUTE statement;
     END LOOP;
 END $do$;
