@@ -45,5 +45,5 @@ void handle_readyz(struct api_request *rq)
         return;
     }
     api_request_set_deadline(rq, READY_US);
-    store_setting_get(rq->api->store, "ready", on_store, api_request_ask(rq));
+    store_ready(rq->api->store, on_store, api_request_ask(rq));
 }

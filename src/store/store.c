@@ -411,3 +411,8 @@ void store_setting_get(struct store *s, const char *key, store_fn fn, void *ctx)
 {
     submit_setting(s, VERB_SETTING_GET, key, NULL, fn, ctx);
 }
+
+void store_ready(struct store *s, store_fn fn, void *ctx)
+{
+    submit_setting(s, VERB_READY, "ready", NULL, fn, ctx);
+}

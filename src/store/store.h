@@ -405,6 +405,8 @@ enum {
  *   transaction_us    age of the oldest open one
  *   database_bytes    its size; data_directory: where the server has it, if it is said to be here
  *   triggers_off      names of triggers of ours that are gone or disabled
+ *   stray_tables      other tables that feed the queue too
+ *   rights_lacking    what of INSERT, DELETE our role may not do to the users' table
  *   hidden_jobs       queued, but we may not see or change their rows (at most 1000 are counted)
  *   unqueued_jobs     pending rows that are not queued (likewise)
  *   unlisted_jobs     rows of a large table without an index on created_at, about
@@ -433,6 +435,8 @@ void store_backup(struct store *s, const char *path, store_fn fn, void *ctx);
  * write there is the time in microseconds. set with NULL removes. get -> text, NULL when unset. */
 void store_setting_set(struct store *s, const char *key, const char *value, store_fn fn, void *ctx);
 void store_setting_get(struct store *s, const char *key, store_fn fn, void *ctx);
+/* OK: it answers, and takes writes. */
+void store_ready(struct store *s, store_fn fn, void *ctx);
 /* What the text of "paused", or NULL, says; since: 0 = unknown. */
 bool store_is_paused(const char *text, int64_t *ret_since_us);
 

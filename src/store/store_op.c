@@ -73,6 +73,7 @@ static enum store_kind kind_of(enum store_verb verb)
     case VERB_PLACES:
     case VERB_WORKERS:
     case VERB_SETTING_GET:
+    case VERB_READY:
     case VERB_INVOCATIONS:
     case VERB_LOG:
     case VERB_SCALE_GET:

@@ -28,10 +28,10 @@ async function migrated() {
 const commands = { run: ['run'], enqueue: ['enqueue', '--topic', 'salt'], migrate: ['migrate'], doctor: ['doctor'] };
 
 /** Every command ends soon with exit code 1 and one line that says the same; migrate may have words of its own. */
-async function commandsRefuse(t, url, says, migrateSays = says) {
+async function commandsRefuse(t, url, says, { migrateSays = says, set = {}, code = 1 } = {}) {
   await Promise.all(Object.entries(commands).map(async ([name, args]) => {
-    const done = await launch(t, folder(t), [...args, '--database', url]).ended;
-    assert.equal(done.code, 1, `${name}: ${done.err}${done.out}`);
+    const done = await launch(t, folder(t), [...args, '--database', url], { env: set }).ended;
+    assert.equal(done.code, name === 'doctor' ? 1 : code, `${name}: ${done.err}${done.out}`);
     assert.match(name === 'doctor' ? done.out : done.err, name === 'migrate' ? migrateSays : says, name);
     if (name !== 'doctor') assert.equal(done.err.trimEnd().split('\n').length, 1, done.err);
     assert.doesNotMatch(done.err + done.out, /a-secret/);
@@ -39,8 +39,9 @@ async function commandsRefuse(t, url, says, migrateSays = says) {
 }
 
 /** The daemon ends with that one line too; the password is never in it. */
-async function refused(t, url, says, migrateSays) {
-  const [done] = await Promise.all([launch(t, folder(t), [...serve, url], { env }).ended, commandsRefuse(t, url, says, migrateSays)]);
+async function refused(t, url, says, of = {}) {
+  const [done] = await Promise.all([launch(t, folder(t), [...serve, url], { env: { ...env, ...of.set } }).ended,
+    commandsRefuse(t, url, says, of)]);
   assert.equal(done.code, 1, done.err);
   const lines = done.err.split('\n').filter((l) => l.startsWith('{')).map((l) => JSON.parse(l)).filter((l) => l.level === 'error');
   assert.equal(lines.length, 1, done.err);
@@ -123,7 +124,89 @@ test('a role without the privilege: the line names the way to the grants', async
   await client.query('CREATE ROLE poor LOGIN');
   t.after(() => client.end());
   await refused(t, server.url({ database, user: 'poor' }), /lacks a privilege.*SCRIPTORIUM_ENGINE_ROLE.*migrate --dry-run/,
-    /the schema scriptorium belongs to postgres: migrate as that role/);
+    { migrateSays: /the schema scriptorium belongs to postgres: migrate as that role/ });
+});
+
+test('a role that may not write the users\' table: the line has the statement that is missing', async (t) => {
+  const { database } = await migrated();
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  await client.query('CREATE ROLE late LOGIN');
+  const env2 = { env: { SCRIPTORIUM_ENGINE_ROLE: 'late' } };
+  assert.equal(run(folder(t), ['migrate', '--database', server.url({ database })], env2).code, 0);
+  await client.query('REVOKE UPDATE ON script_generation_jobs FROM late');
+  await refused(t, server.url({ database, user: 'late' }), /GRANT UPDATE ON public\.script_generation_jobs TO late/,
+    { migrateSays: /the schema scriptorium belongs to postgres/ });
+
+  // Taken away while the daemon runs: said, and gone on with when it is back.
+  await client.query('GRANT UPDATE ON script_generation_jobs TO late');
+  const dir = folder(t);
+  const provider = await simulator(t, dir, ['--speed', '1000']);
+  const node = await daemon(t, dir, { args: ['--database', server.url({ database, user: 'late' })], env: { ...provider.env, ...env } });
+  await client.query('REVOKE UPDATE ON script_generation_jobs FROM late');
+  await insert(client);
+  await node.process.says(/lacks a privilege[^"]*(permission denied for table script_generation_jobs|GRANT UPDATE)/);
+  await client.query('GRANT UPDATE ON script_generation_jobs TO late');
+  await completes(client, 1);
+});
+
+test('a database that lets nobody make temporary objects: migrate says which right it lacks', async (t) => {
+  const database = await server.database();
+  const client = await server.connect({ database });
+  await client.query(`REVOKE TEMPORARY ON DATABASE ${database} FROM PUBLIC; CREATE ROLE strict LOGIN;
+    GRANT CREATE ON DATABASE ${database} TO strict`);
+  await client.end();
+  const done = run(folder(t), ['migrate', '--database', server.url({ database, user: 'strict' })]);
+  assert.equal(done.code, 1);
+  assert.match(done.err, new RegExp(`GRANT TEMPORARY ON DATABASE ${database} TO strict\\n$`));
+});
+
+test('a parameter of the URL that is misspelt, or has a value that it cannot have', async (t) => {
+  await Promise.all([
+    commandsRefuse(t, server.url() + '?sslmode=bogus', /invalid sslmode value: "bogus"/, { code: 2 }),
+    commandsRefuse(t, server.url() + '?sslmod=require', /a parameter sslmod, and there is none/, { code: 2 }),
+    commandsRefuse(t, server.url() + '?port=abc', /cannot be used \(invalid [^)]*"abc"/),
+  ]);
+  // What may be a part of the password is not quoted.
+  const done = run(folder(t), ['stats', '--database', 'postgres://me:a-sec/ret?word=1@db.example.com/app']);
+  assert.equal(done.code, 2);
+  assert.match(done.err, /cannot be read; it looks like|a parameter word/);
+});
+
+test('the schema of the adopted table is found, and no other is taken for it', async (t) => {
+  const database = await server.database();
+  const url = server.url({ database });
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  await client.query('CREATE SCHEMA s3; CREATE SCHEMA other; SET search_path = s3');
+  const at = (schema) => ({ env: { SCRIPTORIUM_SCHEMA: schema } });
+  const migrate = (more = [], options = {}) => run(folder(t), ['migrate', ...more, '--database', url], options);
+  const tables = async () => (await client.query(`SELECT tgrelid::regclass::text AS t, count(*) AS n FROM pg_trigger
+    WHERE tgfoid::regproc::text LIKE 'scriptorium.after%' GROUP BY 1`)).rows;
+  assert.equal(migrate([], at('s3')).code, 0);
+  await insert(client, 2);
+  for (const more of [['--dry-run'], []]) assert.equal(migrate(more).code, 0);
+  await refused(t, url, /adopted is s3\.script_generation_jobs; set SCRIPTORIUM_SCHEMA=s3/, { set: at('other').env });
+  await refused(t, url, /adopted is s3\.script_generation_jobs; set SCRIPTORIUM_SCHEMA=s3/, { set: at('public').env });
+  assert.deepEqual(await tables(), [{ t: 'script_generation_jobs', n: 6 }]);
+  assert.equal((await client.query("SELECT to_regclass('public.script_generation_jobs') AS t")).rows[0].t, null);
+
+  // Without its triggers, as after a restore of the table, it is still that one.
+  await client.query(`DO $$ DECLARE n name; BEGIN FOR n IN SELECT tgname FROM pg_trigger WHERE tgrelid = 's3.script_generation_jobs'::regclass LOOP
+    EXECUTE format('DROP TRIGGER %I ON s3.script_generation_jobs', n); END LOOP; END $$`);
+  assert.equal(migrate().code, 0);
+  assert.deepEqual(await tables(), [{ t: 'script_generation_jobs', n: 6 }]);
+
+  const dir = folder(t);
+  const provider = await simulator(t, dir, ['--speed', '1000']);
+  for (const set of [{}, at('s3').env]) {
+    const node = await daemon(t, dir, { args: ['--database', url], env: { ...provider.env, ...env, ...set } });
+    await insert(client, 1);
+    await until(async () => (await client.query("SELECT FROM script_generation_jobs WHERE status <> 'completed'")).rows.length === 0,
+      { what: () => 'all jobs completed' });
+    node.process.kill('SIGTERM');
+    await node.process.ended;
+  }
 });
 
 test('a server that is read-only: a standby is not written to', async (t) => {
@@ -137,6 +220,27 @@ test('a server that is read-only: a standby is not written to', async (t) => {
   const node = launch(t, folder(t), [...serve, server.url({ database })], { env });
   await node.says(/read-only, perhaps a standby[^"]*name the primary/);
   await commandsRefuse(t, server.url({ database }), /read-only, perhaps a standby.*name the primary/);
+});
+
+test('a server that becomes read-only is not ready, and is again when it takes writes', async (t) => {
+  const { database, url } = await migrated();
+  const dir = folder(t);
+  const provider = await simulator(t, dir, ['--speed', '1000']);
+  const node = await daemon(t, dir, { args: ['--database', url], env: { ...provider.env, ...env } });
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  const ready = async () => (await fetch(`${node.url}/readyz`)).status;
+  const becomes = (status) => until(async () => await ready() === status, { what: () => `/readyz ${status}` });
+  await becomes(200);
+  const setting = (on) => client.query(`ALTER SYSTEM SET default_transaction_read_only = ${on}`)
+    .then(() => client.query('SELECT pg_reload_conf()'));
+  await setting('on');
+  await becomes(503);
+  await client.query('SET default_transaction_read_only = off');
+  await setting('off');
+  await becomes(200);
+  await insert(client);
+  await completes(client, 1);
 });
 
 test('a real standby: refused with the advice, and taken as soon as it is promoted', { timeout: 120000 }, async (t) => {

@@ -143,6 +143,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                           take_nothing},
     [VERB_SETTING_GET] = {LANE_ANY, false, true, F "setting_get($1)", 1, pg_look_put_setting,
                           pg_look_take_text},
+    [VERB_READY] = {LANE_LEASE, false, true, F "ready()", 1, put_none, take_nothing},
     [VERB_INVOCATION_SAVE] = {LANE_WRITE, false, true,
                               F "invocation_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
                                 " $13, $14)",

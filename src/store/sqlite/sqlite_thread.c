@@ -63,6 +63,7 @@ static const struct {
     [VERB_EXAMINE] = {sqlite_examine, true, false},
     [VERB_SETTING_SET] = {sqlite_setting_set, false, false},
     [VERB_SETTING_GET] = {sqlite_setting_get, true, false},
+    [VERB_READY] = {sqlite_setting_get, true, false}, /* that it answers is enough */
     [VERB_INVOCATION_SAVE] = {sqlite_invocation_save, false, false},
     [VERB_INVOCATIONS] = {sqlite_invocations, true, false},
     [VERB_LOG_ADD] = {sqlite_log_add, false, false},
@@ -352,7 +353,7 @@ static void *thread_main(void *ctx)
 static bool is_quick(enum store_verb verb)
 {
     return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_FOLLOW || verb == VERB_CHECK ||
-           verb == VERB_SETTING_GET || verb == VERB_DEPLOYMENT_ACTIVE;
+           verb == VERB_SETTING_GET || verb == VERB_READY || verb == VERB_DEPLOYMENT_ACTIVE;
 }
 
 static struct sqlite_reader *reader_for(const struct sqlite_store *s, enum store_verb verb)
