@@ -14,8 +14,9 @@ const page = readFileSync(join(root, 'docs/supabase.md'), 'utf8');
 // Blocks of one language, in order, without the indentation of the list they may stand in.
 const blocks = (language) => [...page.matchAll(new RegExp(`^( *)\`\`\`${language}\\n([^]*?)^ *\`\`\`$`, 'gm'))]
   .map(([, indent, text]) => text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
-const [role, processing, monitoring, back, clients] = blocks('sql');
+const [role, keepKey, readKey, processing, monitoring, back, clients] = blocks('sql');
 const [forward] = blocks('ts');
+const WORKFLOW = '018f0000-0000-7000-8000-00000000000c';
 const ANNA = '018f0000-0000-7000-8000-00000000000a', BEN = '018f0000-0000-7000-8000-00000000000b';
 
 let server;
@@ -38,14 +39,20 @@ async function project() {
     GRANT CREATE ON DATABASE ${database} TO owner;
     GRANT ALL ON SCHEMA public TO owner;
     GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+    -- Vault as commands use it; what lies there is not encrypted here.
+    CREATE SCHEMA vault AUTHORIZATION owner;
     CREATE SCHEMA auth AUTHORIZATION owner;
     GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
     SET ROLE owner;
+    CREATE TABLE vault.decrypted_secrets (name text, decrypted_secret text);
+    CREATE FUNCTION vault.create_secret(secret text, name text) RETURNS void LANGUAGE sql AS
+      $$ INSERT INTO vault.decrypted_secrets VALUES (name, secret) $$;
     CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
       $$ SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
     CREATE TABLE script_generation_jobs (
       id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
       user_id uuid NOT NULL,
+      workflow_id uuid,
       status text NOT NULL DEFAULT 'pending'
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
       progress integer DEFAULT 0,
@@ -107,7 +114,7 @@ async function edge(t, target) {
 }
 
 test('the page has the blocks that this test plays', () => {
-  assert.equal(blocks('sql').length, 5);
+  assert.equal(blocks('sql').length, 7);
   assert.equal(blocks('ts').length, 1);
   assert.ok(forward.trim().split('\n').length <= 12, 'the function stays a short one');
 });
@@ -160,6 +167,9 @@ test('an afternoon with docs/supabase.md: role, plan, migration, forwarding, cha
   const user = await fetch(old, { method: 'POST', body: '{}', headers: { authorization: `Bearer ${token(ANNA)}` } });
   assert.equal(user.status, 401, 'a user may not start batches');
 
+  await p.owner.query(keepKey);
+  assert.equal((await p.owner.query(`SELECT ${readKey} AS header`)).rows[0].header, 'Bearer the service key');
+
   // 7: what the old worker left behind, then a firing as cron sends it
   assert.deepEqual((await p.owner.query(processing)).rows.map((r) => r.id), [stuck]);
   assert.equal(json(dir, ['jobs', 'rescue', '--older-than', '30m'], engine).requeued, 1);
@@ -182,7 +192,7 @@ test('an afternoon with docs/supabase.md: role, plan, migration, forwarding, cha
   const statements = clients.split(';').map((s) => s.trim()).filter(Boolean);
   assert.equal(statements.length, 4);
   const queued = async () => Number((await p.owner.query('SELECT count(*) FROM scriptorium.queue')).rows[0].count);
-  const [insert, cancel, again, remove] = statements;
+  const [insert, cancel, again, remove] = statements.map((sql) => sql.replace('the id of one of your workflows', WORKFLOW));
   await asUser(p, BEN, [insert]);
   assert.equal(await queued(), 1);
   const [foreign] = await asUser(p, ANNA, [cancel]);
