@@ -1,4 +1,4 @@
--- Jobs whose run has ended, whoever ended it: the newest ten thousand.
+-- Jobs whose run has ended, whoever ended it: the newest ten thousand, or a few more.
 CREATE TABLE scriptorium_ended (
     n INTEGER PRIMARY KEY,
     job_id TEXT NOT NULL,
@@ -13,5 +13,10 @@ BEGIN
     INSERT INTO scriptorium_ended (job_id, user_id, at)
     VALUES (NEW.id, NEW.user_id,
             CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) * 1000);
-    DELETE FROM scriptorium_ended WHERE n <= (SELECT max(n) FROM scriptorium_ended) - 10000;
+END;
+
+-- A thousand at a time: each deletion would cost the job that ends.
+CREATE TRIGGER scriptorium_drop_ended AFTER INSERT ON scriptorium_ended WHEN NEW.n % 1000 = 0
+BEGIN
+    DELETE FROM scriptorium_ended WHERE n <= NEW.n - 10000;
 END;
