@@ -65,9 +65,12 @@ void cursor_resume(struct cursor *c, const struct event_id *id)
     }
 }
 
-void cursor_skip_steps(struct cursor *c)
+void cursor_skip_steps(struct cursor *c, int64_t wall_us)
 {
-    c->part = c->watch->done;
+    const struct watch *w = c->watch;
+    c->part = w->done;
+    while (c->part > 0 && w->parts[c->part - 1].ended_us >= wall_us)
+        c->part--;
     c->offset = 0;
     c->text = EVENT_HASH_NONE;
 }

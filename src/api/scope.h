@@ -3,23 +3,27 @@
 #ifndef API_SCOPE_H
 #define API_SCOPE_H
 
+#include <stdbool.h>
+
 #include "api/told.h"
 #include "io/loop.h"
 #include "store/store.h"
 
 #define SCOPE_RUNNING_MAX 500 /* the last to begin */
 #define SCOPE_WAITING_MAX 200 /* next in line, and last in line */
-#define SCOPE_ENDED_MAX   500 /* the last to end */
+#define SCOPE_ENDED_MAX   500 /* at a time; all are told, page by page */
 #define SCOPE_SLACK_US                                                                             \
     TOLD_SLACK_US /* it is looked back so much further: who hears it twice                         \
                      must know */
 
 struct scope;
 
-/* Of each job that is found, again and again; of ended ones twice or so. `done`: a whole look is
+/* Of each job that is found, again and again; of ended ones twice or so, in the order of their
+ * ends. `page`: more have ended than were told by now; false: not yet. `done`: a whole look is
  * over. */
 struct scope_handlers {
     void (*job)(void *ctx, struct scope *s, const struct store_live_job *job);
+    bool (*page)(void *ctx, struct scope *s);
     void (*done)(void *ctx, struct scope *s);
 };
 
@@ -33,5 +37,6 @@ void scope_since(struct scope *s, int64_t wall_us); /* once: what has ended sinc
 /* Of this look, in a handler: when it began, by the loop's clock and by the wall's. */
 int64_t scope_began_us(const struct scope *s);
 int64_t scope_wall_us(const struct scope *s);
+bool scope_forgot(const struct scope *s); /* the store does not remember all ends it asked for */
 
 #endif

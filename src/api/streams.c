@@ -26,7 +26,7 @@ static int64_t now_of(const struct client *c)
 
 /* ---- writing ---- */
 
-static void write_bytes(struct client *c, const struct buf *bytes)
+void stream_write(struct client *c, const struct buf *bytes)
 {
     struct metrics *metrics = c->streams->api->metrics;
     if (http_stream_write(c->rq->x, bytes->data, bytes->len) != OK)
@@ -50,6 +50,8 @@ static bool takes_more(struct client *c)
     else if (!c->blocked) {
         c->blocked = true;
         c->blocked_us = now_of(c);
+        if (c->behind_us == 0)
+            c->behind_us = loop_wall(c->streams->api->loop);
     }
     return room;
 }
@@ -59,8 +61,10 @@ static bool takes_more(struct client *c)
 static const char *id_of(const struct client *c, const struct cursor *cursor, char *out)
 {
     struct event_id id;
-    if (c->share != NULL)
-        return told_id(&c->told, loop_wall(c->streams->api->loop), out);
+    if (c->share != NULL) {
+        struct told_point until = streams_all_until(c);
+        return told_id(&c->told, &until, out);
+    }
     cursor_id(cursor, &id);
     return event_id_text(&id, out);
 }
@@ -82,7 +86,7 @@ bool stream_pump(struct client *c, struct sub *sub)
             told_add(&c->told, &sub->cursor.watch->job, loop_wall(c->streams->api->loop));
         (void)!sse_write(&out, watch_event_name(event), id_of(c, &sub->cursor, id), buf_str(&data),
                          data.len);
-        write_bytes(c, &out);
+        stream_write(c, &out);
         metrics_add(c->streams->api->metrics, METRIC_STREAM_EVENTS, event, 1);
     }
     buf_free(&data);
@@ -106,6 +110,7 @@ void stream_sub_free(struct sub *sub)
 {
     DL_DELETE(sub->client->subs, sub);
     sub->client->n_subs--;
+    sub->client->n_ending -= sub->ended;
     feed_leave(sub->client->streams->feed, &sub->cursor);
     free(sub);
 }
@@ -126,7 +131,7 @@ void stream_open(struct client *c)
     api_answer_stream(c->rq);
     struct buf out = BUF_INIT(sizeof hello);
     buf_puts(&out, hello);
-    write_bytes(c, &out);
+    stream_write(c, &out);
     buf_free(&out);
 }
 
@@ -229,7 +234,7 @@ static void keep_alive(struct client *c)
     if (now_of(c) - c->sent_us < HEARTBEAT_US || c->blocked)
         return;
     buf_puts(&out, beat);
-    write_bytes(c, &out);
+    stream_write(c, &out);
     buf_free(&out);
 }
 
@@ -250,6 +255,8 @@ static void catch_up(struct client *c)
         else
             serve_one(c, sub);
     }
+    if (!c->blocked)
+        c->behind_us = 0;
 }
 
 static void on_tick(void *ctx)
@@ -260,6 +267,8 @@ static void on_tick(void *ctx)
             continue;
         if (c->blocked)
             catch_up(c);
+        if (!c->over && !c->blocked && c->n_ending > 0)
+            streams_all_serve_ended(c);
         if (!c->over)
             keep_alive(c);
         if (!c->over && now_of(c) - c->opened_us > LIFE_US)

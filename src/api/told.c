@@ -59,15 +59,18 @@ void told_forget(struct told *t, int64_t before_us)
     memmove(t->ends, t->ends + old, t->n * sizeof *t->ends);
 }
 
-/* ---- as an id: TIME, or TIME:MARK,MARK... ---- */
+/* ---- as an id: TIME or TIME-JOB, and :MARK,MARK... ---- */
 
-char *told_id(const struct told *t, int64_t wall_us, char *out)
+char *told_id(const struct told *t, const struct told_point *point, char *out)
 {
-    int n = snprintf(out, TOLD_ID_SIZE, "%" PRId64, wall_us);
+    char job[UUID_TEXT_SIZE];
+    int n = snprintf(out, TOLD_ID_SIZE, "%" PRId64, point->us);
+    if (!uuid_is_nil(&point->job))
+        n += snprintf(out + n, TOLD_ID_SIZE - (size_t)n, "-%s", uuid_text(&point->job, job));
     size_t first = t->n > TOLD_IN_ID ? t->n - TOLD_IN_ID : 0;
     char before = ':';
     for (size_t i = first; i < t->n; i++) {
-        if (t->ends[i].at_us < wall_us - 2 * TOLD_SLACK_US)
+        if (t->ends[i].at_us < point->us - 2 * TOLD_SLACK_US)
             continue;
         n += snprintf(out + n, TOLD_ID_SIZE - (size_t)n, "%c%0*" PRIx64, before, MARK_DIGITS,
                       t->ends[i].mark);
@@ -90,9 +93,10 @@ static bool read_mark(const char *text, uint64_t *ret_mark)
     return true;
 }
 
-enum err told_parse(struct told *t, const char *text, int64_t now_us, int64_t *ret_wall_us)
+enum err told_parse(struct told *t, const char *text, int64_t now_us, struct told_point *ret_point)
 {
     uint64_t marks[TOLD_IN_ID];
+    struct uuid job = {{0}};
     size_t n = 0;
     char *at = NULL;
     if (text[0] < '1' || text[0] > '9')
@@ -101,6 +105,12 @@ enum err told_parse(struct told *t, const char *text, int64_t now_us, int64_t *r
     long long us = strtoll(text, &at, 10);
     if (errno != 0)
         return ERR_INVALID;
+    if (*at == '-') {
+        if (strnlen(at + 1, UUID_TEXT_SIZE) < UUID_TEXT_SIZE - 1 ||
+            uuid_parse(at + 1, UUID_TEXT_SIZE - 1, &job) != OK)
+            return ERR_INVALID;
+        at += UUID_TEXT_SIZE;
+    }
     for (char before = ':'; *at != '\0'; before = ',', at += 1 + MARK_DIGITS) {
         if (*at != before || n == TOLD_IN_ID || !read_mark(at + 1, &marks[n++]))
             return ERR_INVALID;
@@ -108,6 +118,6 @@ enum err told_parse(struct told *t, const char *text, int64_t now_us, int64_t *r
     us = us < now_us ? us : now_us;
     for (size_t i = 0; i < n; i++)
         add(t, marks[i], us);
-    *ret_wall_us = us;
+    *ret_point = (struct told_point){us, job};
     return OK;
 }

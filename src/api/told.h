@@ -14,7 +14,7 @@
  * who comes back is asked about so much more, and told only what it was not told. */
 #define TOLD_SLACK_US (5 * (int64_t)1000000)
 #define TOLD_IN_ID    24 /* ends in an id, the newest */
-#define TOLD_ID_SIZE  384
+#define TOLD_ID_SIZE  420
 
 struct told {
     struct told_end {
@@ -30,10 +30,16 @@ void told_add(struct told *t, const struct uuid *job, int64_t wall_us);
 bool told_has(const struct told *t, const struct uuid *job, int64_t since_us);
 void told_forget(struct told *t, int64_t before_us); /* what was told before */
 
-/* The time, and the ends that were told shortly before it. Returns out, TOLD_ID_SIZE bytes. */
-char *told_id(const struct told *t, int64_t wall_us, char *out);
+/* Up to where it was told all: up to a time, or, with a job, up to that one's end at that time. */
+struct told_point {
+    int64_t us; /* wall */
+    struct uuid job;
+};
+/* The point, and the ends that were told shortly before it or since. Returns out, TOLD_ID_SIZE
+ * bytes. */
+char *told_id(const struct told *t, const struct told_point *point, char *out);
 /* Where it goes on; at the latest now. ERR_INVALID: not one of ours; t is then as it was. */
 enum err told_parse(struct told *t, const char *text, int64_t now_us,
-                    int64_t *ret_wall_us) MUST_CHECK;
+                    struct told_point *ret_point) MUST_CHECK;
 
 #endif

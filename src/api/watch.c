@@ -172,6 +172,7 @@ static void take_step(struct watch *w, const struct store_step *step)
     chain = event_hash(chain, p->step, strlen(p->step) + 1);
     p->chain = event_hash(chain, p->hash, strlen(p->hash) + 1);
     p->about = describe(step);
+    p->ended_us = step->ended_us;
     p->done = true;
     w->done = w->n;
     w->place = step->place;

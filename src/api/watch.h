@@ -19,8 +19,9 @@ struct watch_part { /* a finished step, or as the last one what is being written
     char *hash; /* of its input */
     struct buf text;
     bool done;
-    uint64_t chain; /* over the steps up to this one */
-    char *about;    /* the finished step as JSON, without its text */
+    int64_t ended_us; /* wall; of a finished one */
+    uint64_t chain;   /* over the steps up to this one */
+    char *about;      /* the finished step as JSON, without its text */
 };
 
 struct cursor;
@@ -67,8 +68,8 @@ void cursor_join(struct cursor *c, struct watch *w, void *owner);
 void cursor_leave(struct cursor *c);
 /* Of a loaded watch: goes on behind `id`; what no longer holds is called back. */
 void cursor_resume(struct cursor *c, const struct event_id *id);
-/* Of a loaded watch: skips the finished steps. */
-void cursor_skip_steps(struct cursor *c);
+/* Of a loaded watch: skips the steps that were finished before. */
+void cursor_skip_steps(struct cursor *c, int64_t wall_us);
 void cursor_skip_text(struct cursor *c); /* all text that is there */
 
 enum watch_event { WATCH_PROGRESS, WATCH_TEXT, WATCH_STEP, WATCH_RESET, WATCH_DONE, WATCH_MAX };

@@ -78,7 +78,9 @@ void store_list(struct store *s, const struct store_filter *filter, store_fn fn,
 
 struct store_live {      /* at most so many of each */
     struct uuid user_id; /* nil = everybody's */
-    int64_t since_us;    /* wall, of the store; ended ones */
+    int64_t since_us;    /* wall, of the store; ended ones ... */
+    struct uuid
+        after; /* ... and of those that ended at that very time behind this one; nil = all */
     size_t running, waiting, ended;
 };
 struct store_live_job {
@@ -88,8 +90,9 @@ struct store_live_job {
 };
 /* What somebody who looks at all jobs asks again and again; costs the same however many have ended.
  * -> live: those that run, the last to begin first; those that wait, of more than asked for the
- * ones that are next and the ones that are last in line; those whose run has ended since (the
- * store remembers the last hour or the last ten thousand), the last first: a job may come twice. */
+ * ones that are next and the ones that are last in line; those whose run has ended since, in the
+ * order of their ends and ids: a job may come twice. count: 1 when ends since then are not
+ * remembered any more; the last hour is, or the last ten thousand. */
 void store_live(struct store *s, const struct store_live *ask, store_fn fn, void *ctx);
 
 /* What a client may do to a row, exactly as if it wrote the row itself. -> count of jobs changed;

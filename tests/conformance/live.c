@@ -94,7 +94,14 @@ static void an_old_end_and_a_new_one(void **state)
     ask = (struct store_live){.since_us = wall(f) - 60 * SECOND, .ended = 1};
     const struct store_result *r = CALL(f, store_live, &ask);
     assert_int_equal(r->n, 1);
-    assert_int_equal(count(r, &fresh, JOB_FAILED), 1); /* the last to end */
+    assert_int_equal(count(r, &old, JOB_CANCELLED), 1); /* the first to end, and then ... */
+    assert_int_equal(r->count, 0);
+    ask.since_us = r->live[0].ended_us;
+    ask.after = r->live[0].id;
+    ask.ended = 10;
+    r = CALL(f, store_live, &ask);
+    assert_int_equal(r->n, 1);
+    assert_int_equal(count(r, &fresh, JOB_FAILED), 1);
 }
 
 /* Of many that wait: those that are next, and those that are last, none twice. */

@@ -14,10 +14,11 @@ static void read_told(const char *text)
 {
     struct told told = {0}, back = {0};
     char again[TOLD_ID_SIZE];
-    int64_t from, now = 1700000000000000;
+    struct told_point from;
+    int64_t now = 1700000000000000;
     if (told_parse(&told, text, now, &from) == OK) {
-        assert(from > 0 && from <= now);
-        assert(strlen(told_id(&told, from, again)) < TOLD_ID_SIZE - 1);
+        assert(from.us > 0 && from.us <= now);
+        assert(strlen(told_id(&told, &from, again)) < TOLD_ID_SIZE - 1);
         assert(told_parse(&back, again, now, &from) == OK && back.n == told.n);
     }
     told_free(&told);

@@ -1,7 +1,10 @@
 /* In: rows about the whole. Out: counts, what lives, places, workers, facts, settings. */
 #include "store/pg/pg_verbs.h"
 
+#include "base/clock.h"
 #include "store/store_places.h"
+
+#define ENDED_KEPT_US (3600 * USEC_PER_SEC) /* by drop_ended() */
 
 void pg_look_put_live(struct pg_params *p, struct pg_task *t)
 {
@@ -11,6 +14,7 @@ void pg_look_put_live(struct pg_params *p, struct pg_task *t)
     pg_put_int(p, (int64_t)ask->running);
     pg_put_int(p, (int64_t)ask->waiting);
     pg_put_int(p, (int64_t)ask->ended);
+    pg_put_uuid(p, &ask->after);
 }
 
 bool pg_look_take_live(struct pg_task *t, struct pg_reader *r)
@@ -24,6 +28,7 @@ bool pg_look_take_live(struct pg_task *t, struct pg_reader *r)
         live[i].ended_us = pg_get_int(r);
     }
     t->op->result.live = live;
+    t->op->result.count = t->op->in.live.since_us < t->op->now_us - ENDED_KEPT_US;
     t->op->result.n = n;
     return false;
 }

@@ -51,7 +51,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
                   pg_jobs_put_id, pg_jobs_take},
     [VERB_LIST] = {LANE_ANY, false, true, WITH_PLACES("list_jobs($1, $2, $3, $4, $5)"),
                    JOB_COLUMNS + 5, pg_jobs_put_filter, pg_jobs_take},
-    [VERB_LIVE] = {LANE_ANY, false, true, F "live($1, $2, $3, $4, $5)", 3, pg_look_put_live,
+    [VERB_LIVE] = {LANE_ANY, false, true, F "live($1, $2, $3, $4, $5, $6)", 3, pg_look_put_live,
                    pg_look_take_live},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, pg_jobs_put_id, take_count},
     [VERB_RETRY] = {LANE_ANY, true, false, F "retry_job($1)", 1, pg_jobs_put_id, take_count},

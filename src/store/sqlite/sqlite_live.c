@@ -2,7 +2,7 @@
  * the history is not read. */
 #include "store/sqlite/sqlite.h"
 
-#define ENDED_KEPT 10000 /* by the trigger; whoever is away that long looks at all of them once */
+#define ENDED_KEPT 10000 /* by the trigger */
 
 /* All take the same parameters: the user or NULL, and how many. */
 #define OURS "(?1 IS NULL OR user_id = ?1)"
@@ -35,10 +35,13 @@ static const char *const sql_line[2][2] = {
 };
 
 static const char sql_ended[] =
-    "SELECT e.job_id, j.status, e.at FROM (SELECT * FROM scriptorium_ended ORDER BY n DESC"
-    " LIMIT ?4) e JOIN script_generation_jobs j ON j.id = e.job_id WHERE e.at >= ?3"
+    "SELECT e.job_id, j.status, e.at FROM scriptorium_ended e"
+    " JOIN script_generation_jobs j ON j.id = e.job_id"
+    " WHERE e.at >= ?3 AND (?4 IS NULL OR e.at > ?3 OR e.job_id > ?4)"
     " AND (?1 IS NULL OR e.user_id = ?1) AND j.status <> 'pending' AND j.status <> 'processing'"
-    " ORDER BY e.n DESC LIMIT ?2";
+    " ORDER BY e.at, e.job_id LIMIT ?2";
+/* The trigger has taken some that ended since. */
+static const char sql_forgotten[] = "SELECT min(at) > ?1 AND count(*) >= ?2 FROM scriptorium_ended";
 
 struct list {
     struct sqlite_store *s;
@@ -83,13 +86,13 @@ static enum err add_waiting(struct list *l, size_t most)
     return e == OK ? add(l, line[1], JOB_PENDING, most - half, from) : e;
 }
 
-static enum err add_ended(struct list *l, int64_t since_us, size_t most)
+static enum err add_ended(struct list *l, const struct store_live *ask)
 {
     struct query *q = db_query(l->s->db, sql_ended);
     query_id(q, l->user);
-    query_int(q, (int64_t)most);
-    query_int(q, since_us);
-    query_int(q, ENDED_KEPT);
+    query_int(q, (int64_t)ask->ended);
+    query_int(q, ask->since_us);
+    query_id(q, &ask->after);
     while (query_next(q)) {
         struct store_live_job *j = &l->jobs[l->n++];
         j->id = query_get_id(q, 0);
@@ -97,6 +100,18 @@ static enum err add_ended(struct list *l, int64_t since_us, size_t most)
         j->ended_us = query_get_int(q, 2);
     }
     return db_error(l->s->db);
+}
+
+static enum err look_for_forgotten(struct sqlite_store *s, int64_t since_us, int64_t *ret_count)
+{
+    struct query *q = db_query(s->db, sql_forgotten);
+    query_int(q, since_us);
+    query_int(q, ENDED_KEPT);
+    if (query_next(q)) {
+        *ret_count = query_get_int(q, 0);
+        query_end(q);
+    }
+    return db_error(s->db);
 }
 
 enum err sqlite_live(struct sqlite_store *s, struct store_op *op)
@@ -110,7 +125,9 @@ enum err sqlite_live(struct sqlite_store *s, struct store_op *op)
     if (e == OK)
         e = add_waiting(&l, ask->waiting);
     if (e == OK)
-        e = add_ended(&l, ask->since_us, ask->ended);
+        e = add_ended(&l, ask);
+    if (e == OK)
+        e = look_for_forgotten(s, ask->since_us, &op->result.count);
     op->result.live = l.jobs;
     op->result.n = l.n;
     return e;

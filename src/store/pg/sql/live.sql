@@ -25,9 +25,11 @@ END $$;
 
 -- of_user null: everybody's. Status of those that run is 'processing', whoever runs them; of those that wait
 -- 'pending'; ended_us is null for both. Of more that wait than asked for: those that are next, and those
--- that came last. Of a job that has ended and is in the table still: its state now. since_us 0: none.
+-- that came last. Of a job that has ended and is in the table still: its state now, in the order of ends; after:
+-- behind that job of those that ended at since_us. since_us 0: none.
 CREATE OR REPLACE FUNCTION scriptorium.live(
-    of_user uuid, since_us bigint, most_running integer, most_waiting integer, most_ended integer)
+    of_user uuid, since_us bigint, most_running integer, most_waiting integer, most_ended integer,
+    after uuid DEFAULT NULL)
 RETURNS TABLE (id uuid, status text, ended_us bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
@@ -81,6 +83,7 @@ BEGIN
     SELECT e.job_id, j.status::text, scriptorium.us(e.ended_at)
     FROM scriptorium.ended e JOIN {{jobs}} j ON j.id = e.job_id
     WHERE e.ended_at >= scriptorium.at(since_us) AND (of_user IS NULL OR e.user_id = of_user)
+      AND (after IS NULL OR (e.ended_at, e.job_id) > (scriptorium.at(since_us), after))
       AND j.status::text NOT IN ('pending', 'processing')
-    ORDER BY e.ended_at DESC LIMIT most_ended;
+    ORDER BY e.ended_at, e.job_id LIMIT most_ended;
 END $$;
