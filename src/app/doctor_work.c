@@ -55,18 +55,37 @@ void look_at_stuck_jobs(struct doctor *d, struct finding *f)
                   doctor_fact(d, "stuck_job"));
 }
 
+#define FOREIGN_US (24 * 3600 * USEC_PER_SEC) /* so long another system's last act is told */
+
+/* Between its calls an old worker has no row in hand. */
+static bool say_foreign_act(struct doctor *d, struct finding *f, int64_t now)
+{
+    char age[FMT_SIZE];
+    int64_t at = doctor_number(d, "foreign_at_us", 0);
+    if (at == 0 || now - at > FOREIGN_US)
+        return false;
+    doctor_say(d, f, VERDICT_NOTE,
+               "no row is processed by another system now, but %s ago one took a row or ended it",
+               fmt_seconds(now - at, age));
+    doctor_remedy(d, f,
+                  "if an old worker is still called: unschedule it, it takes rows from this "
+                  "one");
+    return true;
+}
+
 void look_at_foreign_jobs(struct doctor *d, struct finding *f)
 {
     char age[FMT_SIZE];
     int64_t since = doctor_number(d, "foreign_since_us", 0);
+    int64_t now = loop_wall(d->context.loop) - d->skew_us;
     if (d->stats.foreign == 0) {
-        doctor_say(d, f, VERDICT_WELL, "no row is processed by another system");
+        if (!say_foreign_act(d, f, now))
+            doctor_say(d, f, VERDICT_WELL, "no row is processed by another system");
         return;
     }
-    doctor_say(d, f, VERDICT_NOTE,
-               "%" PRId64 " row%s 'processing' for another system, the oldest for %s",
-               d->stats.foreign, d->stats.foreign == 1 ? " is" : "s are",
-               fmt_seconds(loop_wall(d->context.loop) - d->skew_us - since, age));
+    doctor_say(
+        d, f, VERDICT_NOTE, "%" PRId64 " row%s 'processing' for another system, the oldest for %s",
+        d->stats.foreign, d->stats.foreign == 1 ? " is" : "s are", fmt_seconds(now - since, age));
     doctor_remedy(d, f,
                   "if the old worker is gone: scriptorium jobs rescue --older-than 30m; if it "
                   "is not: unschedule it, it takes rows from this one");

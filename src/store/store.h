@@ -414,6 +414,7 @@ enum {
  *   unqueued_jobs     pending rows that are not queued (likewise)
  *   unlisted_jobs     rows of a large table without an index on created_at, about
  *   foreign_since_us  the oldest job that another system works on
+ *   foreign_at_us     when one last took a job, or ended one of ours (PostgreSQL)
  *   stuck_jobs, stuck_job (one of them)  running, and nothing was written for ten minutes
  *   leases_expired    workers that nobody has rescued for a whole lease
  *   cron              who runs schedules in SQL: pg_cron, scriptorium; cron_active, cron_inactive,

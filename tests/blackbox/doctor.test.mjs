@@ -106,8 +106,11 @@ test('on PostgreSQL: triggers, hidden rows, foreign and stuck jobs, clocks, noti
   assert.equal(run(dir, ['migrate', '--database', url]).code, 0);
   is(look().table, 'well');
 
-  await insert('processing');
+  const taken = await insert('processing');
   is(look()['foreign-jobs'], 'note', /^1 row is 'processing' for another system/);
+  await admin.query("UPDATE script_generation_jobs SET status = 'completed' WHERE id = $1", [taken]);
+  is(look()['foreign-jobs'], 'note', /^no row .* now, but .* ago one took a row or ended it/);
+  await insert('processing');
 
   const stuck = await insert();
   await admin.query(`SET session_replication_role = replica;

@@ -181,6 +181,7 @@ BEGIN
         LIMIT 1000) h;
     RETURN QUERY SELECT 'foreign_since_us', scriptorium.us(min(f.since))::text
         FROM scriptorium.foreign_job f HAVING count(*) > 0;
+    RETURN QUERY SELECT 'foreign_at_us', nullif(scriptorium.last('scriptorium.foreign_at'), 0)::text;
 
     RETURN QUERY SELECT s.name, s.value FROM (
         SELECT count(*) AS n, min(j.id::text) AS id FROM scriptorium.queue q JOIN {{jobs}} j ON j.id = q.job_id

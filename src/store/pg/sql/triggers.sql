@@ -177,6 +177,7 @@ BEGIN
     IF taken IS NOT NULL THEN
         INSERT INTO scriptorium.foreign_job (job_id, since)
         SELECT unnest(taken), scriptorium.clock() ON CONFLICT DO NOTHING;
+        PERFORM setval('scriptorium.foreign_at', scriptorium.us(scriptorium.clock()));
     END IF;
     PERFORM scriptorium.wake('due');
     RETURN NULL;
@@ -259,6 +260,9 @@ BEGIN
         DELETE FROM scriptorium.queue WHERE job_id = ANY (taken);
         INSERT INTO scriptorium.foreign_job (job_id, since)
         SELECT unnest(taken), scriptorium.clock() ON CONFLICT DO NOTHING;
+    END IF;
+    IF taken IS NOT NULL OR outcomes && '{completed,failed}' THEN -- our own ends leave no queue row to find
+        PERFORM setval('scriptorium.foreign_at', scriptorium.us(scriptorium.clock()));
     END IF;
     IF no_longer_foreign IS NOT NULL THEN
         DELETE FROM scriptorium.foreign_job WHERE job_id = ANY (no_longer_foreign);
