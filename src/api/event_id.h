@@ -16,7 +16,7 @@
 struct event_id {
     int run;                    /* of the job, 1.. */
     unsigned steps;             /* finished ones that were told */
-    uint64_t chain;             /* over their names and inputs, in order */
+    uint64_t chain;             /* over their names, inputs and texts, in order */
     char step[EVENT_STEP_SIZE]; /* whose text was told in part; "" = none */
     size_t offset;              /* bytes of it */
     uint64_t text;              /* over those bytes */

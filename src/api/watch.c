@@ -170,7 +170,8 @@ static void take_step(struct watch *w, const struct store_step *step)
     set_text(w, p, step->output, strlen(step->output));
     uint64_t chain = w->done > 0 ? w->parts[w->done - 1].chain : EVENT_HASH_NONE;
     chain = event_hash(chain, p->step, strlen(p->step) + 1);
-    p->chain = event_hash(chain, p->hash, strlen(p->hash) + 1);
+    chain = event_hash(chain, p->hash, strlen(p->hash) + 1);
+    p->chain = event_hash(chain, step->output, strlen(step->output) + 1);
     p->about = describe(step);
     p->ended_us = step->ended_us;
     p->done = true;

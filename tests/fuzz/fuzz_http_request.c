@@ -86,6 +86,14 @@ static void try_tier(const char *text)
         must(text[0] != '\0' && strstr(forecast_tiers, text) != NULL);
 }
 
+static void try_steps(const char *text)
+{
+    struct forecast_input in = {0};
+    struct errmsg msg;
+    if (forecast_read_steps(&in, text, &msg) == OK)
+        must(in.n_given > 0 && in.n_given <= FORECAST_STEPS_MAX);
+}
+
 static void try_cursor(const char *text)
 {
     struct store_filter filter = {.after_at = -1};
@@ -104,7 +112,9 @@ static const struct {
     const char *name;
     void (*fn)(const char *text);
 } texts[] = {
-    {"status", try_status}, {"format", try_format}, {"tier", try_tier}, {"cursor", try_cursor}};
+    {"status", try_status}, {"format", try_format},      {"tier", try_tier},
+    {"cursor", try_cursor}, {"step_seconds", try_steps},
+};
 
 static void try_text(const char *name, const char *text)
 {
