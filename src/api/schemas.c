@@ -195,9 +195,12 @@ static const struct route_field plan[] = {
     {"input_tokens_per_script", "integer", NULL},
     {"output_tokens_per_script", "integer", NULL},
     {"cost_usd_per_script", "number", NULL},
+    {"steps", "[object]", "kinds of calls: name, calls, seconds, input_tokens, output_tokens"},
     {"limits", "object", "a minute: rpm, itpm, otpm"},
     {"setups", "[Setup]", NULL},
-    {"difference", "string?", "what the planned set-up changes, in words"},
+    {"guide", "object",
+     "ten users, five minutes a script: users, seconds_per_script, setups, and difference, why "
+     "what is quoted is not what is computed"},
     {0}};
 static const struct route_field setup[] = {{"name", "string", NULL},
                                            {"workers", "integer", NULL},

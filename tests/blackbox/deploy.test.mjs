@@ -158,7 +158,7 @@ test('on PostgreSQL another node rescues a job with the version it began with', 
   await writing(a, id);
   deploy(dir, pipeline(dir, 'two'), ...db);
   const b = await daemon(t, dir, { speed: '300', args: db, env });
-  assert.equal(await pipelineOf(b), 2);
+  await until(async () => await pipelineOf(b) === 2, { what: () => 'the active version' });
   a.process.kill('SIGKILL');
   assert.equal((await completed(b, id)).deployment, 1);
   assert.equal((await completed(b, await ask(b))).deployment, 2);
