@@ -91,10 +91,14 @@ BEGIN
     END IF;
 END $$;
 
+-- Each look at a job asks this: in plpgsql its plan is kept, in SQL it would be made anew each time.
 CREATE OR REPLACE FUNCTION scriptorium.job_version(job uuid) RETURNS integer
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce((SELECT q.version FROM scriptorium.queue q WHERE q.job_id = job), -1) $$;
+AS $$
+BEGIN
+    RETURN coalesce((SELECT q.version FROM scriptorium.queue q WHERE q.job_id = job), -1);
+END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.worker_open_with(id uuid, name text, lease_us bigint,
                                                         new_version integer)

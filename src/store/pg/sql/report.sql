@@ -78,9 +78,8 @@ BEGIN
         -- noticed a client ran its job again.
         WITH d AS (
             DELETE FROM scriptorium.step_text t
-            WHERE t.job_id = ANY (jobs) AND EXISTS (
-                SELECT FROM unnest(jobs, fences, steps, offsets) AS i (job, fence, step, at)
-                WHERE i.at = 0 AND i.job = t.job_id AND i.step = t.step AND t.chain <= i.fence)
+            USING unnest(jobs, fences, steps, offsets) AS i (job, fence, step, at)
+            WHERE i.at = 0 AND t.job_id = i.job AND t.step = i.step AND t.chain <= i.fence
             RETURNING t.call, t.tokens, t.rate
         )
         SELECT array_agg(d.call) AS calls, array_agg(d.tokens) AS tokens, array_agg(d.rate) AS rates
