@@ -95,6 +95,7 @@ END $$;
 CREATE OR REPLACE FUNCTION scriptorium.job_version(job uuid) RETURNS integer
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
 AS $$
 BEGIN
     RETURN coalesce((SELECT q.version FROM scriptorium.queue q WHERE q.job_id = job), -1);
