@@ -106,7 +106,8 @@ END $$;
 
 -- Where the next claims begin to read. What lies below was claimed, but under an old snapshot
 -- somewhere its dead rows would be walked again and again. Behind by 200 ms, for those who insert
--- now and commit a moment later; a sweep, once a second, reads from the very front.
+-- now and commit a moment later; a sweep, once a second or as seldom as sweep_again() says, reads from the
+-- very front.
 CREATE OR REPLACE FUNCTION scriptorium.raise_floors(sweep boolean) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
@@ -132,6 +133,17 @@ BEGIN
             (SELECT min(q.fence) FROM scriptorium.queue q WHERE q.state = 1),
             scriptorium.last('scriptorium.fence')));
     END IF;
+END $$;
+
+-- A sweep walks over all dead rows that an old snapshot somewhere keeps: it takes a fiftieth of the time at
+-- most. Only what was inserted long before it was committed waits for it.
+CREATE OR REPLACE FUNCTION scriptorium.sweep_again(now_us bigint, took interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM setval('scriptorium.sweep_due',
+                   now_us + greatest(1000000, least(10000000, (extract(epoch FROM took) * 50000000)::bigint)));
 END $$;
 
 -- Fences the picked jobs, the queue row first. Returns one row per job taken; who is locked by a
@@ -301,6 +313,8 @@ DECLARE
     taken uuid[];
     since timestamptz;
     again boolean := false;
+    began timestamptz;
+    looked interval;
 BEGIN
     IF NOT EXISTS (SELECT FROM scriptorium.worker w WHERE w.id = by) THEN
         RAISE EXCEPTION 'the worker''s lease is gone' USING ERRCODE = 'SCL01';
@@ -315,11 +329,13 @@ BEGIN
     IF claim.epoch < (SELECT w.epoch FROM scriptorium.worker w WHERE w.id = by) THEN
         RAISE EXCEPTION 'this claim comes too late' USING ERRCODE = 'SCI01';
     END IF;
+    began := clock_timestamp();
     now := scriptorium.clock();
     now_us := scriptorium.us(now);
     since := coalesce(scriptorium.at(scriptorium.last('scriptorium.swept_at') - 1000000),
                       '-infinity');
-    sweep := now_us - scriptorium.last('scriptorium.swept_at') NOT BETWEEN 0 AND 999999;
+    sweep := now_us >= scriptorium.last('scriptorium.sweep_due')
+        OR now_us < scriptorium.last('scriptorium.swept_at'); -- the clock was put back
     IF sweep OR EXISTS (SELECT FROM scriptorium.queue q
                         WHERE q.state = 2 AND q.run_at <= now AND q.run_at > since) THEN
         PERFORM scriptorium.promote(now, CASE WHEN sweep THEN '-infinity' ELSE since END);
@@ -342,6 +358,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
         width := greatest(width, 1024);
     END LOOP;
+    looked := clock_timestamp() - began;
     IF seen.picked IS NOT NULL THEN
         BEGIN
             FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
@@ -369,12 +386,14 @@ BEGIN
             PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked) EXCEPT SELECT unnest(taken)));
         END IF;
     END IF;
+    began := clock_timestamp();
     IF sweep OR now_us - scriptorium.last('scriptorium.rotated_at') NOT BETWEEN 0 AND 199999 THEN
         PERFORM scriptorium.raise_floors(sweep);
         PERFORM setval('scriptorium.rotated_at', now_us);
     END IF;
     IF sweep THEN
         PERFORM setval('scriptorium.swept_at', now_us);
+        PERFORM scriptorium.sweep_again(now_us, looked + (clock_timestamp() - began));
     END IF;
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, now_us, NULL, NULL,
            coalesce(scriptorium.us((
