@@ -43,7 +43,7 @@ export const mutants = {
     to: 'IF ids IS NOT NULL AND random() < 0.005 THEN', finding: /^running without a live lease/ },
   'the first crash fails a job': { fn: 'take_back', from: 's.suspect AND s.crashes >= 4', to: 's.suspect AND s.crashes >= 0',
     finding: /^job \S+ failed: given up/ },
-  'finished steps are not remembered': { fn: 'steps', from: "AND s.step <> 'input'", to: 'AND false',
+  'finished steps are not remembered': { fn: 'run_state', from: "AND s.step <> 'input'", to: 'AND false',
     finding: /was finished and is paid for again/ },
   'a key is forgotten': { fn: 'insert_jobs', from: 'IF EXISTS (SELECT FROM', to: 'IF false AND EXISTS (SELECT FROM',
     finding: /^one key, two jobs/, often: 'cut clients' },

@@ -78,7 +78,7 @@ export async function held(client, items) {
 }
 
 export async function text(client, id) {
-    const found = await row(client, 'SELECT * FROM scriptorium.partial_text($1)', id);
+    const found = await row(client, 'SELECT key, input_hash, content FROM scriptorium.run_state($1, 1) WHERE content IS NOT NULL', id);
     return found && { key: found.key, hash: found.input_hash, text: found.content.toString() };
 }
 

@@ -330,7 +330,7 @@ test('a checkpoint replaces its own text and key, ends its call, and is read bac
     assert.equal(await stepSave(db, it, { key: 'outline', output: 'first' }), HELD);
     assert.equal(await stepSave(db, it, { key: 'chunk_1', output: 'c1' }), HELD);
     assert.equal(await stepSave(db, it, { key: 'outline', output: 'second' }, { id: call }), HELD);
-    const steps = await rows(db, 'SELECT key, output, cost, started_us, ended_us FROM scriptorium.steps($1, 1)', it.id);
+    const steps = await rows(db, 'SELECT key, output, cost, started_us, ended_us FROM scriptorium.run_state($1, 1) WHERE output IS NOT NULL', it.id);
     assert.deepEqual(steps, [
         { key: 'chunk_1', output: 'c1', cost: 30, started_us: SECOND, ended_us: 2 * SECOND },
         { key: 'outline', output: 'second', cost: 30, started_us: SECOND, ended_us: 2 * SECOND },
@@ -372,6 +372,6 @@ test('a re-run keeps the steps of a failed job and not those of a completed one'
     const again = await claim(db, by, 2);
     const runs = Object.fromEntries(again.map((j) => [j.id, j.run]));
     assert.deepEqual([runs[jobs[0].id], runs[jobs[1].id]], [1, 2]);
-    const count = (id) => value(db, 'SELECT count(*) FROM scriptorium.steps($1, $2)', id, runs[id]);
+    const count = (id) => value(db, 'SELECT count(*) FROM scriptorium.run_state($1, $2) WHERE output IS NOT NULL', id, runs[id]);
     assert.deepEqual([await count(jobs[0].id), await count(jobs[1].id)], [1, 0]);
 });

@@ -77,13 +77,8 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_PROGRESS] = {LANE_WRITE, false, true,
                        F "progress($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", 2,
                        pg_attempt_put_progress, pg_attempt_take_progress},
-    [VERB_STEPS] = {LANE_ANY, false, true,
-                    "SELECT s.*, NULL::bytea FROM scriptorium.steps($1, $2) s UNION ALL"
-                    " SELECT key, input_hash, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, content"
-                    " FROM scriptorium.partial_text($1) UNION ALL"
-                    " SELECT NULL, NULL, NULL, NULL, NULL, scriptorium.job_version($1), 0, 0, 0, 0,"
-                    " scriptorium.run_spent($1, $2), 0, 0, NULL",
-                    STEP_COLUMNS, pg_attempt_put_steps, pg_attempt_take_steps},
+    [VERB_STEPS] = {LANE_ANY, false, true, F "run_state($1, $2)", STEP_COLUMNS,
+                    pg_attempt_put_steps, pg_attempt_take_steps},
     [VERB_FOLLOW] = {LANE_ANY, false, true, F "follow($1, $2, $3, $4, $5, $6)", PG_FOLLOW_COLUMNS,
                      pg_follow_put, pg_follow_take},
     [VERB_CALL_OPEN] =

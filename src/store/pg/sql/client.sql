@@ -82,17 +82,7 @@ END $$;
 
 -- ---- look ----
 
--- Over all calls of one run, cut ones too.
-CREATE OR REPLACE FUNCTION scriptorium.run_spent(job uuid, of_run integer) RETURNS bigint
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN (SELECT coalesce(sum(c.cost), 0)::bigint FROM scriptorium.call c
-            WHERE c.job_id = job AND c.run = of_run);
-END $$;
-
+-- Over all calls of a job, cut ones too.
 CREATE OR REPLACE FUNCTION scriptorium.cost_of(job uuid, OUT cost bigint, OUT input bigint,
                                                OUT output bigint)
 LANGUAGE plpgsql STABLE

@@ -91,16 +91,6 @@ BEGIN
     END IF;
 END $$;
 
--- Each look at a job asks this: in plpgsql its plan is kept, in SQL it would be made anew each time.
-CREATE OR REPLACE FUNCTION scriptorium.job_version(job uuid) RETURNS integer
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-{{plan_lookups}}
-AS $$
-BEGIN
-    RETURN coalesce((SELECT q.version FROM scriptorium.queue q WHERE q.job_id = job), -1);
-END $$;
-
 CREATE OR REPLACE FUNCTION scriptorium.worker_open_with(id uuid, name text, lease_us bigint,
                                                         new_version integer)
 RETURNS void LANGUAGE plpgsql

@@ -291,35 +291,36 @@ BEGIN
     RETURN 0;
 END $$;
 
-CREATE OR REPLACE FUNCTION scriptorium.steps(job uuid, of_run integer)
+-- All that a run goes on from, in one statement whose plans are kept: its steps; the text of the step that
+-- wrote last, with content; and a row without a key: the version of the job, and what the run has cost so far.
+CREATE OR REPLACE FUNCTION scriptorium.run_state(job uuid, of_run integer)
 RETURNS TABLE (key text, input_hash text, output text, stop text, model text, input bigint,
                output_tokens bigint, cache_read bigint, cache_write_5m bigint,
-               cache_write_1h bigint, cost bigint, started_us bigint, ended_us bigint)
+               cache_write_1h bigint, cost bigint, started_us bigint, ended_us bigint, content bytea)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
 AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     SELECT s.step, s.input_hash, s.content, s.stop, s.model, s.input, s.output, s.cache_read,
            s.cache_write_5m, s.cache_write_1h, s.cost, scriptorium.us(s.started_at),
-           scriptorium.us(s.ended_at)
+           scriptorium.us(s.ended_at), NULL::bytea
     FROM scriptorium.step s
     WHERE s.job_id = job AND s.run = of_run AND s.step <> 'input' ORDER BY s.n;
-END $$;
-
--- The text of the step that wrote last.
-CREATE OR REPLACE FUNCTION scriptorium.partial_text(job uuid)
-RETURNS TABLE (key text, input_hash text, content bytea)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
     RETURN QUERY
-    SELECT l.step, l.input_hash,
+    SELECT l.step, l.input_hash, NULL::text, NULL::text, NULL::text, 0::bigint, 0::bigint, 0::bigint,
+           0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
            (SELECT string_agg(t.content, ''::bytea ORDER BY t.at) FROM scriptorium.step_text t
             WHERE t.job_id = job AND t.step = l.step AND t.chain = l.chain)
     FROM (SELECT t.step, t.chain, t.input_hash FROM scriptorium.step_text t
           WHERE t.job_id = job ORDER BY t.written_at DESC, t.chain DESC, t.at DESC LIMIT 1) l;
+    RETURN QUERY
+    SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
+           coalesce((SELECT q.version FROM scriptorium.queue q WHERE q.job_id = job), -1)::bigint,
+           0::bigint, 0::bigint, 0::bigint, 0::bigint,
+           (SELECT coalesce(sum(c.cost), 0)::bigint FROM scriptorium.call c
+            WHERE c.job_id = job AND c.run = of_run),
+           0::bigint, 0::bigint, NULL::bytea;
 END $$;
