@@ -209,6 +209,7 @@ void api_free(struct api *api)
     http_server_free(api->server);
     streams_free(api->streams);
     figures_end(api);
+    looks_end(api);
     functions_end(api);
     auth_free(api->auth);
     metrics_free(api->metrics);

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/figures.h"
 #include "api/job_request.h"
+#include "api/looks.h"
 #include "base/metrics.h"
 
 struct api {
@@ -30,6 +31,7 @@ struct api {
     size_t requests;         /* that wait for the store */
     int64_t started_us;
     struct figures figures;
+    struct looks looks;
     struct metrics *metrics; /* of metric_table */
     struct loop_timer lag_timer;
     int64_t lag_due_us;

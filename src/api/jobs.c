@@ -10,33 +10,20 @@
 
 /* ---- one job ---- */
 
-static void on_steps(void *ctx, const struct store_result *r)
+static void show(struct api_request *rq, const struct store_shown *shown)
 {
-    struct api_request *rq = api_request_told(ctx);
-    if (rq == NULL || api_answer_failure(rq, r))
-        return;
+    struct estimate e = figures_for(rq, &shown->job);
     struct buf out = BUF_INIT(API_ANSWER_MAX);
-    buf_puts(&out, rq->state);
-    job_json_put_steps(&out, r->steps, r->n);
+    job_json_open(&out, &shown->job, &e);
+    job_json_put_steps(&out, shown->steps, shown->n_steps);
     buf_puts(&out, "}");
     api_answer_json(rq, 200, &out);
     buf_free(&out);
 }
 
-static void show(struct api_request *rq, const struct store_job *job)
-{
-    struct api *api = rq->api;
-    struct estimate e = figures_for(rq, job);
-    struct buf out = BUF_INIT(API_ANSWER_MAX);
-    job_json_open(&out, job, &e);
-    rq->state = arena_strndup(&rq->arena, buf_str(&out), out.len);
-    buf_free(&out);
-    store_steps(api->store, &job->id, job->run, on_steps, api_request_ask(rq));
-}
-
 static void show_now(struct api_request *rq)
 {
-    owned_get(rq, show);
+    looks_get(rq, show);
 }
 
 void handle_job_show(struct api_request *rq)

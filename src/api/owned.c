@@ -9,10 +9,15 @@ struct look {
     void (*change)(struct api_request *rq, const struct uuid *id);
 };
 
-static bool may_see(const struct api_request *rq, const struct store_job *job)
+bool owned_may_see(const struct api_request *rq, const struct store_job *job)
 {
     return rq->who.role == ROLE_OPERATOR ||
            (rq->who.role == ROLE_USER && uuid_equal(&rq->who.user_id, &job->user_id));
+}
+
+void owned_answer_none(struct api_request *rq)
+{
+    api_answer_error(rq, 404, "Not found", "there is no such job");
 }
 
 static void on_job(void *ctx, const struct store_result *r)
@@ -21,8 +26,8 @@ static void on_job(void *ctx, const struct store_result *r)
     struct api_request *rq = api_request_told(look.rq);
     if (rq == NULL || api_answer_failure(rq, r))
         return;
-    if (!may_see(rq, &r->jobs[0]))
-        api_answer_error(rq, 404, "Not found", "there is no such job");
+    if (!owned_may_see(rq, &r->jobs[0]))
+        owned_answer_none(rq);
     else if (look.show != NULL)
         look.show(rq, &r->jobs[0]);
     else

@@ -5,6 +5,10 @@
 
 #include "api/request.h"
 
+/* Whether the caller may see that job; if not, or if there is none, what it hears is the same. */
+bool owned_may_see(const struct api_request *rq, const struct store_job *job);
+void owned_answer_none(struct api_request *rq);
+
 /* The job is borrowed for the call. */
 void owned_get(struct api_request *rq,
                void (*then)(struct api_request *rq, const struct store_job *job));

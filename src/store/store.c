@@ -36,6 +36,13 @@ void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx)
     store_op_submit_id(s, VERB_GET, id, fn, ctx);
 }
 
+void store_show(struct store *s, const struct uuid *ids, size_t n, store_fn fn, void *ctx)
+{
+    struct store_op *op = store_op_new(s, VERB_SHOW, fn, ctx);
+    op->in.ids = store_op_copy_items(op, ids, n, sizeof *ids);
+    store_op_submit(s, op);
+}
+
 struct store_op *store_ask_places(struct store *s, store_fn fn, void *ctx)
 {
     struct store_op *op = store_op_new(s, VERB_PLACES, fn, ctx);

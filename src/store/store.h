@@ -66,6 +66,17 @@ void store_insert(struct store *s, const struct store_new_job *jobs, size_t n, s
 /* -> job, with params, script and metadata; ERR_NOT_FOUND. */
 void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
 
+struct store_step;
+struct store_shown {
+    bool found;           /* false: there is no such job, all else is zero */
+    struct store_job job; /* as store_get() tells it */
+    const struct store_step
+        *steps; /* of its run, oldest first, without their input hash and output */
+    size_t n_steps;
+};
+/* What a client is shown of jobs; each id once. -> shown, in order. */
+void store_show(struct store *s, const struct uuid *ids, size_t n, store_fn fn, void *ctx);
+
 struct store_filter {
     enum job_status status; /* JOB_STATUS_MAX = any */
     struct uuid user_id;    /* nil = any */
@@ -484,6 +495,7 @@ struct store_result {
         bool existed;
     } * inserted;
     const struct store_job *jobs;
+    const struct store_shown *shown;
     const struct store_live_job *live;
     const struct store_claimed *claimed;
     const enum store_lost *lost;

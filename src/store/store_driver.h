@@ -13,6 +13,7 @@
 enum store_verb {
     VERB_INSERT,
     VERB_GET,
+    VERB_SHOW,
     VERB_LIST,
     VERB_LIVE,
     VERB_CANCEL,
@@ -100,15 +101,16 @@ struct store_op {
     bool careful;       /* the driver's: an item was refused, take each on its own */
     bool changed;       /* out: run the change hint, others may have work now */
     size_t n;           /* items, for the batched verbs */
-    /* Out, get and list: the jobs that are due; their positions are still to come. Out, places: the
-     * queue's order. */
+    /* Out, get, show and list: the jobs that are due; their positions are still to come. Out,
+     * places: the queue's order. */
     struct store_placed *placed;
     size_t n_placed;
     struct places *places;
     const char **why; /* of each item, once one was refused */
     union {
         struct store_new_job *insert;
-        struct uuid id; /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
+        struct uuid id;   /* get, cancel, retry, delete, worker_renew, worker_close, rescue */
+        struct uuid *ids; /* show */
         struct store_filter filter;
         struct store_live live;
         int64_t age_us;

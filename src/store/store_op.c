@@ -64,6 +64,7 @@ static enum store_kind kind_of(enum store_verb verb)
 {
     switch (verb) {
     case VERB_GET:
+    case VERB_SHOW:
     case VERB_LIST:
     case VERB_LIVE:
     case VERB_CHECK:

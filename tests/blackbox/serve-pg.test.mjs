@@ -88,6 +88,20 @@ test('three processes share one address and the work; one that is killed is repl
   assert.equal(d.process.code, 0, d.process.err);
 });
 
+test('a row that cannot be shown concerns only who asks for it', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir);
+  const d = await daemon(t, dir, { args: ['--database', url, '--mode', 'triggered'] });
+  const ids = await enqueue(d, 6);
+  await ask(`UPDATE script_generation_jobs SET generated_script = repeat('x', 17 << 20) WHERE id = '${ids[0]}'`);
+  for (let i = 0; i < 5; i++) { // all at once: they travel together
+    const answers = await Promise.all([...ids, ...ids].map((id) => d.get(`/v1/jobs/${id}`)));
+    assert.deepEqual(answers.map((a) => a.status), [...ids, ...ids].map((id) => (id === ids[0] ? 413 : 200)));
+    const shown = await Promise.all(answers.map((a) => a.json()));
+    assert.deepEqual(shown.map((s) => s.id).filter(Boolean), [...ids.slice(1), ...ids.slice(1)]);
+  }
+});
+
 test('the server away at the start is waited for, and its restart is lived through', async (t) => {
   const dir = folder(t);
   const { url, ask } = await fresh(dir);

@@ -105,6 +105,48 @@ static enum store_lost save(struct fixture *f, const struct store_claimed *c,
     return r->lost[0];
 }
 
+/* Three are asked for: one that runs in its second run, one that is not there, one that waits. */
+static void jobs_are_shown_with_the_steps_of_their_runs_without_texts(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct uuid working = add_job(f, 1);
+    struct store_claimed c = claim_one(f);
+    struct store_step old = a_step("outline", "{\"old\":1}"), outline = a_step("outline", "{}"),
+                      chunk = a_step("chunk_1", "Once");
+    assert_int_equal(save(f, &c, &old, NULL), STORE_HELD);
+    assert_int_equal(finish_one(f, &c, STORE_COMPLETE), STORE_HELD);
+    assert_int_equal(CALL(f, store_retry, &working)->err, OK);
+    c = claim_one(f);
+    assert_int_equal(save(f, &c, &outline, NULL), STORE_HELD);
+    assert_int_equal(save(f, &c, &chunk, NULL), STORE_HELD);
+    struct uuid waiting = add_job(f, 2);
+    struct uuid ids[] = {working, user_id(77), waiting};
+    const struct store_result *r = CALL(f, store_show, ids, 3);
+    assert_int_equal(r->err, OK);
+    assert_int_equal(r->n, 3);
+    const struct store_shown *first = &r->shown[0], *last = &r->shown[2];
+    assert_true(first->found);
+    assert_memory_equal(&first->job.id, &working, sizeof working);
+    assert_int_equal(first->job.status, JOB_PROCESSING);
+    assert_int_equal(first->job.run, 2);
+    assert_json(f, first->job.params, "{\"topic\":\"tea\"}");
+    assert_int_equal(first->n_steps, 2);
+    assert_string_equal(first->steps[0].key, "outline");
+    assert_string_equal(first->steps[1].key, "chunk_1");
+    assert_string_equal(first->steps[1].stop, "end_turn");
+    assert_string_equal(first->steps[1].model, "m");
+    assert_int_equal(first->steps[1].usage.output, 20);
+    assert_int_equal(first->steps[1].cost_udollar, 330);
+    assert_true(first->steps[1].started_us == 1000 && first->steps[1].ended_us == 2000);
+    assert_null(first->steps[1].output);
+    assert_false(r->shown[1].found);
+    assert_int_equal(r->shown[1].n_steps, 0);
+    assert_true(last->found);
+    assert_memory_equal(&last->job.id, &waiting, sizeof waiting);
+    assert_int_equal(last->job.position, 1);
+    assert_int_equal(last->n_steps, 0);
+}
+
 static void a_saved_step_replaces_its_text_and_is_read_in_order(void **state)
 {
     struct fixture *f = fixture(state);
@@ -480,6 +522,7 @@ const struct CMUnitTest attempt_tests[] = {
     CASE(a_new_day_begins_with_nothing_spent_and_a_call_counts_for_its_first_day),
     CASE(text_is_appended_and_comes_back_with_its_step),
     CASE(text_repeated_or_out_of_place_makes_no_double_and_no_hole),
+    CASE(jobs_are_shown_with_the_steps_of_their_runs_without_texts),
     CASE(a_saved_step_replaces_its_text_and_is_read_in_order),
     CASE(a_run_has_spent_what_all_its_calls_cost),
     CASE(completion_fills_the_row_and_keeps_the_steps),

@@ -148,19 +148,20 @@ static void copy_schedules(struct arena *a, struct store_result *r)
     r->runs = runs;
 }
 
+static void copy_job(struct arena *a, struct store_job *j)
+{
+    j->current_step = arena_strdup(a, j->current_step);
+    j->error_message = arena_strdup(a, j->error_message);
+    j->params = arena_strdup(a, j->params);
+    j->script = arena_strdup(a, j->script);
+    j->metadata = arena_strdup(a, j->metadata);
+}
+
 static void copy_texts(struct arena *a, struct store_result *r)
 {
-    struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs) == NULL
-                                 ? NULL
-                                 : arena_array(a, r->n, sizeof *jobs);
-    for (size_t i = 0; jobs != NULL && i < r->n; i++) {
-        jobs[i] = r->jobs[i];
-        jobs[i].current_step = arena_strdup(a, jobs[i].current_step);
-        jobs[i].error_message = arena_strdup(a, jobs[i].error_message);
-        jobs[i].params = arena_strdup(a, jobs[i].params);
-        jobs[i].script = arena_strdup(a, jobs[i].script);
-        jobs[i].metadata = arena_strdup(a, jobs[i].metadata);
-    }
+    struct store_job *jobs = copy_array(a, r->jobs, r->n, sizeof *jobs);
+    for (size_t i = 0; jobs != NULL && i < r->n; i++)
+        copy_job(a, &jobs[i]);
     r->jobs = jobs;
     r->steps = copy_steps(a, r->steps, r->n);
     struct store_claimed *claimed =
@@ -177,12 +178,22 @@ static const struct store_followed *copy_followed(struct arena *a,
 {
     struct store_followed *to = copy_array(a, from, n, sizeof *from);
     for (size_t i = 0; to != NULL && i < n; i++) {
-        to[i].job.current_step = arena_strdup(a, to[i].job.current_step);
-        to[i].job.error_message = arena_strdup(a, to[i].job.error_message);
+        copy_job(a, &to[i].job);
         to[i].steps = copy_steps(a, to[i].steps, to[i].n_steps);
         to[i].text_step = arena_strdup(a, to[i].text_step);
         to[i].text_hash = arena_strdup(a, to[i].text_hash);
         to[i].text = arena_strdup(a, to[i].text);
+    }
+    return to;
+}
+
+static const struct store_shown *copy_shown(struct arena *a, const struct store_shown *from,
+                                            size_t n)
+{
+    struct store_shown *to = copy_array(a, from, n, sizeof *from);
+    for (size_t i = 0; to != NULL && i < n; i++) {
+        copy_job(a, &to[i].job);
+        to[i].steps = copy_steps(a, to[i].steps, to[i].n_steps);
     }
     return to;
 }
@@ -234,6 +245,7 @@ void answer_take(void *ctx, const struct store_result *r)
     c->workers = copy_array(a, r->workers, r->n, sizeof *r->workers);
     c->facts = copy_facts(a, r->facts, r->n);
     c->budgets = copy_array(a, r->budgets, r->n, sizeof *r->budgets);
+    c->shown = copy_shown(a, r->shown, r->n);
     c->followed = copy_followed(a, r->followed, r->n);
     c->stats = copy_array(a, r->stats, 1, sizeof *r->stats);
     c->partial_key = arena_strdup(a, r->partial_key);

@@ -26,7 +26,7 @@ async function add(client, ...jobs) {
         column((j) => j.retries), column((j) => j.params, '{}'), column((j) => j.due), column((j) => j.key));
 }
 
-const get = (id) => row(db, 'SELECT * FROM scriptorium.get_job($1)', id);
+const get = (id) => row(db, 'SELECT * FROM scriptorium.jobs_of(ARRAY[$1::uuid], true)', id);
 
 test('inserted jobs, in order, with what was given and what was not', async () => {
     const [user, workflow, id] = [randomUUID(), randomUUID(), randomUUID()];
@@ -92,7 +92,7 @@ test('listed newest first, by status and user, page by page', async () => {
     const ids = [];
     for (let i = 0; i < 5; i++) ids.push(await insert(db, { user_id: user, created_at: `2026-01-0${5 - i}` }));
     const equal = await insert(db, { created_at: '2026-01-03' });
-    const list = (...args) => rows(db, 'SELECT * FROM scriptorium.list_jobs($1, $2, $3, $4, $5)', ...args);
+    const list = (...args) => rows(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids($1, $2, $3, $4, $5), false)', ...args);
     const listed = async (...args) => (await list(...args)).map((r) => r.id);
     const behind = (it) => [it?.created_us ?? null, it?.id ?? null];
     const all = await list(null, null, ...behind(), 10);

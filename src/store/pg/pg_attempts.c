@@ -153,6 +153,18 @@ void pg_attempt_put_steps(struct pg_params *p, struct pg_task *t)
     pg_put_int(p, t->op->in.steps.run);
 }
 
+void pg_get_step_end(struct pg_reader *r, struct store_step *step)
+{
+    step->stop = pg_get_text(r);
+    step->model = pg_get_text(r);
+    step->usage.input = pg_get_int(r);
+    step->usage.output = pg_get_int(r);
+    step->usage.cache_read = pg_get_int(r);
+    step->usage.cache_write_5m = pg_get_int(r);
+    step->usage.cache_write_1h = pg_get_int(r);
+    step->cost_udollar = pg_get_int(r);
+}
+
 /* A row with the last column is the text of a cut call instead of a step; one without a key holds
  * the version of the job. */
 bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r)
@@ -166,14 +178,7 @@ bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r)
         step->key = pg_get_text(r);
         step->input_hash = pg_get_text(r);
         step->output = pg_get_text(r);
-        step->stop = pg_get_text(r);
-        step->model = pg_get_text(r);
-        step->usage.input = pg_get_int(r);
-        step->usage.output = pg_get_int(r);
-        step->usage.cache_read = pg_get_int(r);
-        step->usage.cache_write_5m = pg_get_int(r);
-        step->usage.cache_write_1h = pg_get_int(r);
-        step->cost_udollar = pg_get_int(r);
+        pg_get_step_end(r, step);
         step->started_us = pg_get_int(r);
         step->ended_us = pg_get_int(r);
         if (step->key == NULL) {

@@ -234,9 +234,9 @@ bool pg_next_is_null(const struct pg_reader *r)
     return PQgetisnull(r->res, r->row, r->col) != 0;
 }
 
-void pg_skip(struct pg_reader *r)
+void pg_skip(struct pg_reader *r, int columns)
 {
-    r->col++;
+    r->col += columns;
 }
 
 bool pg_decode_int(const char *bytes, size_t n, int64_t *ret)

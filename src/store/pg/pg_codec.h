@@ -70,7 +70,7 @@ double pg_get_double(struct pg_reader *r); /* float8; null = -1 */
 struct uuid pg_get_uuid(struct pg_reader *r);
 char *pg_get_text(struct pg_reader *r); /* also bytea; ERR_TOO_BIG past STORE_TEXT_MAX */
 bool pg_next_is_null(const struct pg_reader *r);
-void pg_skip(struct pg_reader *r);
+void pg_skip(struct pg_reader *r, int columns);
 
 /* The same from bytes, for tests; false when they are not that. */
 bool pg_decode_int(const char *bytes, size_t n, int64_t *ret);

@@ -276,7 +276,7 @@ void pg_command_start(struct pg_surface *s, struct pg_reader *r)
     DL_APPEND(s->commands, c);
     s->n_commands++;
     c->run = pg_get_int(r);
-    pg_skip(r); /* jobid */
+    pg_skip(r, 1); /* jobid */
     const char *name = pg_get_text(r);
     c->text = mem_strdup(pg_get_text(r));
     c->database = mem_strdup(pg_get_text(r));

@@ -29,38 +29,25 @@ static void read_row(struct pg_reader *r, const struct store_follow *item,
     out->whole = pg_get_bool(r);
 }
 
-static void skip(struct pg_reader *r, int n)
-{
-    for (int i = 0; i < n; i++)
-        pg_skip(r);
-}
-
 static void read_step(struct pg_reader *r, struct store_step *step)
 {
-    skip(r, 12);
+    pg_skip(r, 12);
     step->started_us = pg_get_int(r);
     step->ended_us = pg_get_int(r);
-    skip(r, 5);
+    pg_skip(r, 5);
     step->key = pg_get_text(r);
     step->input_hash = pg_get_text(r);
     step->place = pg_get_int(r);
     step->output = pg_get_text(r);
-    step->stop = pg_get_text(r);
-    step->model = pg_get_text(r);
-    step->usage.input = pg_get_int(r);
-    step->usage.output = pg_get_int(r);
-    step->usage.cache_read = pg_get_int(r);
-    step->usage.cache_write_5m = pg_get_int(r);
-    step->usage.cache_write_1h = pg_get_int(r);
-    step->cost_udollar = pg_get_int(r);
+    pg_get_step_end(r, step);
 }
 
 static void read_text(struct pg_reader *r, struct store_followed *out)
 {
-    skip(r, 19);
+    pg_skip(r, 19);
     out->text_step = pg_get_text(r);
     out->text_hash = pg_get_text(r);
-    skip(r, 10);
+    pg_skip(r, 10);
     out->text_call = pg_get_uuid(r);
     out->text_offset = (size_t)pg_get_int(r);
     out->text = pg_get_text(r);

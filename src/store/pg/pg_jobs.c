@@ -79,22 +79,27 @@ void pg_get_job_row(struct pg_reader *r, struct store_job *j)
     j->updated_us = pg_get_int(r);
 }
 
-static void read_job(struct pg_reader *r, struct store_job *j)
+/* All of it but the id, and its place among what is due: `op->placed` has room. */
+static void read_job(struct pg_reader *r, struct store_op *op, struct store_job *j)
 {
-    j->id = pg_get_uuid(r);
     pg_get_job_row(r, j);
     j->processing_seconds = pg_get_int(r);
     j->queued = pg_get_bool(r);
     j->run_at_us = pg_get_int(r);
     j->run = (int)pg_get_int(r);
-    j->position = (int)pg_get_int(r);
     j->cost_udollar = pg_get_int(r);
     j->input_tokens = pg_get_int(r);
     j->output_tokens = pg_get_int(r);
+    j->cache_read = pg_get_int(r);
+    j->cache_write = pg_get_int(r);
     j->listed_at = j->created_us;
     j->params = pg_get_text(r);
     j->script = pg_get_text(r);
     j->metadata = pg_get_text(r);
+    bool due = !pg_next_is_null(r);
+    struct store_place place = pg_get_place(r);
+    if (due)
+        op->placed[op->n_placed++] = (struct store_placed){j, place};
 }
 
 struct store_place pg_get_place(struct pg_reader *r)
@@ -103,17 +108,6 @@ struct store_place pg_get_place(struct pg_reader *r)
     place.tag = pg_get_int(r);
     place.tie = pg_get_int(r);
     return place;
-}
-
-/* `op->placed` has room. */
-static void read_beside(struct store_op *op, struct pg_reader *r, struct store_job *j)
-{
-    bool due = !pg_next_is_null(r);
-    struct store_place place = pg_get_place(r);
-    if (due)
-        op->placed[op->n_placed++] = (struct store_placed){j, place};
-    j->cache_read = pg_get_int(r);
-    j->cache_write = pg_get_int(r);
 }
 
 bool pg_jobs_take(struct pg_task *t, struct pg_reader *r)
@@ -130,11 +124,68 @@ bool pg_jobs_take(struct pg_task *t, struct pg_reader *r)
     t->op->n_placed = 0;
     for (size_t i = 0; i < n; i++) {
         pg_reader_row(r, (int)i);
-        read_job(r, &jobs[i]);
-        read_beside(t->op, r, &jobs[i]);
+        jobs[i].id = pg_get_uuid(r);
+        read_job(r, t->op, &jobs[i]);
     }
     t->op->result.jobs = jobs;
     t->op->result.n = n;
+    return false;
+}
+
+/* ---- jobs with their steps ---- */
+
+void pg_jobs_put_ids(struct pg_params *p, struct pg_task *t)
+{
+    PG_EACH(p, t, PG_UUID, ids, pg_array_uuid(p, item));
+}
+
+static void read_step(struct pg_reader *r, struct store_step *step)
+{
+    step->key = pg_get_text(r);
+    pg_get_step_end(r, step);
+    step->started_us = pg_get_int(r);
+    step->ended_us = pg_get_int(r);
+}
+
+/* The item with that id; NULL: nobody asked for it. */
+static struct store_shown *shown_of(const struct store_op *op, struct store_shown *shown,
+                                    const struct uuid *id)
+{
+    for (size_t i = 0; i < op->n; i++) {
+        if (uuid_equal(&op->in.ids[i], id))
+            return &shown[i];
+    }
+    return NULL;
+}
+
+bool pg_jobs_take_shown(struct pg_task *t, struct pg_reader *r)
+{
+    struct store_op *op = t->op;
+    int rows = pg_reader_rows(r);
+    struct store_shown *shown = arena_array(r->arena, op->n, sizeof *shown);
+    struct store_step *steps = arena_array(r->arena, (size_t)rows, sizeof *steps);
+    op->placed = arena_array(r->arena, op->n, sizeof *op->placed);
+    op->n_placed = 0;
+    for (int i = 0; i < rows && r->err == OK; i++) {
+        pg_reader_row(r, i);
+        bool of_step = pg_get_bool(r);
+        struct uuid id = pg_get_uuid(r);
+        struct store_shown *one = shown_of(op, shown, &id);
+        if (one == NULL || one->found != of_step) {
+            r->err = ERR_PROTOCOL;
+        } else if (!of_step) {
+            one->found = true;
+            one->job.id = id;
+            read_job(r, op, &one->job);
+        } else {
+            pg_skip(r, PG_JOB_COLUMNS - 1);
+            if (one->n_steps++ == 0)
+                one->steps = steps;
+            read_step(r, steps++);
+        }
+    }
+    op->result.shown = shown;
+    op->result.n = op->n;
     return false;
 }
 

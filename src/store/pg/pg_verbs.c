@@ -27,7 +27,6 @@ static bool take_nothing(struct pg_task *t, struct pg_reader *r)
 /* ---- the table ---- */
 
 #define F                "SELECT * FROM scriptorium."
-#define JOB_COLUMNS      27
 #define CLAIM_AGAIN      F "claim_again($1, $2, $3)"
 #define CLAIM_LABELLED   F "claim_labelled($1, $2, $3, $4, $5, $6)"
 #define STEP_COLUMNS     14
@@ -35,22 +34,16 @@ static bool take_nothing(struct pg_task *t, struct pg_reader *r)
 #define RUN_COLUMNS      12
 #define SCALE_COLUMNS    9
 
-/* Jobs in the function's order, each with its place among what is due and its cached tokens;
- * neither is looked up for a job that cannot have any. */
-#define WITH_PLACES(jobs)                                                                          \
-    "SELECT j.*, p.*, c.* FROM scriptorium." jobs " j"                                             \
-    " LEFT JOIN LATERAL (SELECT * FROM scriptorium.place_of(j.id)"                                 \
-    " WHERE j.status = 'pending') p ON true"                                                       \
-    " LEFT JOIN LATERAL (SELECT * FROM scriptorium.cached_of(j.id)"                                \
-    " WHERE j.input_tokens > 0) c ON true"
-
 static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_INSERT] = {LANE_ANY, true, false, F "insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)", 2,
                      pg_jobs_put_insert, pg_jobs_take_insert},
-    [VERB_GET] = {LANE_ANY, false, true, WITH_PLACES("get_job($1)"), JOB_COLUMNS + 5,
+    [VERB_GET] = {LANE_ANY, false, true, F "jobs_of(ARRAY[$1], true)", PG_JOB_COLUMNS,
                   pg_jobs_put_id, pg_jobs_take},
-    [VERB_LIST] = {LANE_ANY, false, true, WITH_PLACES("list_jobs($1, $2, $3, $4, $5)"),
-                   JOB_COLUMNS + 5, pg_jobs_put_filter, pg_jobs_take},
+    [VERB_SHOW] = {LANE_ANY, false, true, F "show_jobs($1)", 1 + PG_JOB_COLUMNS + PG_STEP_COLUMNS,
+                   pg_jobs_put_ids, pg_jobs_take_shown},
+    [VERB_LIST] = {LANE_ANY, false, true,
+                   F "jobs_of(scriptorium.list_ids($1, $2, $3, $4, $5), false)", PG_JOB_COLUMNS,
+                   pg_jobs_put_filter, pg_jobs_take},
     [VERB_LIVE] = {LANE_ANY, false, true, F "live($1, $2, $3, $4, $5, $6)", 3, pg_look_put_live,
                    pg_look_take_live},
     [VERB_CANCEL] = {LANE_ANY, true, false, F "cancel_job($1)", 1, pg_jobs_put_id, take_count},

@@ -40,9 +40,13 @@ struct store_place pg_get_place(struct pg_reader *r);
 void pg_jobs_put_insert(struct pg_params *p, struct pg_task *t);
 bool pg_jobs_take_insert(struct pg_task *t, struct pg_reader *r);
 void pg_jobs_put_id(struct pg_params *p, struct pg_task *t);
+void pg_jobs_put_ids(struct pg_params *p, struct pg_task *t);
 void pg_jobs_put_filter(struct pg_params *p, struct pg_task *t);
 void pg_jobs_put_age(struct pg_params *p, struct pg_task *t);
 bool pg_jobs_take(struct pg_task *t, struct pg_reader *r);
+#define PG_JOB_COLUMNS  31
+#define PG_STEP_COLUMNS 11 /* of a step without its text */
+bool pg_jobs_take_shown(struct pg_task *t, struct pg_reader *r);
 
 /* ---- pg_workers.c ---- */
 
@@ -73,6 +77,8 @@ void pg_attempt_put_progress(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_progress(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_save(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_save(struct pg_task *t, struct pg_reader *r);
+/* From stop to cost_udollar. */
+void pg_get_step_end(struct pg_reader *r, struct store_step *step);
 void pg_attempt_put_steps(struct pg_params *p, struct pg_task *t);
 bool pg_attempt_take_steps(struct pg_task *t, struct pg_reader *r);
 void pg_attempt_put_finish(struct pg_params *p, struct pg_task *t);

@@ -46,6 +46,7 @@ typedef enum err (*sqlite_verb_fn)(struct sqlite_store *s, struct store_op *op);
 
 enum err sqlite_insert(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_get(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
+enum err sqlite_show(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_live(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_list(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 enum err sqlite_cancel(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
@@ -111,6 +112,17 @@ enum err sqlite_runs(struct sqlite_store *s, struct store_op *op) MUST_CHECK;
 /* Answers with the unfinished runs that were made after that one (sqlite_runs.c). */
 enum err sqlite_runs_after(struct sqlite_store *s, struct store_op *op, int64_t after) MUST_CHECK;
 
+/* The checkpoints of a job's run, oldest first: those after a place, with their texts or without.
+ */
+struct sqlite_steps_wanted {
+    const struct uuid *job;
+    int run;
+    int64_t after; /* 0 = all */
+    bool texts;
+};
+enum err sqlite_steps_read(struct sqlite_store *s, const struct sqlite_steps_wanted *want,
+                           struct arena *a, const struct store_step **ret_steps,
+                           size_t *ret_n) MUST_CHECK;
 /* A job's row, without position, cost and texts (sqlite_jobs.c). */
 enum err sqlite_row(struct sqlite_store *s, const struct uuid *id, struct arena *a,
                     struct store_job *ret_job, bool *ret_found) MUST_CHECK;

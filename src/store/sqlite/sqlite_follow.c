@@ -8,12 +8,6 @@
 
 static const char sql_known[] =
     "SELECT 1 FROM scriptorium_step WHERE n = ? AND job_id = ? AND run = ? AND input_hash = ?";
-static const char sql_steps_count[] =
-    "SELECT count(*) FROM scriptorium_step WHERE job_id = ? AND run = ? AND n > ?";
-static const char sql_steps_after[] =
-    "SELECT n, step, input_hash, text, stop, model, input, output, cache_read, cache_write_5m,"
-    " cache_write_1h, cost, started_at, ended_at FROM scriptorium_step"
-    " WHERE job_id = ? AND run = ? AND n > ? ORDER BY n";
 /* Newest first: only what is new is read, however long the text is. */
 static const char sql_text_back[] =
     "SELECT step, input_hash, call, at, text FROM scriptorium_text INDEXED BY scriptorium_text_job"
@@ -35,49 +29,14 @@ static bool is_known(struct sqlite_store *s, const struct store_follow *f, int r
     return known;
 }
 
-static void read_step(struct query *q, struct arena *a, struct store_step *step)
-{
-    *step = (struct store_step){
-        .place = query_get_int(q, 0),
-        .key = query_copy_text(q, 1, a),
-        .input_hash = query_copy_text(q, 2, a),
-        .output = query_copy_text(q, 3, a),
-        .stop = query_copy_text(q, 4, a),
-        .model = query_copy_text(q, 5, a),
-        .usage = {query_get_int(q, 6), query_get_int(q, 7), query_get_int(q, 8),
-                  query_get_int(q, 9), query_get_int(q, 10)},
-        .cost_udollar = query_get_int(q, 11),
-        .started_us = query_get_int(q, 12),
-        .ended_us = query_get_int(q, 13),
-    };
-}
-
 static enum err read_steps(struct sqlite_store *s, const struct store_follow *f, struct arena *a,
                            struct store_followed *out)
 {
-    int run = out->job.run;
-    bool known = is_known(s, f, run);
-    int64_t after = known ? f->place : 0;
+    bool known = is_known(s, f, out->job.run);
+    struct sqlite_steps_wanted want = {
+        .job = &f->job, .run = out->job.run, .after = known ? f->place : 0, .texts = true};
     out->whole = !known && f->place > 0;
-    struct query *q = db_query(s->db, sql_steps_count);
-    query_id(q, &f->job);
-    query_int(q, run);
-    query_int(q, after);
-    size_t n = query_next(q) ? (size_t)query_get_int(q, 0) : 0, i = 0;
-    query_end(q);
-    if (n == 0)
-        return db_error(s->db);
-    struct store_step *steps = arena_array(a, n, sizeof *steps);
-    q = db_query(s->db, sql_steps_after);
-    query_id(q, &f->job);
-    query_int(q, run);
-    query_int(q, after);
-    while (i < n && query_next(q))
-        read_step(q, a, &steps[i++]);
-    query_end(q);
-    out->steps = steps;
-    out->n_steps = i;
-    return db_error(s->db);
+    return sqlite_steps_read(s, &want, a, &out->steps, &out->n_steps);
 }
 
 struct piece {

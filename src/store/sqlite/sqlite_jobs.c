@@ -186,23 +186,56 @@ static enum err not_found(struct store_op *op, const struct uuid *id)
     return ERR_NOT_FOUND;
 }
 
-enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
+/* `op->placed` has room. */
+static enum err get(struct sqlite_store *s, struct store_op *op, const struct uuid *id,
+                    struct store_job *j, bool *ret_found)
 {
     struct query *q = db_query(s->db, sql_job_get);
-    query_id(q, &op->in.id);
-    if (!query_next(q))
-        return db_error(s->db) != OK ? db_error(s->db) : not_found(op, &op->in.id);
-    struct store_job *j = arena_alloc(&op->arena, sizeof *j);
+    query_id(q, id);
+    *ret_found = query_next(q);
+    if (!*ret_found)
+        return db_error(s->db);
     read_small(q, j, &op->arena);
     j->params = query_copy_text(q, 20, &op->arena);
     j->script = query_copy_text(q, 21, &op->arena);
     j->metadata = query_copy_text(q, 22, &op->arena);
-    op->placed = arena_alloc(&op->arena, sizeof *op->placed);
     get_placed(q, 23, op, j);
     query_end(q);
+    return read_cost(s, j);
+}
+
+enum err sqlite_get(struct sqlite_store *s, struct store_op *op)
+{
+    struct store_job *j = arena_alloc(&op->arena, sizeof *j);
+    bool found = false;
+    op->placed = arena_alloc(&op->arena, sizeof *op->placed);
+    enum err e = get(s, op, &op->in.id, j, &found);
+    if (e == OK && !found)
+        return not_found(op, &op->in.id);
     op->result.jobs = j;
     op->result.n = 1;
-    return read_cost(s, j);
+    return e;
+}
+
+static enum err show_steps(struct sqlite_store *s, struct store_op *op, struct store_shown *one)
+{
+    struct sqlite_steps_wanted want = {.job = &one->job.id, .run = one->job.run};
+    return sqlite_steps_read(s, &want, &op->arena, &one->steps, &one->n_steps);
+}
+
+enum err sqlite_show(struct sqlite_store *s, struct store_op *op)
+{
+    struct store_shown *shown = arena_array(&op->arena, op->n, sizeof *shown);
+    op->placed = arena_array(&op->arena, op->n, sizeof *op->placed);
+    enum err e = OK;
+    for (size_t i = 0; i < op->n && e == OK; i++) {
+        e = get(s, op, &op->in.ids[i], &shown[i].job, &shown[i].found);
+        if (e == OK && shown[i].found)
+            e = show_steps(s, op, &shown[i]);
+    }
+    op->result.shown = shown;
+    op->result.n = op->n;
+    return e;
 }
 
 static const char sql_job_row[] =

@@ -221,11 +221,12 @@ enum err sqlite_step_save(struct sqlite_store *s, struct store_op *op)
 /* ---- what a new attempt can build on ---- */
 
 static const char sql_step_count[] =
-    "SELECT count(*) FROM scriptorium_step WHERE job_id = ? AND run = ?";
+    "SELECT count(*) FROM scriptorium_step WHERE job_id = ? AND run = ? AND n > ?";
 static const char sql_step_read[] =
-    "SELECT step, input_hash, text, stop, model, input, output, cache_read, cache_write_5m,"
-    " cache_write_1h, cost, started_at, ended_at FROM scriptorium_step"
-    " WHERE job_id = ? AND run = ? ORDER BY n";
+    "SELECT n, step, input_hash, CASE WHEN ?4 THEN text END, stop, model, input, output, "
+    "cache_read,"
+    " cache_write_5m, cache_write_1h, cost, started_at, ended_at FROM scriptorium_step"
+    " WHERE job_id = ?1 AND run = ?2 AND n > ?3 ORDER BY n";
 static const char sql_text_last[] =
     "SELECT step, input_hash FROM scriptorium_text INDEXED BY scriptorium_text_job"
     " WHERE job_id = ? ORDER BY n DESC LIMIT 1";
@@ -233,35 +234,50 @@ static const char sql_text_read[] =
     "SELECT text FROM scriptorium_text INDEXED BY scriptorium_text_job"
     " WHERE job_id = ? AND step = ? AND input_hash = ? ORDER BY n";
 
-static enum err read_steps(struct sqlite_store *s, struct store_op *op)
+static struct query *ask(struct sqlite_store *s, const char *sql,
+                         const struct sqlite_steps_wanted *want)
 {
-    struct arena *a = &op->arena;
-    struct query *q = db_query(s->db, sql_step_count);
-    query_id(q, &op->in.steps.job);
-    query_int(q, op->in.steps.run);
+    struct query *q = db_query(s->db, sql);
+    query_id(q, want->job);
+    query_int(q, want->run);
+    query_int(q, want->after);
+    return q;
+}
+
+static void read_step(struct query *q, struct arena *a, struct store_step *step)
+{
+    *step = (struct store_step){
+        .place = query_get_int(q, 0),
+        .key = query_copy_text(q, 1, a),
+        .input_hash = query_copy_text(q, 2, a),
+        .output = query_copy_text(q, 3, a),
+        .stop = query_copy_text(q, 4, a),
+        .model = query_copy_text(q, 5, a),
+        .usage = {query_get_int(q, 6), query_get_int(q, 7), query_get_int(q, 8),
+                  query_get_int(q, 9), query_get_int(q, 10)},
+        .cost_udollar = query_get_int(q, 11),
+        .started_us = query_get_int(q, 12),
+        .ended_us = query_get_int(q, 13),
+    };
+}
+
+enum err sqlite_steps_read(struct sqlite_store *s, const struct sqlite_steps_wanted *want,
+                           struct arena *a, const struct store_step **ret_steps, size_t *ret_n)
+{
+    struct query *q = ask(s, sql_step_count, want);
     size_t n = query_next(q) ? (size_t)query_get_int(q, 0) : 0, i = 0;
     query_end(q);
     struct store_step *steps = arena_array(a, n, sizeof *steps);
-    q = db_query(s->db, sql_step_read);
-    query_id(q, &op->in.steps.job);
-    query_int(q, op->in.steps.run);
-    for (; i < n && query_next(q); i++) {
-        steps[i] = (struct store_step){
-            .key = query_copy_text(q, 0, a),
-            .input_hash = query_copy_text(q, 1, a),
-            .output = query_copy_text(q, 2, a),
-            .stop = query_copy_text(q, 3, a),
-            .model = query_copy_text(q, 4, a),
-            .usage = {query_get_int(q, 5), query_get_int(q, 6), query_get_int(q, 7),
-                      query_get_int(q, 8), query_get_int(q, 9)},
-            .cost_udollar = query_get_int(q, 10),
-            .started_us = query_get_int(q, 11),
-            .ended_us = query_get_int(q, 12),
-        };
-    }
+    *ret_steps = steps;
+    *ret_n = 0;
+    if (n == 0)
+        return db_error(s->db);
+    q = ask(s, sql_step_read, want);
+    query_int(q, want->texts);
+    while (i < n && query_next(q))
+        read_step(q, a, &steps[i++]);
     query_end(q);
-    op->result.steps = steps;
-    op->result.n = i;
+    *ret_n = i;
     return db_error(s->db);
 }
 
@@ -319,8 +335,10 @@ static enum err read_spent(struct sqlite_store *s, struct store_op *op)
 enum err sqlite_steps(struct sqlite_store *s, struct store_op *op)
 {
     enum err e = read_version(s, op);
+    struct sqlite_steps_wanted want = {
+        .job = &op->in.steps.job, .run = op->in.steps.run, .texts = true};
     if (e == OK)
-        e = read_steps(s, op);
+        e = sqlite_steps_read(s, &want, &op->arena, &op->result.steps, &op->result.n);
     if (e == OK)
         e = read_spent(s, op);
     return e == OK ? read_partial(s, op) : e;

@@ -22,6 +22,7 @@ static const struct {
 } verbs[VERB_MAX] = {
     [VERB_INSERT] = {sqlite_insert, false, false},
     [VERB_GET] = {sqlite_get, true, false},
+    [VERB_SHOW] = {sqlite_show, true, false},
     [VERB_LIST] = {sqlite_list, true, false},
     [VERB_LIVE] = {sqlite_live, true, false},
     [VERB_CANCEL] = {sqlite_cancel, false, false},
@@ -352,8 +353,9 @@ static void *thread_main(void *ctx)
 /* By key: a few pages. What may look at many rows does not stand in their way. */
 static bool is_quick(enum store_verb verb)
 {
-    return verb == VERB_GET || verb == VERB_STEPS || verb == VERB_FOLLOW || verb == VERB_CHECK ||
-           verb == VERB_SETTING_GET || verb == VERB_READY || verb == VERB_DEPLOYMENT_ACTIVE;
+    return verb == VERB_GET || verb == VERB_SHOW || verb == VERB_STEPS || verb == VERB_FOLLOW ||
+           verb == VERB_CHECK || verb == VERB_SETTING_GET || verb == VERB_READY ||
+           verb == VERB_DEPLOYMENT_ACTIVE;
 }
 
 static struct sqlite_reader *reader_for(const struct sqlite_store *s, enum store_verb verb)

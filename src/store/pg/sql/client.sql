@@ -82,46 +82,6 @@ END $$;
 
 -- ---- look ----
 
--- Over all calls of a job, cut ones too.
-CREATE OR REPLACE FUNCTION scriptorium.cost_of(job uuid, OUT cost bigint, OUT input bigint,
-                                               OUT output bigint)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    SELECT coalesce(sum(c.cost), 0)::bigint,
-           coalesce(sum(c.input + c.cache_read + c.cache_write_5m + c.cache_write_1h), 0)::bigint,
-           coalesce(sum(c.output), 0)::bigint
-    INTO cost, input, output FROM scriptorium.call c WHERE c.job_id = job;
-END $$;
-
-CREATE OR REPLACE FUNCTION scriptorium.cached_of(job uuid, OUT cache_read bigint,
-                                                 OUT cache_write bigint)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    SELECT coalesce(sum(c.cache_read), 0)::bigint,
-           coalesce(sum(c.cache_write_5m + c.cache_write_1h), 0)::bigint
-    INTO cached_of.cache_read, cached_of.cache_write
-    FROM scriptorium.call c WHERE c.job_id = job;
-END $$;
-
--- Where a due job stands: higher priorities first, then smaller tags, then the older; no row for any
--- other job.
-DROP FUNCTION IF EXISTS scriptorium.place_of(uuid);
-CREATE OR REPLACE FUNCTION scriptorium.place_of(job uuid)
-RETURNS TABLE (priority integer, tag bigint, tie bigint) LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT q.priority::integer, q.tag, scriptorium.us(q.run_at) FROM scriptorium.queue q
-    WHERE q.job_id = job AND q.state = 0;
-END $$;
-
 -- The order of what is due: every step-th place, so that there are at most so many.
 DROP FUNCTION IF EXISTS scriptorium.places(integer);
 CREATE OR REPLACE FUNCTION scriptorium.places(most integer)
@@ -139,17 +99,20 @@ BEGIN
     WHERE d.n % d.step = 0 ORDER BY d.n;
 END $$;
 
--- `place`: always 0; whoever wants it asks place_of() and places().
-CREATE OR REPLACE FUNCTION scriptorium.get_job(job uuid)
+-- Those jobs, in the order of the ids; with their texts, if wanted. Cost and tokens: over all calls, cut
+-- ones too. due_: where a due job stands, by places(); null for any other.
+CREATE OR REPLACE FUNCTION scriptorium.jobs_of(ids uuid[], texts boolean)
 RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
                current_chunk integer, total_chunks integer, retry_count integer,
                max_retries integer, priority integer, current_step text, error_message text,
                created_us bigint, started_us bigint, completed_us bigint, updated_us bigint,
                processing_seconds bigint, queued boolean, run_at_us bigint, run integer,
-               place integer, cost bigint, input_tokens bigint, output_tokens bigint, params text,
-               script text, metadata text)
+               cost bigint, input_tokens bigint, output_tokens bigint, cache_read bigint,
+               cache_write bigint, params text, script text, metadata text,
+               due_priority integer, due_tag bigint, due_tie bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -162,26 +125,80 @@ BEGIN
            coalesce(scriptorium.us(j.completed_at), 0), coalesce(scriptorium.us(j.updated_at), 0),
            coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
            coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1),
-           0, c.cost, c.input, c.output,
-           j.generation_params::text, j.generated_script::text, j.script_metadata::text
-    FROM {{jobs}} j
-    LEFT JOIN scriptorium.queue q ON q.job_id = j.id
-    LEFT JOIN scriptorium.run r ON r.job_id = j.id
-    CROSS JOIN LATERAL scriptorium.cost_of(j.id) c
-    WHERE j.id = job;
+           c.cost, c.input, c.output, c.cache_read, c.cache_write,
+           CASE WHEN texts THEN j.generation_params::text END,
+           CASE WHEN texts THEN j.generated_script::text END,
+           CASE WHEN texts THEN j.script_metadata::text END,
+           CASE WHEN q.state = 0 THEN q.priority::integer END, CASE WHEN q.state = 0 THEN q.tag END,
+           CASE WHEN q.state = 0 THEN scriptorium.us(q.run_at) END
+    FROM unnest(ids) WITH ORDINALITY AS i (id, n)
+    JOIN {{jobs}} j ON j.id = i.id
+    LEFT JOIN scriptorium.queue q ON q.job_id = i.id
+    LEFT JOIN scriptorium.run r ON r.job_id = i.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(k.cost), 0)::bigint AS cost,
+               coalesce(sum(k.input + k.cache_read + k.cache_write_5m + k.cache_write_1h), 0)::bigint
+                   AS input,
+               coalesce(sum(k.output), 0)::bigint AS output,
+               coalesce(sum(k.cache_read), 0)::bigint AS cache_read,
+               coalesce(sum(k.cache_write_5m + k.cache_write_1h), 0)::bigint AS cache_write
+        FROM scriptorium.call k WHERE k.job_id = i.id) c
+    ORDER BY i.n;
+END $$;
+
+-- What a client is shown of jobs, each named once: the row of each as of jobs_of(), then the steps of
+-- their runs, oldest first: without their texts, and with null in all of the row's columns but the id.
+CREATE OR REPLACE FUNCTION scriptorium.show_jobs(ids uuid[])
+RETURNS TABLE (of_step boolean, id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
+               current_chunk integer, total_chunks integer, retry_count integer,
+               max_retries integer, priority integer, current_step text, error_message text,
+               created_us bigint, started_us bigint, completed_us bigint, updated_us bigint,
+               processing_seconds bigint, queued boolean, run_at_us bigint, run integer,
+               cost bigint, input_tokens bigint, output_tokens bigint, cache_read bigint,
+               cache_write bigint, params text, script text, metadata text,
+               due_priority integer, due_tag bigint, due_tie bigint,
+               key text, stop text, model text, step_input bigint, step_output bigint,
+               step_cache_read bigint, step_cache_write_5m bigint, step_cache_write_1h bigint,
+               step_cost bigint, began_us bigint, ended_us bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT false, j.*, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint,
+           NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint
+    FROM scriptorium.jobs_of(ids, true) j;
+    RETURN QUERY
+    SELECT true, s.job_id, NULL::uuid, NULL::uuid, NULL::text, NULL::integer, NULL::integer,
+           NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::text, NULL::bigint,
+           NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bigint,
+           NULL::integer, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+           NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint, NULL::bigint,
+           s.step, s.stop, s.model, s.input, s.output, s.cache_read, s.cache_write_5m,
+           s.cache_write_1h, s.cost, scriptorium.us(s.started_at), scriptorium.us(s.ended_at)
+    FROM unnest(ids) WITH ORDINALITY AS i (id, n)
+    LEFT JOIN scriptorium.run r ON r.job_id = i.id
+    JOIN scriptorium.step s ON s.job_id = i.id AND s.run = coalesce(r.run, 1) AND s.step <> 'input'
+    ORDER BY i.n, s.n;
 END $$;
 
 -- Which jobs a list has next, in its order: newest first, by id at the same time, those of no known time
--- last. What runs is found by the queue, one user's jobs by the user; all of them by an index on
--- (created_at, id), where the table has one (docs/postgresql.md).
-CREATE OR REPLACE FUNCTION scriptorium.list_ids(of_status text, of_user uuid, since timestamptz,
-                                                after uuid, most integer)
+-- last. Behind a place in that order: the job that stood there may be gone. What runs is found by the
+-- queue, one user's jobs by the user; all of them by an index on (created_at, id), where the table has
+-- one (docs/postgresql.md).
+CREATE OR REPLACE FUNCTION scriptorium.list_ids(of_status text, of_user uuid, after_us bigint,
+                                                behind uuid, most integer)
 RETURNS uuid[] LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
+    since timestamptz := CASE WHEN behind IS NULL THEN 'infinity'
+                              ELSE coalesce(scriptorium.at(after_us), '-infinity') END;
+    after uuid := coalesce(behind, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     running uuid[];
     ids uuid[];
 BEGIN
@@ -195,7 +212,7 @@ BEGIN
             WHERE (running IS NULL OR t.id = ANY (running))
               AND (of_user IS NULL OR t.user_id = of_user)
               AND (of_status IS NULL OR t.status::text = of_status)
-              AND (after IS NULL OR (coalesce(t.created_at, '-infinity'), t.id) < (since, after))
+              AND (coalesce(t.created_at, '-infinity'), t.id) < (since, after)
             ORDER BY coalesce(t.created_at, '-infinity') DESC, t.id DESC LIMIT most);
     END IF;
     ids := ARRAY(
@@ -211,46 +228,6 @@ BEGIN
             ORDER BY t.id DESC LIMIT most - cardinality(ids));
     END IF;
     RETURN ids;
-END $$;
-
--- Behind that place in the order: the job that stood there may be gone. (Nodes of an earlier version call
--- a function of this name with four parameters; where there is one it stays.)
-CREATE OR REPLACE FUNCTION scriptorium.list_jobs(of_status text, of_user uuid, after_us bigint,
-                                                 after uuid, most integer)
-RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, status text, progress integer,
-               current_chunk integer, total_chunks integer, retry_count integer,
-               max_retries integer, priority integer, current_step text, error_message text,
-               created_us bigint, started_us bigint, completed_us bigint, updated_us bigint,
-               processing_seconds bigint, queued boolean, run_at_us bigint, run integer,
-               place integer, cost bigint, input_tokens bigint, output_tokens bigint, params text,
-               script text, metadata text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-{{plan_lookups}}
-AS $$
-#variable_conflict use_variable
-DECLARE
-    ids uuid[] := scriptorium.list_ids(
-        of_status, of_user,
-        CASE WHEN after IS NULL THEN 'infinity' ELSE coalesce(scriptorium.at(after_us), '-infinity') END,
-        coalesce(after, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), most);
-BEGIN
-    RETURN QUERY
-    SELECT j.id, j.user_id, j.workflow_id, j.status::text, coalesce(j.progress, 0)::integer,
-           coalesce(j.current_chunk, 0)::integer, coalesce(j.total_chunks, 0)::integer,
-           coalesce(j.retry_count, 0)::integer, coalesce(j.max_retries, 3)::integer,
-           coalesce(j.priority, 5)::integer, j.current_step::text, j.error_message::text,
-           coalesce(scriptorium.us(j.created_at), 0), coalesce(scriptorium.us(j.started_at), 0),
-           coalesce(scriptorium.us(j.completed_at), 0), coalesce(scriptorium.us(j.updated_at), 0),
-           coalesce(j.processing_time_seconds, -1)::bigint, q.job_id IS NOT NULL,
-           coalesce(scriptorium.us(q.run_at), 0), coalesce(r.run, 1), 0, c.cost, c.input, c.output,
-           NULL::text, NULL::text, NULL::text
-    FROM unnest(ids) WITH ORDINALITY AS i (id, n)
-    JOIN {{jobs}} j ON j.id = i.id
-    LEFT JOIN scriptorium.queue q ON q.job_id = j.id
-    LEFT JOIN scriptorium.run r ON r.job_id = j.id
-    CROSS JOIN LATERAL scriptorium.cost_of(j.id) c
-    ORDER BY i.n;
 END $$;
 
 -- ---- what a client may do to a row ----
