@@ -175,7 +175,9 @@ enum err api_new(struct loop *loop, struct store *store, struct engine *engine,
                         .ceiling = {.priority = config->user_priority_max,
                                     .duration_s = config->job_duration_max_s},
                         .shared = config->listener > 0,
-                        .started_us = loop_wall(loop)};
+                        .started_us = loop_wall(loop),
+                        .crew = config->crew,
+                        .place = config->place};
     api->metrics = metrics_new(metric_table, METRIC_ID_MAX);
     api_limit(api, config->concurrent_limit);
     struct http_server_config http = {.host = config->host,

@@ -8,6 +8,7 @@
 
 #include "api/auth.h"
 #include "base/err.h"
+#include "base/shared_texts.h"
 #include "engine/engine.h"
 #include "engine/invoke.h"
 #include "engine/webhooks.h"
@@ -35,6 +36,9 @@ struct api_config {
     int user_priority_max;      /* what users may ask for; 0 = 5 */
     int64_t job_duration_max_s; /* what anybody may ask for; 0 = 4 h */
     size_t max_streams;         /* event streams at once; 0 = 1024 */
+    struct shared_texts *crew;  /* of several processes on the listener: where each leaves its
+                                   metrics; borrowed, NULL = there is one */
+    size_t place;               /* of this one */
 };
 
 /* Borrows loop, store and engine (engine may be NULL: a node that only serves). */

@@ -35,6 +35,9 @@ struct api {
     struct metrics *metrics; /* of metric_table */
     struct loop_timer lag_timer;
     int64_t lag_due_us;
+    struct shared_texts *crew; /* where all processes leave their metrics, or NULL */
+    size_t place;              /* of this one */
+    struct loop_timer crew_timer;
 };
 
 /* api.c: jobs that this process takes at once, by now; 0 in triggered mode. */

@@ -1,4 +1,4 @@
-/* In: GET /metrics. Out: the store's counts, the provider's limits and this process's own counts
+/* In: GET /metrics. Out: the store's counts, the provider's limits and each process's own counts
  * and times, in Prometheus' text format. */
 #include "api/metrics.h"
 
@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "store/store_webhooks.h"
 
-#define METRICS_MAX  ((size_t)1 << 20)
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define LAG_LOOK_US  (250 * USEC_PER_MSEC)
 #define CLASSES_MAX  64
@@ -39,12 +38,14 @@ void api_metrics_start(struct api *api)
 {
     store_on_answer(api->store, on_store_answer, api);
     look_at_lag(api);
+    metrics_crew_start(api);
 }
 
 void api_metrics_stop(struct api *api)
 {
     store_on_answer(api->store, NULL, NULL);
     timer_stop(api->loop, &api->lag_timer);
+    metrics_crew_stop(api);
 }
 
 /* ---- one scrape ---- */
@@ -69,8 +70,6 @@ static void put_build(struct buf *out, const struct api *api)
     const char *const values[] = {api->version, number, name};
     metric_put_head(&metric_table[METRIC_BUILD_INFO], out);
     metric_put_int(&metric_table[METRIC_BUILD_INFO], values, 1, out);
-    metric_put_head(&metric_table[METRIC_START_TIME], out);
-    metric_put_seconds(&metric_table[METRIC_START_TIME], NULL, api->started_us, out);
 }
 
 static void put_queue(struct buf *out, const struct store_stats *s, int64_t wall_us)
@@ -174,12 +173,11 @@ static void put_engine(struct buf *out, const struct api *api)
     put_limits(out, &c, METRIC_PROVIDER_REMAINING);
 }
 
-static void put_process(struct buf *out, const struct api *api)
+static void put_counted(const struct api *api, struct buf *out)
 {
     static const enum metric_id counted[] = {
         METRIC_JOB_EVENTS, METRIC_JOB_FAILURES, METRIC_TROUBLES,      METRIC_STORE_SECONDS,
         METRIC_LOOP_LAG,   METRIC_HTTP_ANSWERS, METRIC_STREAM_EVENTS, METRIC_STREAM_BYTES};
-    put_engine(out, api);
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         metrics_put(api->metrics, counted[i], out);
     put_one(METRIC_HTTP_CONNECTIONS, http_server_open(api->server), out);
@@ -207,18 +205,30 @@ static void put_webhooks(struct buf *out, const struct webhooks *webhooks)
         put_labelled(METRIC_WEBHOOK_TROUBLED, t.name, t.troubled, out);
 }
 
+void metrics_put_process(const struct api *api, struct buf *out)
+{
+    metric_put_head(&metric_table[METRIC_START_TIME], out);
+    metric_put_seconds(&metric_table[METRIC_START_TIME], NULL, api->started_us, out);
+    put_engine(out, api);
+    put_counted(api, out);
+    put_webhooks(out, api->webhooks);
+}
+
 /* stats: NULL when the store tells nothing; what the process counts is told all the same. */
 static void answer(struct api_request *rq, const struct store_stats *stats)
 {
-    struct buf out = BUF_INIT(METRICS_MAX);
+    size_t others = rq->api->crew != NULL ? shared_texts_n(rq->api->crew) : 0;
+    struct buf out = BUF_INIT(METRICS_MAX + others * 2 * SHARED_TEXT_MAX); /* 2: labels */
     put_build(&out, rq->api);
     put_one(METRIC_STORE_UP, stats != NULL, &out);
     if (stats != NULL) {
         put_queue(&out, stats, loop_wall(rq->api->loop));
         put_ledger(&out, stats);
     }
-    put_process(&out, rq->api);
-    put_webhooks(&out, rq->api->webhooks);
+    if (rq->api->crew != NULL)
+        metrics_crew_put(rq->api, &out);
+    else
+        metrics_put_process(rq->api, &out);
     api_answer(rq, 200, METRICS_TYPE, NULL, buf_str(&out), out.len);
     buf_free(&out);
 }

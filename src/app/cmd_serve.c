@@ -54,9 +54,13 @@ static int serve_many(struct crew *crew)
     if (config->listener == 0 &&
         http_listen(config->address.host, config->address.port, &config->listener, &msg) != OK)
         return command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
+    if (shared_texts_new((size_t)inv->set.processes, &config->crew, &msg) != OK)
+        return command_fail(inv, EXIT_WORK_FAILED, "%s", msg.text);
     struct processes_config processes = {
         .n = (size_t)inv->set.processes, .run = run_child, .ctx = crew};
-    return processes_run(&processes);
+    int code = processes_run(&processes);
+    shared_texts_free(config->crew);
+    return code;
 }
 
 int cmd_serve(struct invocation *inv)

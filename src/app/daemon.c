@@ -406,6 +406,8 @@ static int open_api(struct server_life *s)
                                 .concurrent_limit = (int)inv->set.concurrent_limit,
                                 .max_connections = connections_for(s),
                                 .max_streams = (size_t)inv->set.max_streams,
+                                .crew = s->config->crew,
+                                .place = s->config->number,
                                 .job_duration_max_s = inv->set.job_duration_max_us / USEC_PER_SEC,
                                 .user_priority_max = (int)inv->set.user_priority_max};
     struct errmsg msg = {""};

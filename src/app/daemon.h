@@ -6,16 +6,18 @@
 
 #include "app/command.h"
 #include "app/listen.h"
+#include "base/shared_texts.h"
 
 #define SLOTS_DEFAULT 256
 
 struct daemon_config {
     struct listen_address address;
-    int listener;   /* 0 = the address; else an open socket, taken over */
-    int report_fd;  /* to the parent process, or -1 */
-    size_t number;  /* among the parent's children */
-    bool announces; /* tells people and systemd that it is there */
-    bool reload;    /* inv is from before a SIGHUP that the parent has had */
+    int listener;              /* 0 = the address; else an open socket, taken over */
+    int report_fd;             /* to the parent process, or -1 */
+    size_t number;             /* among the parent's children */
+    struct shared_texts *crew; /* of the children, for their metrics; NULL = there is one process */
+    bool announces;            /* tells people and systemd that it is there */
+    bool reload;               /* inv is from before a SIGHUP that the parent has had */
 };
 
 /* The exit code. */

@@ -41,6 +41,10 @@ void metric_put_int(const struct metric *metric, const char *const *values, int6
 void metric_put_seconds(const struct metric *metric, const char *const *values, int64_t us,
                         struct buf *out);
 
+/* Several processes' metrics, texts of one table in one order, as one text: every sample carries
+ * its process's place, as label `process`. NULL: nothing is known of that one. */
+void metrics_merge(const char *const *texts, size_t n, struct buf *out);
+
 /* The table as Markdown, for docs. */
 void metrics_put_table(const struct metric *table, size_t n, struct buf *out);
 

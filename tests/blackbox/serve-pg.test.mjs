@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { folder, run, start as launch, until } from './harness.mjs';
+import { scrape } from './scrape.mjs';
 import { daemon, KEY, SECRET, token } from './serve.mjs';
 import * as postgres from '../lib/pg.mjs';
 
@@ -86,6 +87,34 @@ test('three processes share one address and the work; one that is killed is repl
   d.process.kill('SIGTERM');
   await d.process.ended;
   assert.equal(d.process.code, 0, d.process.err);
+});
+
+test('whichever of several processes is scraped tells of all, each by its number', async (t) => {
+  const dir = folder(t);
+  const { url, ask } = await fresh(dir);
+  const d = await daemon(t, dir, { speed: '300', args: ['--database', url, '--processes', '3', '--concurrency', '2'],
+    env: { SCRIPTORIUM_LEASE: '2s' } });
+  await d.process.says(/3 processes are ready/);
+  await enqueue(d, 12);
+  await until(async () => (await statuses(ask)).completed === 12, { timeout: 90000 });
+  const scraped = async () => scrape(await (await d.get('/metrics', { headers: { connection: 'close' } })).text());
+  const each = ({ values }, name, labels = '') => [0, 1, 2].map((n) => values.get(`scriptorium_${name}{process="${n}"${labels}}`));
+  const sum = (list) => list.reduce((a, b) => a + (b ?? 0), 0);
+  for (let i = 0; i < 5; i++) { // others' figures are a second old at most
+    await until(async () => sum(each(await scraped(), 'job_events_total', ',event="completed"')) === 12);
+  }
+  const before = await scraped();
+  assert.deepEqual(each(before, 'slots'), [2, 2, 2]);
+  assert.equal(before.values.get('scriptorium_jobs{status="completed"}'), 12);
+  assert.equal(before.types.get('scriptorium_loop_lag_seconds'), 'histogram');
+  const named = run(dir, ['man', 'metrics']).out.match(/scriptorium_\w+/g).sort();
+  assert.deepEqual([...before.types.keys()].sort(), named);
+  const victim = Number((await ask("SELECT name FROM scriptorium.workers() ORDER BY held_since_us"))[0].name.split(':').at(-1));
+  process.kill(victim, 'SIGKILL');
+  await until(async () => {
+    const starts = each(await scraped(), 'start_time_seconds'), old = each(before, 'start_time_seconds');
+    return starts.filter((s, n) => s > old[n]).length === 1 && starts.filter((s, n) => s === old[n]).length === 2;
+  }, { what: () => 'the new process to tell of itself in the place of the old one' });
 });
 
 test('a row that cannot be shown concerns only who asks for it', async (t) => {

@@ -69,6 +69,49 @@ static void labels_are_escaped(void **state)
     buf_free(&out);
 }
 
+/* The first has no calls yet; the second knows another class and has no histogram; of the third
+ * nothing is known. */
+static void processes_are_told_apart_metric_by_metric(void **state)
+{
+    (void)state;
+    const char *const texts[] = {"# HELP scriptorium_calls_total Calls.\n"
+                                 "# TYPE scriptorium_calls_total counter\n"
+                                 "# HELP scriptorium_limit What may be.\n"
+                                 "# TYPE scriptorium_limit gauge\n"
+                                 "scriptorium_limit{class=\"a{ b\"} 1\n"
+                                 "# HELP scriptorium_seconds Time taken.\n"
+                                 "# TYPE scriptorium_seconds histogram\n"
+                                 "scriptorium_seconds_bucket{le=\"+Inf\"} 4\n"
+                                 "scriptorium_seconds_count 4\n",
+                                 "# HELP scriptorium_calls_total Calls.\n"
+                                 "# TYPE scriptorium_calls_total counter\n"
+                                 "scriptorium_calls_total 7\n"
+                                 "# HELP scriptorium_limit What may be.\n"
+                                 "# TYPE scriptorium_limit gauge\n"
+                                 "scriptorium_limit{class=\"c\"} 2\n"
+                                 "# HELP scriptorium_up Whether.\n"
+                                 "# TYPE scriptorium_up gauge\n"
+                                 "scriptorium_up 1\n",
+                                 NULL};
+    struct buf out = BUF_INIT(4096);
+    metrics_merge(texts, 3, &out);
+    assert_string_equal(buf_str(&out), "# HELP scriptorium_calls_total Calls.\n"
+                                       "# TYPE scriptorium_calls_total counter\n"
+                                       "scriptorium_calls_total{process=\"1\"} 7\n"
+                                       "# HELP scriptorium_limit What may be.\n"
+                                       "# TYPE scriptorium_limit gauge\n"
+                                       "scriptorium_limit{process=\"0\",class=\"a{ b\"} 1\n"
+                                       "scriptorium_limit{process=\"1\",class=\"c\"} 2\n"
+                                       "# HELP scriptorium_seconds Time taken.\n"
+                                       "# TYPE scriptorium_seconds histogram\n"
+                                       "scriptorium_seconds_bucket{process=\"0\",le=\"+Inf\"} 4\n"
+                                       "scriptorium_seconds_count{process=\"0\"} 4\n"
+                                       "# HELP scriptorium_up Whether.\n"
+                                       "# TYPE scriptorium_up gauge\n"
+                                       "scriptorium_up{process=\"1\"} 1\n");
+    buf_free(&out);
+}
+
 static void the_table_for_people_names_types_and_labels(void **state)
 {
     (void)state;
@@ -87,6 +130,7 @@ int main(void)
         cmocka_unit_test(counters_have_all_their_series_from_the_start),
         cmocka_unit_test(a_histogram_counts_upwards),
         cmocka_unit_test(labels_are_escaped),
+        cmocka_unit_test(processes_are_told_apart_metric_by_metric),
         cmocka_unit_test(the_table_for_people_names_types_and_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
