@@ -305,6 +305,7 @@ AS $$
 DECLARE
     now timestamptz;
     now_us bigint;
+    swept_us bigint; -- a variable: at() is inlined
     sweep boolean;
     floors bigint[];
     seen record;
@@ -332,10 +333,10 @@ BEGIN
     began := clock_timestamp();
     now := scriptorium.clock();
     now_us := scriptorium.us(now);
-    since := coalesce(scriptorium.at(scriptorium.last('scriptorium.swept_at') - 1000000),
-                      '-infinity');
+    swept_us := scriptorium.last('scriptorium.swept_at');
+    since := coalesce(scriptorium.at(swept_us - 1000000), '-infinity');
     sweep := now_us >= scriptorium.last('scriptorium.sweep_due')
-        OR now_us < scriptorium.last('scriptorium.swept_at'); -- the clock was put back
+        OR now_us < swept_us; -- the clock was put back
     IF sweep OR EXISTS (SELECT FROM scriptorium.queue q
                         WHERE q.state = 2 AND q.run_at <= now AND q.run_at > since) THEN
         PERFORM scriptorium.promote(now, CASE WHEN sweep THEN '-infinity' ELSE since END);
