@@ -50,8 +50,8 @@ struct store_job { /* the users' row and what the queue knows of it */
     bool queued;                                                           /* a queue row exists */
     int64_t run_at_us;                                                     /* of the queue row */
     int run;                                                               /* 1.. */
-    int position; /* of a due pending job: 1 = next; 0 = unknown. From a snapshot that is a second
-                     old at most, or ten times as old as it takes to read */
+    int position; /* of a due pending job: 1 = next; 0 = unknown. From a snapshot that is a
+                     quarter of a second old at most, or ten times as old as it takes to read */
     int beside;   /* others at that very place: which of them goes first is not settled */
     int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
     int64_t cache_read, cache_write;                   /* of input_tokens */

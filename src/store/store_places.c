@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define FRESH_US USEC_PER_SEC
+#define FRESH_US (250 * USEC_PER_MSEC)
 #define USED_US  (5 * USEC_PER_SEC) /* an older one is better than waiting, up to this */
 #define COST     10                 /* reading takes at most this part of the time */
 
