@@ -37,7 +37,7 @@ struct engine_config {
     int64_t poll_us;      /* claim poll, 0 = 1 s */
     int64_t check_us;     /* look at the running ids, 0 = 500 ms */
     int64_t sweep_us;     /* rescue sweep, 0 = 1 s */
-    int64_t text_save_us; /* how old unsaved text may get, 0 = 100 ms */
+    int64_t text_save_us; /* how old unsaved text may get, 0 = 100 ms; of n > 400 jobs n / 4 ms */
     int64_t grace_us;     /* of a graceful stop, 0 = 500 ms */
     bool sole;            /* no other worker can be alive: older leases are dead at once */
     bool scaled; /* follows store_scale(): its workers x concurrency are the slots of all engines

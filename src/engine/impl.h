@@ -197,6 +197,7 @@ struct engine {
 
     /* lease.c */
     struct loop_timer renew_timer, sweep_timer, check_timer;
+    int64_t checked_us;     /* when the last look at our jobs began */
     int64_t lease_until_us; /* loop clock */
     bool renewing, sweeping;
     bool lease_lost; /* and no other is open yet */
@@ -315,6 +316,9 @@ void report_phase(struct run *r, enum phase phase, int chunk, int chunks);
 void report_text(struct run *r);
 void report_flush(struct run *r); /* its text, now, whatever the timers say */
 void report_forget(struct run *r);
+/* Between two rounds, each of up to STORE_BATCH_MAX jobs: at least as long as their pieces of text
+ * are many. */
+int64_t report_pause_us(int64_t text_save_us, size_t running);
 
 /* finish.c */
 /* Runs whose end the store did not take leave without it, and those that are on their way will. */

@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "engine/impl.h"
 
+#define LOOK_REST_US 100 /* after a look, for each job that was looked at */
+
 static void renew(void *ctx);
 static void sweep(void *ctx);
 static void check(void *ctx);
@@ -189,6 +191,7 @@ static void check(void *ctx)
     timer_set(e->loop, &e->check_timer, loop_now(e->loop) + e->config.check_us, check, e);
     if (e->checking > 0)
         return;
+    e->checked_us = loop_now(e->loop);
     for (struct run *run = e->runs; run != NULL;)
         run = look_from(e, run);
 }
@@ -199,8 +202,14 @@ void lease_renew_soon(struct engine *e)
         timer_set(e->loop, &e->renew_timer, loop_now(e->loop), renew, e);
 }
 
+/* At once, unless so many jobs were looked at a moment ago that each hint would cost more than it
+ * is worth: the timer comes in any case. */
 void lease_check_soon(struct engine *e)
 {
+    int64_t now = loop_now(e->loop), rest_us = (int64_t)e->n_runs * LOOK_REST_US;
+    if (rest_us > e->config.check_us)
+        rest_us = e->config.check_us;
+    int64_t due = e->checked_us + rest_us > now ? e->checked_us + rest_us : now;
     if (timer_is_set(&e->check_timer))
-        timer_set(e->loop, &e->check_timer, loop_now(e->loop), check, e);
+        timer_set(e->loop, &e->check_timer, due, check, e);
 }

@@ -1,5 +1,5 @@
 /* In: phases and text of all running jobs. Out: their rows and text deltas, written together: text
- * within text_save_us, a row at most once a second. */
+ * within text_save_us, with hundreds of jobs less often, a row at most once a second. */
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -9,8 +9,23 @@
 
 #define ROW_INTERVAL_US USEC_PER_SEC
 #define REFUSED_US      (60 * USEC_PER_SEC)
+/* Of text, of all jobs together: each is a row of its own, with its index entry. */
+#define PIECES_PER_SECOND 4000
 
 static void flush(void *ctx);
+
+int64_t report_pause_us(int64_t text_save_us, size_t running)
+{
+    int64_t pieces = running < STORE_BATCH_MAX ? (int64_t)running : STORE_BATCH_MAX;
+    int64_t us = pieces * USEC_PER_SEC / PIECES_PER_SECOND;
+    return us > text_save_us ? us : text_save_us;
+}
+
+static void flush_soon(struct engine *e)
+{
+    int64_t pause = report_pause_us(e->config.text_save_us, engine_running(e));
+    timer_set(e->loop, &e->report_timer, loop_now(e->loop) + pause, flush, e);
+}
 
 static void mark(struct run *r)
 {
@@ -20,7 +35,7 @@ static void mark(struct run *r)
         DL_APPEND2(e->dirty, r, dirty_prev, dirty_next);
     }
     if (!timer_is_set(&e->report_timer))
-        timer_set(e->loop, &e->report_timer, loop_now(e->loop) + e->config.text_save_us, flush, e);
+        flush_soon(e);
 }
 
 void report_forget(struct run *r)
@@ -178,7 +193,7 @@ static void write_some(struct engine *e)
             report_forget(r);
     }
     if (waits)
-        timer_set(e->loop, &e->report_timer, now + e->config.text_save_us, flush, e);
+        flush_soon(e);
     if (batch->n > 0) {
         e->reporting++;
         e->ops++;
@@ -205,7 +220,7 @@ static void flush(void *ctx)
     if (e->reporting == 0)
         write_some(e);
     else
-        timer_set(e->loop, &e->report_timer, loop_now(e->loop) + e->config.text_save_us, flush, e);
+        flush_soon(e);
 }
 
 void report_flush(struct run *r)
