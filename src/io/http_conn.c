@@ -132,7 +132,7 @@ void *conn_request_line(void *ctx, const char *uri, struct MHD_Connection *mhd)
 {
     struct conn *c = conn_of(mhd);
     (void)ctx;
-    (void)uri;
+    c->ends_early = strstr(uri, "%00") != NULL;
     if (c->phase == CONN_KEPT)
         receive(c);
     return NULL;

@@ -39,6 +39,7 @@ struct conn {
     struct MHD_Connection *mhd;
     int fd;
     enum conn_phase phase;
+    bool ends_early; /* its request's target has a %00: whoever unescapes it reads less */
     struct loop_timer deadline;
     struct loop_watch *next_request;  /* its first byte; NULL until one was answered */
     struct conn **list, *prev, *next; /* one of the server's */

@@ -136,7 +136,7 @@ static enum MHD_Result begin(struct http_exchange *x, const char *version)
     const char *path = head_path(x->mhd, x->path);
     if (size != NULL && size->header_size > config->max_headers)
         refuse(x, 431);
-    else if (path == NULL ||
+    else if (path == NULL || conn_of(x->mhd)->ends_early ||
              !head_is_clear(x->mhd, x->method, size == NULL ? 0 : size->header_size, version))
         refuse(x, 400);
     else if (length > config->max_body &&

@@ -434,6 +434,9 @@ static void a_head_that_can_be_read_in_two_ways_is_refused(void **state)
         HEAD_CASE("GET http://t.other/echo HTTP/1.1\r\nHost: t"),
         HEAD_CASE("GET https://t/echo HTTP/1.1\r\nHost: t"),
         HEAD_CASE("GET echo HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET /echo%00 HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET /echo%00/more HTTP/1.1\r\nHost: t"),
+        HEAD_CASE("GET /echo?x=1%002 HTTP/1.1\r\nHost: t"),
     };
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         expect_only(w, ask_bytes(w, &odd[i]), "400", ""); /* later libmicrohttpds refuse some */
