@@ -270,12 +270,12 @@ if (wants('looks')) {
     const client = await database();
     const user = '00000000-0000-4000-8000-000000000001';
     await fill(client, 200, 'pending');
-    const page = () => looks(client, 'SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids(NULL, NULL, NULL, NULL, 50), false)', []);
+    const page = () => looks(client, 'SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids(NULL, NULL, NULL, NULL, 50), false)', []);
     const all = async () => ({
         stats: await looks(client, 'SELECT * FROM scriptorium.stats()', []),
         everybody: await looks(client, 'SELECT * FROM scriptorium.live(NULL, scriptorium.us(clock_timestamp()) - 6000000, 500, 200, 500)', []),
         one: await looks(client, 'SELECT * FROM scriptorium.live($1, scriptorium.us(clock_timestamp()) - 6000000, 500, 200, 500)', [user]),
-        running: await looks(client, "SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids('processing', NULL, NULL, NULL, 1000), false)", []) });
+        running: await looks(client, "SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids('processing', NULL, NULL, NULL, 1000), false)", []) });
     const id = await worker(client);
     await claim(client, id, 100);
     const small = await all();
@@ -290,7 +290,7 @@ if (wants('looks')) {
     const large = await all();
     console.log(`looks beside ${ROWS} ended jobs and ${ROWS} calls (in brackets: beside none)`);
     const names = { stats: 'GET /metrics, /v1/stats: stats()', everybody: 'GET /v1/events of an operator, each second: live()',
-        one: 'GET /v1/events of a user, each second: live()', running: 'the jobs that run: jobs_of(list_ids(processing))' };
+        one: 'GET /v1/events of a user, each second: live()', running: 'the jobs that run: jobs_of(page_ids(processing))' };
     for (const [key, name] of Object.entries(names))
         figure(`${name} (${ms(small[key])})`, large[key], 'ms', { most: 10 });
     figure('GET /v1/jobs of an operator, no index on created_at', await page(), 'ms');

@@ -3,19 +3,21 @@
 #include "api/looks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/answer.h"
 #include "api/owned.h"
 #include "api/request.h"
 
 #define JOBS_MAX 32 /* in one question */
+#define BYTES_MAX                                                                                  \
+    ((size_t)4 << 20) /* of texts in an answer, about: as long as those of the last one */
 
 struct look { /* in its request's arena */
     struct look *next;
     struct api_request *rq;
     struct uuid id;
-    size_t at;  /* the job's place in the question */
-    bool alone; /* the store refused a question that had others, too */
+    size_t at; /* the job's place in the question */
     void (*then)(struct api_request *rq, const struct store_shown *shown);
 };
 
@@ -34,23 +36,28 @@ static void tell(struct look *look, const struct store_result *r)
     if (rq == NULL || api_answer_failure(rq, r))
         return;
     const struct store_shown *shown = &r->shown[look->at];
-    if (shown->found && owned_may_see(rq, &shown->job))
-        look->then(rq, shown);
-    else
+    if (shown->err == ERR_NOT_FOUND || !owned_may_see(rq, &shown->job))
         owned_answer_none(rq);
+    else if (shown->err != OK)
+        api_answer_error(rq, 413, "Too large", "a text of the job is longer than %u bytes",
+                         STORE_TEXT_MAX);
+    else
+        look->then(rq, shown);
 }
 
-/* A row that cannot be shown concerns who asked for it: each job by itself, before all others. */
-static void ask_apart(struct api *api, struct looks_question *q)
+static size_t length(const char *text)
 {
-    struct look *last = q->first;
-    for (struct look *look = q->first; look != NULL; last = look, look = look->next)
-        look->alone = true;
-    last->next = api->looks.first;
-    if (api->looks.first == NULL)
-        api->looks.last = last;
-    api->looks.first = q->first;
-    q->first = NULL;
+    return text != NULL ? strlen(text) : 0;
+}
+
+static size_t bytes_of(const struct store_result *r)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct store_job *job = &r->shown[i].job;
+        bytes += length(job->params) + length(job->script) + length(job->metadata);
+    }
+    return bytes;
 }
 
 static void on_shown(void *ctx, const struct store_result *r)
@@ -58,8 +65,8 @@ static void on_shown(void *ctx, const struct store_result *r)
     struct looks_question *q = ctx;
     struct api *api = q->api;
     if (api != NULL) {
-        if (r->err != OK && !err_passes(r->err) && q->n > 1)
-            ask_apart(api, q);
+        if (r->err == OK)
+            api->looks.each_bytes = bytes_of(r) / r->n;
         api->looks.asked = NULL;
         ask(api);
     }
@@ -70,13 +77,19 @@ static void on_shown(void *ctx, const struct store_result *r)
     free(q);
 }
 
+static size_t room_of(const struct looks *looks)
+{
+    size_t room = BYTES_MAX / (looks->each_bytes + 1);
+    return room > JOBS_MAX ? JOBS_MAX : room > 0 ? room : 1;
+}
+
 /* False: there is no room for its job. */
-static bool add(struct looks_question *q, struct look *look)
+static bool add(struct looks_question *q, size_t room, struct look *look)
 {
     look->at = 0;
     while (look->at < q->n && !uuid_equal(&q->ids[look->at], &look->id))
         look->at++;
-    if (look->at == (q->first->alone ? 1 : JOBS_MAX))
+    if (look->at == room)
         return false;
     if (look->at == q->n)
         q->ids[q->n++] = look->id;
@@ -92,7 +105,7 @@ static void ask(struct api *api)
     struct looks_question *q = mem_alloc(sizeof *q);
     struct look **end = &looks->first;
     *q = (struct looks_question){.api = api, .first = looks->first};
-    while (*end != NULL && add(q, *end))
+    while (*end != NULL && add(q, room_of(looks), *end))
         end = &(*end)->next;
     looks->first = *end;
     *end = NULL;

@@ -11,9 +11,10 @@ struct api_request;
 struct look;
 struct looks_question;
 
-struct looks { /* all zero: nobody looks */
-    struct look *first, *last;
+struct looks {                 /* all zero: nobody looks */
+    struct look *first, *last; /* that wait for the next question; last: while there is a first */
     struct looks_question *asked; /* under way */
+    size_t each_bytes;            /* texts of a job, in the last answer */
 };
 
 /* The job of the route's {id}, borrowed for the call. Else the request is answered: with 404 when

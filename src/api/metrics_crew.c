@@ -8,7 +8,7 @@
 #define LEAVE_US (1 * USEC_PER_SEC)
 #define STALE_US (10 * USEC_PER_SEC) /* it has ended, or hangs */
 
-/* More than there is room for is left out; whoever is asked itself tells it all the same. */
+/* More than there is room for is left out, and whoever is asked itself tells it all the same. */
 static void leave(void *ctx)
 {
     struct api *api = ctx;

@@ -3,7 +3,7 @@
 
 #include "api/answer.h"
 
-struct look {
+struct asked {
     struct api_request *rq;
     void (*show)(struct api_request *rq, const struct store_job *job);
     void (*change)(struct api_request *rq, const struct uuid *id);
@@ -22,7 +22,7 @@ void owned_answer_none(struct api_request *rq)
 
 static void on_job(void *ctx, const struct store_result *r)
 {
-    struct look look = *(struct look *)ctx; /* goes with the request */
+    struct asked look = *(struct asked *)ctx; /* goes with the request */
     struct api_request *rq = api_request_told(look.rq);
     if (rq == NULL || api_answer_failure(rq, r))
         return;
@@ -34,9 +34,9 @@ static void on_job(void *ctx, const struct store_result *r)
         look.change(rq, &r->jobs[0].id);
 }
 
-static void look_at(struct api_request *rq, const struct uuid *id, const struct look *look)
+static void look_at(struct api_request *rq, const struct uuid *id, const struct asked *look)
 {
-    struct look *kept = arena_alloc(&rq->arena, sizeof *kept);
+    struct asked *kept = arena_alloc(&rq->arena, sizeof *kept);
     *kept = *look;
     (void)api_request_ask(rq);
     store_get(rq->api->store, id, on_job, kept);
@@ -47,7 +47,7 @@ void owned_get(struct api_request *rq,
 {
     struct uuid id;
     if (api_request_id(rq, 0, &id))
-        look_at(rq, &id, &(struct look){.rq = rq, .show = then});
+        look_at(rq, &id, &(struct asked){.rq = rq, .show = then});
 }
 
 void owned_change(struct api_request *rq,
@@ -59,5 +59,5 @@ void owned_change(struct api_request *rq,
     if (rq->who.role == ROLE_OPERATOR)
         then(rq, &id);
     else
-        look_at(rq, &id, &(struct look){.rq = rq, .change = then});
+        look_at(rq, &id, &(struct asked){.rq = rq, .change = then});
 }

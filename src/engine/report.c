@@ -9,15 +9,14 @@
 
 #define ROW_INTERVAL_US USEC_PER_SEC
 #define REFUSED_US      (60 * USEC_PER_SEC)
-/* Of text, of all jobs together: each is a row of its own, with its index entry. */
-#define PIECES_PER_SECOND 4000
 
 static void flush(void *ctx);
 
+/* Each piece is a row of its own, with its index entry: of all jobs together so many a second. */
 int64_t report_pause_us(int64_t text_save_us, size_t running)
 {
     int64_t pieces = running < STORE_BATCH_MAX ? (int64_t)running : STORE_BATCH_MAX;
-    int64_t us = pieces * USEC_PER_SEC / PIECES_PER_SECOND;
+    int64_t us = pieces * USEC_PER_SEC / TOKENS_SAVES;
     return us > text_save_us ? us : text_save_us;
 }
 

@@ -7,6 +7,7 @@
 #include "job/price.h"
 #include "text/yaml.h"
 
+#define ID_MAX              100 /* bytes; it is a label of the metrics, too */
 #define API_VERSION_DEFAULT "2023-06-01"
 #define PRICE_MAX_UDOLLAR   ((int64_t)1000000 * 1000000) /* a million dollars per million tokens */
 
@@ -256,6 +257,8 @@ static enum err check_names(const struct reader *r, const struct yaml *node,
 {
     if (*e->id == '\0')
         return complain(r, node, "id is empty", "");
+    if (strlen(e->id) > ID_MAX || (e->rate_class != NULL && strlen(e->rate_class) > ID_MAX))
+        return complain(r, node, "an id or rate_class has 100 bytes at most: ", e->id);
     for (const struct entry *other = c->entries; other < e; other++) {
         if (entry_named(other, e->id))
             return complain(r, node, "this id or alias is taken: ", e->id);

@@ -66,6 +66,12 @@ int64_t tokens_estimate(const char *text, size_t n)
     return tokens > 0 ? tokens : 1;
 }
 
+int64_t tokens_save_tick_us(int64_t running)
+{
+    int64_t us = running * USEC_PER_SEC / TOKENS_SAVES;
+    return us > TOKENS_SAVE_TICK_US ? us : TOKENS_SAVE_TICK_US;
+}
+
 /* The cut fell somewhere between two looks, on average in the middle. */
 int64_t tokens_after_cut(int64_t seen, int64_t tokens_per_second, int64_t unseen_us)
 {

@@ -51,7 +51,7 @@ struct store_job { /* the users' row and what the queue knows of it */
     int64_t run_at_us;                                                     /* of the queue row */
     int run;                                                               /* 1.. */
     int position; /* of a due pending job: 1 = next; 0 = unknown. From a snapshot that is a
-                     quarter of a second old at most, or ten times as old as it takes to read */
+                     quarter of a second old at most, or thirty times as old as it takes to read */
     int beside;   /* others at that very place: which of them goes first is not settled */
     int64_t cost_udollar, input_tokens, output_tokens; /* over all calls of the job */
     int64_t cache_read, cache_write;                   /* of input_tokens */
@@ -68,7 +68,8 @@ void store_get(struct store *s, const struct uuid *id, store_fn fn, void *ctx);
 
 struct store_step;
 struct store_shown {
-    bool found;           /* false: there is no such job, all else is zero */
+    enum err err;         /* ERR_NOT_FOUND; ERR_TOO_BIG: a text past STORE_TEXT_MAX,
+                             that somebody else has written */
     struct store_job job; /* as store_get() tells it */
     const struct store_step
         *steps; /* of its run, oldest first, without their input hash and output */

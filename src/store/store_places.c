@@ -8,6 +8,7 @@
 #define FRESH_US (250 * USEC_PER_MSEC)
 #define USED_US  (5 * USEC_PER_SEC) /* an older one is better than waiting, up to this */
 #define COST     10                 /* reading takes at most this part of the time */
+#define CALM     3                  /* ... and so much less when all that are asked for are in it */
 
 /* ---- pure ---- */
 
@@ -150,7 +151,7 @@ bool store_places_take(struct store *s, struct store_op *op)
     int64_t age = loop_now(s->loop) - p->read_us, pause = COST * p->cost_us;
     bool newer = p->has && !may_have_all(p, op) && age >= pause;
     if (p->has && !newer && (age < USED_US || age < pause)) {
-        if (age >= FRESH_US && age >= pause)
+        if (age >= FRESH_US && age >= CALM * pause)
             read_again(s);
         answer(s, op);
         return false;

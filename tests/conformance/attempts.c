@@ -125,7 +125,7 @@ static void jobs_are_shown_with_the_steps_of_their_runs_without_texts(void **sta
     assert_int_equal(r->err, OK);
     assert_int_equal(r->n, 3);
     const struct store_shown *first = &r->shown[0], *last = &r->shown[2];
-    assert_true(first->found);
+    assert_int_equal(first->err, OK);
     assert_memory_equal(&first->job.id, &working, sizeof working);
     assert_int_equal(first->job.status, JOB_PROCESSING);
     assert_int_equal(first->job.run, 2);
@@ -139,9 +139,9 @@ static void jobs_are_shown_with_the_steps_of_their_runs_without_texts(void **sta
     assert_int_equal(first->steps[1].cost_udollar, 330);
     assert_true(first->steps[1].started_us == 1000 && first->steps[1].ended_us == 2000);
     assert_null(first->steps[1].output);
-    assert_false(r->shown[1].found);
+    assert_int_equal(r->shown[1].err, ERR_NOT_FOUND);
     assert_int_equal(r->shown[1].n_steps, 0);
-    assert_true(last->found);
+    assert_int_equal(last->err, OK);
     assert_memory_equal(&last->job.id, &waiting, sizeof waiting);
     assert_int_equal(last->job.position, 1);
     assert_int_equal(last->n_steps, 0);

@@ -563,6 +563,34 @@ static void a_replaced_row_is_a_new_job(void **state)
     assert_int_equal(CALL(f, store_steps, &id, c.run)->n, 0); /* written anew */
 }
 
+/* Of 800 calls each was saved every 200 ms: 1000 tokens in, and of 100 tokens/s half of 380 ms (a
+ * read, a save, the way there and back) more than the 80 that were seen. */
+static void calls_that_are_cut_together_were_saved_less_often(void **state)
+{
+    struct fixture *f = fixture(state);
+    enum { N = 800 };
+    struct store_progress *items = arena_array(&f->arena, N, sizeof *items);
+    for (int i = 0; i < N; i++)
+        add_job(f, i % 7);
+    const struct store_result *r = claim(f, N, 0);
+    assert_int_equal(r->n, N);
+    for (int i = 0; i < N; i++)
+        items[i] = (struct store_progress){.job = r->claimed[i].id,
+                                           .fence = r->claimed[i].fence,
+                                           .call = open_call_of(f, &r->claimed[i], &f->worker),
+                                           .output_tokens = 80,
+                                           .tokens_per_second = 100};
+    assert_int_equal(CALL(f, store_progress, items, N)->lost[N - 1], STORE_HELD);
+    struct uuid by = open_worker(f, 3600 * SECOND);
+    pass(f, 3599 * SECOND);
+    assert_int_equal(CALL(f, store_worker_renew, &by)->err, OK);
+    pass(f, 2 * SECOND);
+    assert_int_equal(CALL(f, store_rescue, &by)->count, N);
+    const struct store_stats *s = CALL0(f, store_stats)->stats;
+    assert_int_equal(s->calls_estimated, N);
+    assert_int_equal(s->usage.output, N * (80 + 19));
+}
+
 static void the_users_indexes_may_go(void **state)
 {
     struct fixture *f = fixture(state);
@@ -752,6 +780,7 @@ int main(void)
         CASE(a_row_that_may_not_run_is_put_off_and_disturbs_no_other),
         CASE(a_row_that_may_not_be_given_back_disturbs_no_other),
         CASE(a_replaced_row_is_a_new_job),
+        CASE(calls_that_are_cut_together_were_saved_less_often),
         CASE(the_users_indexes_may_go),
         CASE(a_backup_ends_while_others_write_on),
         CASE(a_backup_follows_no_link_and_is_its_owners_alone),

@@ -341,7 +341,7 @@ test('an enum with all of our values is as good as text', async () => {
     await admin.query('SELECT scriptorium.retry_job($1)', [id]);
     await admin.query('SELECT scriptorium.cancel_job($1)', [id]);
     assert.equal(await value(admin, 'SELECT scriptorium.retry_all(NULL, NULL)'), 1);
-    assert.equal((await rows(admin, "SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids('pending', NULL, NULL, NULL, 10), false)")).length, 1);
+    assert.equal((await rows(admin, "SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids('pending', NULL, NULL, NULL, 10), false)")).length, 1);
     assert.equal((await row(admin, 'SELECT * FROM scriptorium.stats()')).pending, 1);
     assert.equal((await rows(admin, 'SELECT * FROM scriptorium.insert_jobs($1, $2, $3, $4, $5, $6, $7, $8)',
         [null], [randomUUID()], [null], [5], [3], ['{}'], [null], [null])).length, 1);

@@ -92,7 +92,7 @@ test('listed newest first, by status and user, page by page', async () => {
     const ids = [];
     for (let i = 0; i < 5; i++) ids.push(await insert(db, { user_id: user, created_at: `2026-01-0${5 - i}` }));
     const equal = await insert(db, { created_at: '2026-01-03' });
-    const list = (...args) => rows(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids($1, $2, $3, $4, $5), false)', ...args);
+    const list = (...args) => rows(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids($1, $2, $3, $4, $5), false)', ...args);
     const listed = async (...args) => (await list(...args)).map((r) => r.id);
     const behind = (it) => [it?.created_us ?? null, it?.id ?? null];
     const all = await list(null, null, ...behind(), 10);
@@ -111,6 +111,19 @@ test('listed newest first, by status and user, page by page', async () => {
     assert.deepEqual(await listed('cancelled', null, ...behind(), 10), [ids[3]]);
     await db.query('SELECT scriptorium.delete_job($1)', [second.id]);
     assert.deepEqual(await listed(null, user, ...behind(second), 2), ids.slice(2, 4), 'the cursor outlives its row');
+});
+
+test('what is left of a job that is gone is not shown', async () => {
+    const [id, other] = [await insert(db), await insert(db)];
+    await db.query(`INSERT INTO scriptorium.step (job_id, run, step, input_hash, input, output, cache_read, cache_write_5m,
+        cache_write_1h, cost, content) SELECT unnest($1::uuid[]), 1, 'outline', 'h', 0, 0, 0, 0, 0, 0, '{}'`, [[id, other]]);
+    await db.query('SET session_replication_role = replica'); // no trigger sees it go
+    await db.query('DELETE FROM script_generation_jobs WHERE id = $1', [id]);
+    await db.query('RESET session_replication_role');
+    const shown = await rows(db, 'SELECT of_step, id, key FROM scriptorium.show_jobs($1)', [id, other]);
+    assert.deepEqual(shown, [{ of_step: false, id: other, key: null }, { of_step: true, id: other, key: 'outline' }]);
+    await db.query('DELETE FROM scriptorium.step WHERE job_id = $1', [id]);
+    await db.query('DELETE FROM scriptorium.queue WHERE job_id = $1', [id]);
 });
 
 test('cancel, retry and delete, where the state allows it', async () => {

@@ -186,13 +186,13 @@ test('a page of all jobs is read by the index on created_at, running ones by the
     await claim(db, by, 3);
     await db.query('ANALYZE script_generation_jobs');
     const page = async (...args) => {
-        const r = await read(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids($1, $2, $3, $4, $5), false)', ...args);
+        const r = await read(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids($1, $2, $3, $4, $5), false)', ...args);
         assert.equal(r.scanned, 0);
         assert.ok(r.fetched <= 3 * r.answered + 10, `${r.fetched} rows read for ${r.answered}`);
         return r.answered;
     };
     assert.equal(await page(null, null, null, null, 50), 50);
-    const last = (await rows(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.list_ids(NULL, NULL, NULL, NULL, 1000), false)')).at(-1);
+    const last = (await rows(db, 'SELECT * FROM scriptorium.jobs_of(scriptorium.page_ids(NULL, NULL, NULL, NULL, 1000), false)')).at(-1);
     assert.equal(await page(null, null, last.created_us, last.id, 50), 50);
     assert.equal(await page('completed', null, null, null, 50), 50);
     assert.equal(await page('processing', null, null, null, 50), 3);

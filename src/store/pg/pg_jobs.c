@@ -158,6 +158,26 @@ static struct store_shown *shown_of(const struct store_op *op, struct store_show
     return NULL;
 }
 
+static void show_row(struct pg_reader *r, struct store_op *op, const struct uuid *id,
+                     struct store_shown *one)
+{
+    one->job.id = *id;
+    read_job(r, op, &one->job);
+    one->err = OK;
+    if (r->err == ERR_TOO_BIG) { /* that row only */
+        one->err = ERR_TOO_BIG;
+        r->err = OK;
+    }
+}
+
+static void show_step(struct pg_reader *r, struct store_shown *one, struct store_step *step)
+{
+    pg_skip(r, PG_JOB_COLUMNS - 1);
+    if (one->n_steps++ == 0)
+        one->steps = step;
+    read_step(r, step);
+}
+
 bool pg_jobs_take_shown(struct pg_task *t, struct pg_reader *r)
 {
     struct store_op *op = t->op;
@@ -166,23 +186,19 @@ bool pg_jobs_take_shown(struct pg_task *t, struct pg_reader *r)
     struct store_step *steps = arena_array(r->arena, (size_t)rows, sizeof *steps);
     op->placed = arena_array(r->arena, op->n, sizeof *op->placed);
     op->n_placed = 0;
+    for (size_t i = 0; i < op->n; i++)
+        shown[i].err = ERR_NOT_FOUND;
     for (int i = 0; i < rows && r->err == OK; i++) {
         pg_reader_row(r, i);
         bool of_step = pg_get_bool(r);
         struct uuid id = pg_get_uuid(r);
         struct store_shown *one = shown_of(op, shown, &id);
-        if (one == NULL || one->found != of_step) {
+        if (one == NULL)
             r->err = ERR_PROTOCOL;
-        } else if (!of_step) {
-            one->found = true;
-            one->job.id = id;
-            read_job(r, op, &one->job);
-        } else {
-            pg_skip(r, PG_JOB_COLUMNS - 1);
-            if (one->n_steps++ == 0)
-                one->steps = steps;
-            read_step(r, steps++);
-        }
+        else if (!of_step)
+            show_row(r, op, &id, one);
+        else if (one->err == OK)
+            show_step(r, one, steps++);
     }
     op->result.shown = shown;
     op->result.n = op->n;

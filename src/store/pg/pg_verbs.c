@@ -42,7 +42,7 @@ static const struct pg_verb verbs[VERB_MAX] = {
     [VERB_SHOW] = {LANE_ANY, false, true, F "show_jobs($1)", 1 + PG_JOB_COLUMNS + PG_STEP_COLUMNS,
                    pg_jobs_put_ids, pg_jobs_take_shown},
     [VERB_LIST] = {LANE_ANY, false, true,
-                   F "jobs_of(scriptorium.list_ids($1, $2, $3, $4, $5), false)", PG_JOB_COLUMNS,
+                   F "jobs_of(scriptorium.page_ids($1, $2, $3, $4, $5), false)", PG_JOB_COLUMNS,
                    pg_jobs_put_filter, pg_jobs_take},
     [VERB_LIVE] = {LANE_ANY, false, true, F "live($1, $2, $3, $4, $5, $6)", 3, pg_look_put_live,
                    pg_look_take_live},

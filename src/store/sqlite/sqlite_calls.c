@@ -105,24 +105,35 @@ enum err sqlite_call_close(struct sqlite_store *s, struct store_op *op)
 
 /* ---- calls of the dead ---- */
 
+#define LOST                                                                                       \
+    " FROM scriptorium_call INDEXED BY scriptorium_call_open"                                      \
+    " WHERE state = 0 AND worker NOT IN (SELECT id FROM scriptorium_worker)"
+static const char sql_lost_count[] = "SELECT count(*)" LOST;
 static const char sql_lost_calls[] =
-    "SELECT id, estimated_input, saved_output, saved_rate, price_input, price_output"
-    " FROM scriptorium_call INDEXED BY scriptorium_call_open"
-    " WHERE state = 0 AND worker NOT IN (SELECT id FROM scriptorium_worker) LIMIT 1";
+    "SELECT id, estimated_input, saved_output, saved_rate, price_input, price_output" LOST
+    " LIMIT 1";
+
+/* All of them ran in one process, when it died. */
+static int64_t unseen_us(struct sqlite_store *s)
+{
+    struct query *q = db_query(s->db, sql_lost_count);
+    int64_t lost = query_next(q) ? query_get_int(q, 0) : 0;
+    query_end(q);
+    return TOKENS_READ_TICK_US + tokens_save_tick_us(lost) + 2 * TOKENS_WAY_US;
+}
 
 /* One at a time: closing it takes it out of the index that is read here. */
 enum err sqlite_end_lost_calls(struct sqlite_store *s, int64_t now_us)
 {
     enum err e = OK;
+    int64_t unseen = unseen_us(s);
     while (e == OK) {
         struct query *q = db_query(s->db, sql_lost_calls);
         if (!query_next(q))
             return db_error(s->db);
         struct store_call_end end = {.id = query_get_id(q, 0), .state = CALL_ESTIMATED};
         end.usage.input = query_get_int(q, 1);
-        end.usage.output =
-            tokens_after_cut(query_get_int(q, 2), query_get_int(q, 3),
-                             TOKENS_READ_TICK_US + TOKENS_SAVE_TICK_US + 2 * TOKENS_WAY_US);
+        end.usage.output = tokens_after_cut(query_get_int(q, 2), query_get_int(q, 3), unseen);
         struct price price = {.input = query_get_int(q, 4), .output = query_get_int(q, 5)};
         query_end(q);
         end.cost_udollar = price_usage(&price, &end.usage);

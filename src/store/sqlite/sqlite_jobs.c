@@ -229,8 +229,10 @@ enum err sqlite_show(struct sqlite_store *s, struct store_op *op)
     op->placed = arena_array(&op->arena, op->n, sizeof *op->placed);
     enum err e = OK;
     for (size_t i = 0; i < op->n && e == OK; i++) {
-        e = get(s, op, &op->in.ids[i], &shown[i].job, &shown[i].found);
-        if (e == OK && shown[i].found)
+        bool found = false;
+        e = get(s, op, &op->in.ids[i], &shown[i].job, &found);
+        shown[i].err = found ? OK : ERR_NOT_FOUND;
+        if (e == OK && found)
             e = show_steps(s, op, &shown[i]);
     }
     op->result.shown = shown;

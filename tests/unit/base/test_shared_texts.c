@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,12 +102,46 @@ static void no_text_is_seen_half_written(void **state)
     shared_texts_free(t);
 }
 
+/* The second half of the text cannot be read: the writer dies in the middle. */
+static void die_while_writing(struct shared_texts *t)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *text = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)signal(SIGSEGV, SIG_DFL);
+    if (text == MAP_FAILED || mprotect(text + page, page, PROT_NONE) != 0)
+        _exit(0);
+    memset(text, 'y', page);
+    (void)!shared_texts_put(t, 0, text, 2 * page, 2);
+    _exit(0);
+}
+
+static void a_writer_that_dies_leaves_nothing_and_hinders_no_other(void **state)
+{
+    (void)state;
+    struct shared_texts *t = two_places();
+    struct buf out = BUF_INIT(SHARED_TEXT_MAX);
+    int status = 0;
+    assert_int_equal(shared_texts_put(t, 0, "before", 6, 1), OK);
+    pid_t child = fork();
+    if (child == 0)
+        die_while_writing(t);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    assert_int_equal(shared_texts_get(t, 0, 0, &out), ERR_NOT_FOUND);
+    assert_int_equal(shared_texts_put(t, 0, "after", 5, 3), OK);
+    assert_int_equal(shared_texts_get(t, 0, 3, &out), OK);
+    assert_string_equal(buf_str(&out), "after");
+    buf_free(&out);
+    shared_texts_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_place_keeps_its_newest_text),
         cmocka_unit_test(what_has_no_room_leaves_the_old_text),
         cmocka_unit_test(no_text_is_seen_half_written),
+        cmocka_unit_test(a_writer_that_dies_leaves_nothing_and_hinders_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,6 +278,9 @@ static void test_mistakes_are_named_with_file_and_line(void **state)
         {"default: m\n" MODEL PRICES "  - {id: n, aliases: [m], context_tokens: 1, "
          "max_output_tokens: 1, prices: [{input: 1, output: 1}]}\n",
          "models.yaml:7:", "taken: m"},
+        {"default: m\n" MODEL "    rate_class: a234567890123456789012345678901234567890123456789012345"
+         "67890123456789012345678901234567890123456789012345678901\n" PRICES,
+         "models.yaml:3:", "100 bytes"},
         {"default: m\nmodels:\n  - {id: m, allowed: false, context_tokens: 1, "
          "max_output_tokens: 1, prices: [{input: 1, output: 1}]}\n",
          "models.yaml:1:", "allowed"},
@@ -370,6 +373,14 @@ static void test_a_cut_call_is_charged_half_a_save_interval(void **state)
                      INT64_C(2000000000000001)); /* product past 64 bits */
 }
 
+static void test_of_many_calls_text_is_saved_less_often(void **state)
+{
+    (void)state;
+    assert_int_equal(tokens_save_tick_us(1), 100000);
+    assert_int_equal(tokens_save_tick_us(400), 100000);
+    assert_int_equal(tokens_save_tick_us(2000), 500000); /* 4,000 a second */
+}
+
 /* Cuts at random moments between two saves: the sum of estimates meets the sum of truths. */
 static void test_the_estimate_of_cut_calls_is_unbiased(void **state)
 {
@@ -407,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_json_counts_its_punctuation),
         cmocka_unit_test(test_other_scripts_count_by_their_bytes),
         cmocka_unit_test(test_a_cut_call_is_charged_half_a_save_interval),
+        cmocka_unit_test(test_of_many_calls_text_is_saved_less_often),
         cmocka_unit_test(test_the_estimate_of_cut_calls_is_unbiased),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

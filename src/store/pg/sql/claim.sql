@@ -135,15 +135,15 @@ BEGIN
     END IF;
 END $$;
 
--- A sweep walks over all dead rows that an old snapshot somewhere keeps: it takes a fiftieth of the time at
--- most. Only what was inserted long before it was committed waits for it.
+-- A sweep walks over all dead rows that an old snapshot somewhere keeps: the longer it takes the longer it
+-- rests, up to three seconds. Only what was inserted long before it was committed waits for it.
 CREATE OR REPLACE FUNCTION scriptorium.sweep_again(now_us bigint, took interval) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM setval('scriptorium.sweep_due',
-                   now_us + greatest(1000000, least(10000000, (extract(epoch FROM took) * 50000000)::bigint)));
+                   now_us + greatest(1000000, least(3000000, (extract(epoch FROM took) * 50000000)::bigint)));
 END $$;
 
 -- Fences the picked jobs, the queue row first. Returns one row per job taken; who is locked by a

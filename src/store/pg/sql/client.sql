@@ -179,6 +179,7 @@ BEGIN
            s.step, s.stop, s.model, s.input, s.output, s.cache_read, s.cache_write_5m,
            s.cache_write_1h, s.cost, scriptorium.us(s.started_at), scriptorium.us(s.ended_at)
     FROM unnest(ids) WITH ORDINALITY AS i (id, n)
+    JOIN {{jobs}} j ON j.id = i.id
     LEFT JOIN scriptorium.run r ON r.job_id = i.id
     JOIN scriptorium.step s ON s.job_id = i.id AND s.run = coalesce(r.run, 1) AND s.step <> 'input'
     ORDER BY i.n, s.n;
@@ -188,7 +189,7 @@ END $$;
 -- last. Behind a place in that order: the job that stood there may be gone. What runs is found by the
 -- queue, one user's jobs by the user; all of them by an index on (created_at, id), where the table has
 -- one (docs/postgresql.md).
-CREATE OR REPLACE FUNCTION scriptorium.list_ids(of_status text, of_user uuid, after_us bigint,
+CREATE OR REPLACE FUNCTION scriptorium.page_ids(of_status text, of_user uuid, after_us bigint,
                                                 behind uuid, most integer)
 RETURNS uuid[] LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
