@@ -29,6 +29,9 @@ static void on_sweep(void *ctx, const struct store_result *result)
     struct retention *r = ctx;
     bool more = result->err == OK && result->due_left;
     r->asking = false;
+    if (result->err != OK && !err_passes(result->err))
+        log_error(NULL, "retention: nothing was taken, it is tried again in five minutes: %s",
+                  result->message);
     r->round += result->err == OK ? result->count : 0;
     if (!more && r->round > 0) {
         log_info(NULL, "retention: %lld job(s) were older than they may be", (long long)r->round);

@@ -240,6 +240,22 @@ test('a table that was renamed takes its triggers along: they must be dropped be
     await admin.end();
 });
 
+test('our triggers, switched off, are switched on again, and what went by is queued', async () => {
+    const { admin } = await database();
+    await migrate(admin);
+    await admin.query('ALTER TABLE script_generation_jobs DISABLE TRIGGER USER');
+    const id = await insert(admin);
+    assert.equal(await state(admin, id), 'pending, not queued');
+    const mends = lines(await plan(admin), 'statement');
+    assert.equal(mends.length, 10);
+    assert.ok(mends.every((l) => /^ALTER TABLE public\.script_generation_jobs ENABLE TRIGGER scriptorium_\w+$/.test(l)), mends.join('\n'));
+    await migrate(admin);
+    assert.equal(await state(admin, id), 'waiting');
+    assert.equal(await state(admin, await insert(admin)), 'waiting');
+    assert.deepEqual(lines(await plan(admin), 'statement'), []);
+    await admin.end();
+});
+
 // ---- the plan ----
 
 test('the statements of a plan can be run as they are', async () => {
@@ -310,6 +326,10 @@ const refusals = [
     ['a time without zone', table('uuid PRIMARY KEY', 'text', ', created_at timestamp'), /created_at is timestamp without time zone, not timestamptz/],
     ['a generated column', table('uuid PRIMARY KEY', 'text', ', priority int GENERATED ALWAYS AS (5) STORED'), /priority is a generated column/],
     ['a view', 'CREATE VIEW script_generation_jobs AS SELECT gen_random_uuid() AS id', /is a view: only an ordinary table/],
+    ['a table that inherits', 'CREATE TABLE base (id uuid); CREATE TABLE script_generation_jobs () INHERITS (base)',
+        /is a table that inherits from another: only an ordinary table/],
+    ['a domain over uuid', 'CREATE DOMAIN uid AS uuid; CREATE TABLE script_generation_jobs (id uuid PRIMARY KEY, user_id uid)',
+        /user_id is uid, not uuid: a domain, which the engine does not know: ALTER TABLE public\.script_generation_jobs ALTER COLUMN user_id TYPE uuid/],
     ['a partitioned table', 'CREATE TABLE script_generation_jobs (id uuid PRIMARY KEY) PARTITION BY HASH (id)', /is partitioned: only an ordinary table/],
     ['a foreign table', 'CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE script_generation_jobs (id uuid) SERVER s', /is a foreign table/],
     ['an unlogged table', 'CREATE UNLOGGED TABLE script_generation_jobs (id uuid PRIMARY KEY)', /is not a permanent table/],

@@ -12,7 +12,8 @@
 #define PROBE_US       (2 * USEC_PER_SEC)    /* for the probe to arrive */
 #define PROBE_AGAIN_US (200 * USEC_PER_MSEC) /* while there is no connection to send it */
 #define LISTEN_US      (10 * USEC_PER_SEC)
-#define AGAIN_US       (60 * USEC_PER_SEC) /* after a probe that was lost */
+#define AGAIN_US       (60 * USEC_PER_SEC) /* after a probe that was lost, and each time longer: */
+#define AGAIN_DOUBLED  5                   /* half an hour */
 
 struct pg_listener {
     struct pg_store *store;
@@ -23,6 +24,7 @@ struct pg_listener {
     char expected[UUID_TEXT_SIZE + 8];
     struct loop_timer timer;
     int failures;
+    int silences; /* probes that were lost, one after the other */
     struct errmsg why;
 };
 
@@ -47,15 +49,28 @@ static void again_after(struct pg_listener *l, int64_t us)
 
 /* ---- the probe ---- */
 
-static void on_silence(void *ctx)
+static void on_unlistened(void *ctx, const PGresult *res, const struct pg_failure *why)
 {
     struct pg_listener *l = ctx;
     struct pg_failure f = {.err = ERR_UNSUPPORTED, .drop = true};
+    (void)res;
+    (void)why;
+    if (!pg_conn_is_ready(l->conn))
+        return;
     (void)err_set(&f.msg, f.err,
                   "%s: notifications do not arrive, as behind a transaction pooler; changes are "
                   "found by polling. A listen URL that goes to the server itself mends it",
                   l->store->listen_url->label);
     pg_conn_fail(l->conn, &f);
+}
+
+/* The server's session may go on under a pooler, and would be told of everything for nobody. */
+static void on_silence(void *ctx)
+{
+    struct pg_listener *l = ctx;
+    struct pg_params none = {0};
+    l->listen = (struct pg_request){.timeout_us = LISTEN_US, .done = on_unlistened, .ctx = l};
+    pg_conn_send(l->conn, &l->listen, "UNLISTEN " CHANNEL, &none);
 }
 
 static void on_probe_sent(void *ctx, const PGresult *res, const struct pg_failure *f)
@@ -118,7 +133,7 @@ static void on_notify(void *ctx, const char *channel, const char *payload)
     if (l->status != PG_HINTS_LISTENING && strcmp(payload, l->expected) == 0) {
         timer_stop(l->store->base.loop, &l->timer);
         l->status = PG_HINTS_LISTENING;
-        l->failures = 0;
+        l->failures = l->silences = 0;
         pg_hint(l->store); /* for what was missed until now */
     } else if (strncmp(payload, "probe:", 6) != 0) {
         pg_hint(l->store);
@@ -130,8 +145,13 @@ static void on_closed(void *ctx, const struct pg_failure *f)
     struct pg_listener *l = ctx;
     l->status = PG_HINTS_POLLING;
     l->why = f->msg;
-    again_after(l,
-                f->err == ERR_UNSUPPORTED ? AGAIN_US : pg_backoff(&l->store->rng, l->failures++));
+    if (f->err != ERR_UNSUPPORTED) {
+        again_after(l, pg_backoff(&l->store->rng, l->failures++));
+        return;
+    }
+    again_after(l, AGAIN_US << l->silences);
+    if (l->silences < AGAIN_DOUBLED)
+        l->silences++;
 }
 
 void pg_listen_start(struct pg_store *s)

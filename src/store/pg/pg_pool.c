@@ -12,6 +12,7 @@
 #define PAUSE_MIN_US    (20 * USEC_PER_MSEC)
 #define PAUSES_MAX      6                  /* 20 ms doubled so often: 1.3 s in all */
 #define ANSWER_EXTRA_US (5 * USEC_PER_SEC) /* the server stops a statement first */
+#define LEASE_US        (5 * USEC_PER_SEC) /* for an answer: another connection may yet save the lease */
 
 static void pump(struct pg_store *s);
 
@@ -303,8 +304,10 @@ static void send(struct pg_task *t, struct pg_member *m)
         s->n_tasks--;
         return;
     }
-    t->request = (struct pg_request){
-        .timeout_us = s->statement_us + ANSWER_EXTRA_US, .done = on_result, .ctx = t};
+    int64_t timeout_us = s->statement_us + ANSWER_EXTRA_US;
+    if (pg_verb_lane(s, t->op) == LANE_LEASE && timeout_us > LEASE_US)
+        timeout_us = LEASE_US;
+    t->request = (struct pg_request){.timeout_us = timeout_us, .done = on_result, .ctx = t};
     t->conn = m->conn;
     pg_conn_send(m->conn, &t->request, sql, &s->params);
 }

@@ -415,7 +415,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 BEGIN
     PERFORM pg_advisory_xact_lock(6002718399);
     UPDATE scriptorium.worker w SET epoch = greatest(w.epoch, new_epoch) WHERE w.id = by;

@@ -131,6 +131,7 @@ CREATE OR REPLACE FUNCTION scriptorium.examine()
 RETURNS TABLE (name text, value text) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     now timestamptz := scriptorium.clock();
     late CONSTANT interval := '10 minutes';
@@ -173,7 +174,8 @@ BEGIN
         FROM unnest('{INSERT,DELETE}'::text[]) p
         WHERE NOT has_table_privilege($n${{jobs}}$n$::regclass, p) HAVING count(*) > 0;
     RETURN QUERY SELECT 'hidden_jobs', (scriptorium.examine_locked() + count(*))::text FROM (
-        SELECT FROM scriptorium.queue q WHERE NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
+        SELECT FROM scriptorium.queue q WHERE row_security_active($n${{jobs}}$n$::regclass)
+          AND NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
         LIMIT 1000) h;
     RETURN QUERY SELECT 'unqueued_jobs', count(*)::text FROM (
         SELECT FROM {{jobs}} j WHERE j.status = 'pending'

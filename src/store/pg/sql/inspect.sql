@@ -108,6 +108,11 @@ CREATE OR REPLACE FUNCTION pg_temp.scriptorium_triggers(name text) RETURNS SETOF
         w (name, body, call)
     WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(scriptorium_triggers.name)
                       AND g.tgname = w.name)
+    UNION ALL
+    SELECT format('ALTER TABLE %s ENABLE TRIGGER %I', scriptorium_triggers.name, g.tgname)
+    FROM pg_trigger g
+    WHERE g.tgrelid = to_regclass(scriptorium_triggers.name) AND g.tgname LIKE 'scriptorium\_%'
+      AND g.tgenabled NOT IN ('O', 'A')
 $$;
 
 -- Whether the checks and the NOT NULLs of the users' table let pass what we write: notes.
@@ -255,13 +260,15 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    IF t.relkind <> 'r' OR t.relispartition OR t.relhassubclass OR t.relpersistence <> 'p' THEN
+    IF t.relkind <> 'r' OR t.relispartition OR t.relhassubclass OR t.relpersistence <> 'p'
+       OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid) THEN
         RETURN QUERY SELECT 'refuse', format(
             '%s is %s: only an ordinary table can be adopted; name the schema of one', name,
             CASE WHEN t.relkind = 'v' THEN 'a view' WHEN t.relkind = 'm' THEN 'a materialized view'
                  WHEN t.relkind = 'p' THEN 'partitioned' WHEN t.relkind = 'f' THEN 'a foreign table'
                  WHEN t.relispartition THEN 'a partition'
                  WHEN t.relhassubclass THEN 'a table that others inherit from'
+                 WHEN t.relpersistence = 'p' THEN 'a table that inherits from another'
                  ELSE 'not a permanent table' END);
         RETURN;
     END IF;
@@ -314,6 +321,8 @@ BEGIN
                       AND k.casttarget = c.type::regtype) THEN format(
                     'ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %I::%s', name, c.name, c.type, c.name,
                     c.type)
+                WHEN c.typtype = 'd' THEN format('a domain, which the engine does not know: ALTER TABLE %s '
+                    'ALTER COLUMN %I TYPE %s', name, c.name, c.type)
                 WHEN c.name = 'id' THEN format('the engine knows jobs by a uuid, and no %s can become '
                     'one: keep it under another name (ALTER TABLE %s RENAME COLUMN id TO number), then '
                     'ALTER TABLE %s ADD COLUMN id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid()',

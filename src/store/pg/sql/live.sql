@@ -35,7 +35,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     half integer := (most_waiting + 1) / 2;
     waiting bigint;

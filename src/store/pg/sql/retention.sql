@@ -11,6 +11,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
+#variable_conflict use_variable
 DECLARE
     now timestamptz := scriptorium.clock();
     cursor_at uuid;
@@ -130,7 +131,7 @@ CREATE OR REPLACE FUNCTION scriptorium.erase(of_user uuid, after_id uuid, look i
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     ids uuid[];
     part bigint;

@@ -188,7 +188,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     due_ids uuid[];
     due_users uuid[];

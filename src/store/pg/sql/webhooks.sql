@@ -52,7 +52,7 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_nestloop = on
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY
     SELECT (o).n, (o).id, (o).endpoint, (o).job_id, (o).user_id, (o).run, (o).outcome,

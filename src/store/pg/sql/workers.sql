@@ -208,6 +208,30 @@ BEGIN
     RETURN n;
 END $$;
 
+-- A row that was deleted while no trigger of ours saw it, by a restore or through a table that ours
+-- inherits from, leaves its job in the queue. One that waits is found when it is picked; of one that runs the
+-- worker learns here that it is gone.
+CREATE OR REPLACE FUNCTION scriptorium.drop_orphans() RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+{{plan_lookups}}
+AS $$
+DECLARE
+    n bigint;
+BEGIN
+    IF row_security_active($n${{jobs}}$n$::regclass) OR scriptorium.strays() IS NOT NULL THEN
+        RETURN 0; -- it may only be hidden, or another table's
+    END IF;
+    DELETE FROM scriptorium.queue WHERE job_id IN (
+        SELECT q.job_id FROM scriptorium.queue q
+        WHERE q.state = 1 AND NOT EXISTS (SELECT FROM {{jobs}} j WHERE j.id = q.job_id)
+        FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > 0 THEN
+        PERFORM scriptorium.wake('ended');
+    END IF;
+    RETURN n;
+END $$;
+
 -- Only a worker that has held its own lease unbroken for one lease may judge others: after an outage
 -- all leases have run out, and those who come back a moment later are not dead. A lease is lost
 -- when its row is deleted here, in the transaction that gives its jobs back; until then it may be
@@ -260,5 +284,6 @@ BEGIN
     END IF;
     IF random() < 0.01 THEN -- every minute or two
         PERFORM scriptorium.drop_late_text();
+        PERFORM scriptorium.drop_orphans();
     END IF;
 END $$;
