@@ -54,8 +54,10 @@ void handle_job_create(struct api_request *rq)
     struct errmsg msg = {""};
     size_t n;
     const char *body = http_body(rq->x, &n);
+    struct job_ceiling ceiling = rq->api->ceiling;
+    ceiling.now_us = loop_wall(rq->api->loop);
     enum err e = job_request_read(body, n, http_request_header(rq->x, "Idempotency-Key"), &rq->who,
-                                  &rq->api->ceiling, &want, &msg);
+                                  &ceiling, &want, &msg);
     if (e == ERR_PERMISSION)
         api_answer_error(rq, 403, "Forbidden", "%s", msg.text);
     else if (e != OK)

@@ -36,7 +36,7 @@ void job_json_put_string(struct buf *out, const char *name, const char *value)
 static void put_raw(struct buf *out, const char *name, const char *value)
 {
     json_t *json = NULL;
-    if (value == NULL || json_parse(value, strlen(value), STORE_TEXT_MAX, &json, NULL) != OK) {
+    if (value == NULL || json_parse_wide(value, strlen(value), STORE_TEXT_MAX, &json, NULL) != OK) {
         job_json_put_string(out, name, value);
         return;
     }

@@ -80,23 +80,28 @@ static char *params_text(json_t *body, const char *text, size_t n)
 }
 
 /* What is asked for and cannot be had is better told now than done otherwise. */
-static enum err check_means(const struct params *normal, struct errmsg *msg)
+static enum err check_means(const struct params *normal, const struct job_ceiling *ceiling,
+                            struct errmsg *msg)
 {
     const char *mode = json_str(normal->all, "mode");
     if (mode != NULL && strcmp(mode, "live") != 0)
         return err_set(msg, ERR_INVALID, "mode: %s", params_no_batch);
-    return OK;
+    if (ceiling->now_us > 0 && normal->deadline_us > 0 && normal->deadline_us <= ceiling->now_us)
+        return err_set(msg, ERR_INVALID, "deadline: that time has passed");
+    return ceiling->catalog == NULL
+               ? OK
+               : catalog_check_model(ceiling->catalog, "model", normal->model, msg);
 }
 
-static enum err check_params(const char *params, const char *key, int64_t longest_s, char **ret_key,
-                             struct errmsg *msg)
+static enum err check_params(const char *params, const char *key, const struct job_ceiling *ceiling,
+                             char **ret_key, struct errmsg *msg)
 {
-    struct params_limits limits = params_limits_of(longest_s);
+    struct params_limits limits = params_limits_of(ceiling->duration_s);
     struct params normal = {0};
     enum err e = params_normalise(params, strlen(params), NULL, &limits, &normal, msg);
     if (e != OK)
         return e == ERR_TOO_BIG ? ERR_INVALID : e;
-    e = check_means(&normal, msg);
+    e = check_means(&normal, ceiling, msg);
     if (key == NULL)
         key = json_str(normal.all, "idempotencyKey");
     if (e == OK && key != NULL && (key[0] == '\0' || strlen(key) > STORE_KEY_MAX))
@@ -115,7 +120,7 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
     struct job_request r = {.priority = 0};
     struct errmsg why = {""};
     json_t *json = NULL;
-    enum err e = json_parse(body, n, JOB_REQUEST_MAX, &json, &why);
+    enum err e = json_parse_wide(body, n, JOB_REQUEST_MAX, &json, &why);
     if (e != OK)
         return err_set(msg, ERR_INVALID, "the body is not valid JSON: %s", why.text);
     if (!json_is_object(json))
@@ -132,7 +137,7 @@ enum err job_request_read(const char *body, size_t n, const char *key, const str
         r.priority = priority_max;
     if (e == OK) {
         r.params = params_text(json, body, n);
-        e = check_params(r.params, key, ceiling->duration_s, &r.key, msg);
+        e = check_params(r.params, key, ceiling, &r.key, msg);
     }
     json_decref(json);
     if (e == OK)

@@ -23,6 +23,8 @@ struct job_request {
 struct job_ceiling {
     int priority;       /* of a user: more is lowered to it; 0 = 5. The operator may ask for all */
     int64_t duration_s; /* of the video, for everybody; 0 = 4 h */
+    const struct catalog *catalog; /* models that may be asked for; NULL = any */
+    int64_t now_us;                /* wall: a deadline must be later; 0 = any */
 };
 
 /* Members that nobody here can act on (`mode: batch`, exports that cannot be made) are refused.

@@ -7,13 +7,14 @@
 #include "store/store_history.h"
 
 #define LIMIT_DEFAULT 100
+#define NOT_GIVEN     (-1)
 
 static void on_lines(void *ctx, const struct store_result *r)
 {
     struct api_request *rq = api_request_told(ctx);
     if (rq == NULL || api_answer_failure(rq, r))
         return;
-    const int64_t *after = rq->state;
+    const int64_t *last = rq->state; /* when there are none */
     struct buf out = BUF_INIT(HISTORY_JSON_MAX);
     buf_puts(&out, "{\"logs\":[");
     for (size_t i = 0; i < r->n; i++) {
@@ -21,7 +22,7 @@ static void on_lines(void *ctx, const struct store_result *r)
             buf_puts(&out, ",");
         line_put_json(&out, &r->lines[i]);
     }
-    buf_putf(&out, "],\"last\":%" PRId64 "}", r->n > 0 ? r->lines[r->n - 1].n : *after);
+    buf_putf(&out, "],\"last\":%" PRId64 "}", r->n > 0 ? r->lines[r->n - 1].n : *last);
     api_answer_json(rq, 200, &out);
     buf_free(&out);
 }
@@ -29,9 +30,9 @@ static void on_lines(void *ctx, const struct store_result *r)
 void handle_logs(struct api_request *rq)
 {
     struct store_log_filter filter = {.limit = LIMIT_DEFAULT};
-    int64_t limit = LIMIT_DEFAULT;
+    int64_t limit = LIMIT_DEFAULT, after = NOT_GIVEN;
     if (!api_request_query_int(rq, "limit", 1, STORE_BATCH_MAX, &limit) ||
-        !api_request_query_int(rq, "after", 0, INT64_MAX, &filter.after) ||
+        !api_request_query_int(rq, "after", 0, INT64_MAX, &after) ||
         !api_request_query_id(rq, "job_id", &filter.job) ||
         !api_request_query_id(rq, "invocation", &filter.invocation))
         return;
@@ -40,8 +41,10 @@ void handle_logs(struct api_request *rq)
         return;
     }
     filter.limit = (size_t)limit;
-    int64_t *after = arena_alloc(&rq->arena, sizeof *after);
-    *after = filter.after;
-    rq->state = after;
+    if (after != NOT_GIVEN)
+        filter.after = after > 0 ? after : -1;
+    int64_t *last = arena_alloc(&rq->arena, sizeof *last);
+    *last = after > 0 ? after : 0;
+    rq->state = last;
     store_log(rq->api->store, &filter, on_lines, api_request_ask(rq));
 }

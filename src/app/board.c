@@ -113,7 +113,8 @@ static void set_text(char *out, size_t size, const char *text)
 void board_topic(struct board_job *job, const char *params)
 {
     json_t *json = NULL;
-    if (params == NULL || json_parse(params, strlen(params), (size_t)8 << 20, &json, NULL) != OK)
+    if (params == NULL ||
+        json_parse_wide(params, strlen(params), (size_t)8 << 20, &json, NULL) != OK)
         return;
     const char *topic = json_str(json, "topic");
     if (topic == NULL)

@@ -50,6 +50,8 @@ static void take(void *ctx, const struct store_result *r)
             print_text(&r->lines[i]);
         reading->filter.after = r->lines[i].n;
     }
+    if (reading->filter.after == 0) /* there were none: what comes now is told from the first on */
+        reading->filter.after = -1;
     if (fflush(stdout) != 0)
         reading->ended = true; /* nobody reads any more */
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/context.h"
+#include "app/workshop.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/params.h"
@@ -48,7 +49,7 @@ static json_t *base_request(const struct invocation *inv, int *ret_code)
     enum err e = settings_read_file(set->params, PARAMS_SIZE_MAX, &text, &n, &msg);
     if (e == OK) {
         struct errmsg why = {""};
-        e = json_parse(text, n, PARAMS_SIZE_MAX, &json, &why);
+        e = json_parse_wide(text, n, PARAMS_SIZE_MAX, &json, &why);
         if (e != OK)
             (void)err_set(&msg, e, "%s: not valid JSON: %s", set->params, why.text);
     }
@@ -94,12 +95,19 @@ static int put_options(const struct invocation *inv, json_t *json)
 static int read_one(const struct invocation *inv, const json_t *json, struct job_request *ret)
 {
     const struct principal who = {.role = ROLE_OPERATOR};
-    const struct job_ceiling ceiling = {.duration_s = inv->set.job_duration_max_us / USEC_PER_SEC};
+    struct catalog *catalog = NULL;
     struct errmsg msg = {""};
+    int code = workshop_catalog(inv, &catalog);
+    if (code != EXIT_DONE)
+        return code;
+    const struct job_ceiling ceiling = {.duration_s = inv->set.job_duration_max_us / USEC_PER_SEC,
+                                        .catalog = catalog,
+                                        .now_us = clock_wall()};
     char *body = json_text(json);
     enum err e =
         job_request_read(body, strlen(body), inv->set.idempotency_key, &who, &ceiling, ret, &msg);
     free(body);
+    catalog_free(catalog);
     return e == OK ? EXIT_DONE
                    : command_fail(inv, EXIT_USAGE, "the request cannot be run: %s", msg.text);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "job/date.h"
 #include "job/price.h"
@@ -352,4 +353,21 @@ void catalog_free(struct catalog *c)
     free(c->entries);
     free(c->fallback);
     free(c);
+}
+
+enum err catalog_check_model(const struct catalog *catalog, const char *where, const char *name,
+                             struct errmsg *msg)
+{
+    if (name == NULL || catalog_model(catalog, name) != NULL)
+        return OK;
+    struct buf known = BUF_INIT(256);
+    for (size_t i = 0; catalog_at(catalog, i) != NULL; i++)
+        if (catalog_model(catalog, catalog_at(catalog, i)->id) != NULL &&
+            buf_addf(&known, "%s%s", i > 0 ? ", " : "", catalog_at(catalog, i)->id) != OK)
+            break;
+    enum err e = err_set(msg, ERR_INVALID,
+                         "%s: \"%.100s\" is not a model that may be used; choose one of: %s", where,
+                         name, buf_str(&known));
+    buf_free(&known);
+    return e;
 }

@@ -79,7 +79,7 @@ static enum err parse_raw(const char *raw, size_t n, json_t **ret, struct errmsg
         return OK;
     }
     json_t *json = NULL;
-    enum err e = json_parse(raw, n, PARAMS_SIZE_MAX, &json, &why);
+    enum err e = json_parse_wide(raw, n, PARAMS_SIZE_MAX, &json, &why);
     if (e != OK)
         return err_set(msg, e, "generation_params: %.400s", why.text);
     *ret = shape_open_text(json); /* an object that was stored as a text */

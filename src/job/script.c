@@ -53,21 +53,6 @@ static bool has_action(const struct pipeline *p, enum pipeline_action action)
     return false;
 }
 
-static enum err unknown_model(const struct catalog *catalog, const char *where, const char *name,
-                              struct errmsg *msg)
-{
-    struct buf known = BUF_INIT(256);
-    for (size_t i = 0; catalog_at(catalog, i) != NULL; i++)
-        if (catalog_model(catalog, catalog_at(catalog, i)->id) != NULL &&
-            buf_addf(&known, "%s%s", i > 0 ? ", " : "", catalog_at(catalog, i)->id) != OK)
-            break;
-    enum err e = err_set(msg, ERR_INVALID,
-                         "%s: \"%.100s\" is not a model that may be used; choose one of: %s", where,
-                         name, buf_str(&known));
-    buf_free(&known);
-    return e;
-}
-
 static enum err check_request(const struct pipeline *pipeline, const struct catalog *catalog,
                               const struct params *params, struct errmsg *msg)
 {
@@ -79,14 +64,10 @@ static enum err check_request(const struct pipeline *pipeline, const struct cata
     if (params->outline_only && !has_action(pipeline, ACTION_OUTLINE))
         return err_set(msg, ERR_INVALID, "type: the pipeline \"%s\" has no outline step",
                        pipeline->name);
-    if (params->model != NULL && catalog_model(catalog, params->model) == NULL)
-        return unknown_model(catalog, "model", params->model, msg);
-    for (size_t i = 0; i < pipeline->n_steps; i++) {
-        const char *model = pipeline->steps[i].model;
-        if (model != NULL && catalog_model(catalog, model) == NULL)
-            return unknown_model(catalog, pipeline->steps[i].name, model, msg);
-    }
-    return OK;
+    enum err e = catalog_check_model(catalog, "model", params->model, msg);
+    for (size_t i = 0; i < pipeline->n_steps && e == OK; i++)
+        e = catalog_check_model(catalog, pipeline->steps[i].name, pipeline->steps[i].model, msg);
+    return e;
 }
 
 static void enter_step(struct script *s);

@@ -33,8 +33,8 @@ void store_log_add(struct store *s, const struct store_line *lines, size_t n, in
 struct store_log_filter {
     struct uuid job;        /* nil = any */
     struct uuid invocation; /* nil = any; not together with a job */
-    int64_t after;          /* > 0: the lines that follow this one; else the newest lines */
-    size_t limit;           /* 1..STORE_BATCH_MAX */
+    int64_t after; /* 0: the newest lines; else those that follow this one; -1: from the first */
+    size_t limit;  /* 1..STORE_BATCH_MAX */
 };
 /* In the order of the log. -> lines. */
 void store_log(struct store *s, const struct store_log_filter *filter, store_fn fn, void *ctx);

@@ -1,13 +1,16 @@
 /* In: JSON text from outside. Out: jansson values, strictly read, and typed access to them. */
 #include "text/json.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "text/utf8.h"
 
-#define REAL_DIGITS 15 /* as many as survive a round trip through text: 0.1 stays 0.1 */
+#define INTEGER_DIGITS 19 /* shorter ones fit in 64 bits */
+#define REAL_DIGITS    15 /* as many as survive a round trip through text: 0.1 stays 0.1 */
 
 /* Brackets outside strings, counted before jansson recurses into them. */
 static bool too_deep(const char *text, size_t n, int *ret_line)
@@ -37,7 +40,68 @@ static bool too_deep(const char *text, size_t n, int *ret_line)
     return false;
 }
 
-enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json, struct errmsg *msg)
+static bool is_in_number(char c)
+{
+    return isdigit((unsigned char)c) || c == '.' || c == 'e' || c == 'E' || c == '+';
+}
+
+/* A number's digits from `at` on, when jansson would refuse it for an integer that is too big. */
+static size_t big_digits(const char *text, size_t n, size_t at)
+{
+    size_t end = at;
+    while (end < n && isdigit((unsigned char)text[end]))
+        end++;
+    bool real = end < n && (text[end] == '.' || text[end] == 'e' || text[end] == 'E');
+    return real || end - at < INTEGER_DIGITS ? 0 : end - at;
+}
+
+/* The same text, with integers of so many digits written as reals: 1e20 is 100000000000000000000 in
+ * a jsonb column. */
+static char *with_reals(const char *text, size_t n, size_t *ret_n)
+{
+    struct buf out = BUF_INIT(2 * n);
+    bool in_string = false;
+    for (size_t i = 0; i < n; i++) {
+        size_t digits =
+            in_string || (i > 0 && is_in_number(text[i - 1])) ? 0 : big_digits(text, n, i);
+        if (digits > 0) {
+            buf_put(&out, text + i, digits);
+            buf_puts(&out, "e0");
+            i += digits - 1;
+            continue;
+        }
+        buf_put(&out, text + i, 1);
+        if (in_string && text[i] == '\\' && i + 1 < n)
+            buf_put(&out, text + ++i, 1);
+        else if (text[i] == '"')
+            in_string = !in_string;
+    }
+    *ret_n = out.len;
+    return buf_take(&out);
+}
+
+static json_t *load(const char *text, size_t n, json_error_t *error)
+{
+    return json_loadb(n == 0 ? "" : text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, error);
+}
+
+static json_t *load_wide(const char *text, size_t n, json_error_t *error)
+{
+    json_t *json = load(text, n, error);
+    if (json != NULL || json_error_code(error) != json_error_numeric_overflow)
+        return json;
+    json_error_t again; /* the first one's place is the sender's */
+    size_t len;
+    char *reals = with_reals(text, n, &len);
+    json = load(reals, len, &again);
+    free(reals);
+    return json;
+}
+
+typedef json_t *(*load_fn)(const char *text, size_t n, json_error_t *error);
+
+static enum err parse(const char *text, size_t n, size_t max, load_fn load_text, json_t **ret_json,
+                      struct errmsg *msg)
 {
     if (n > max)
         return err_set(msg, ERR_TOO_BIG, "the JSON text has %zu bytes; at most %zu are read", n,
@@ -48,8 +112,7 @@ enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json, s
     if (too_deep(text, n, &line))
         return err_set(msg, ERR_INVALID, "line %d: nested deeper than %d", line, JSON_DEPTH_MAX);
     json_error_t error;
-    json_t *json =
-        json_loadb(n == 0 ? "" : text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *json = load_text(text, n, &error);
     if (json == NULL) {
         if (json_error_code(&error) == json_error_out_of_memory)
             abort();
@@ -58,6 +121,17 @@ enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json, s
     }
     *ret_json = json;
     return OK;
+}
+
+enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json, struct errmsg *msg)
+{
+    return parse(text, n, max, load, ret_json, msg);
+}
+
+enum err json_parse_wide(const char *text, size_t n, size_t max, json_t **ret_json,
+                         struct errmsg *msg)
+{
+    return parse(text, n, max, load_wide, ret_json, msg);
 }
 
 char *json_text(const json_t *json)

@@ -17,6 +17,9 @@
  * repeated keys and depth past JSON_DEPTH_MAX are refused. Owned: json_decref(). */
 enum err json_parse(const char *text, size_t n, size_t max, json_t **ret_json,
                     struct errmsg *msg) MUST_CHECK;
+/* The same for what users and their databases wrote: an integer past 64 bits is a real. */
+enum err json_parse_wide(const char *text, size_t n, size_t max, json_t **ret_json,
+                         struct errmsg *msg) MUST_CHECK;
 char *json_text(const json_t *json); /* compact, key order kept; owned, never NULL */
 
 /* Borrowed; NULL or the fallback when the object is not one, the member is absent, null or of

@@ -371,6 +371,8 @@ test("each job's log: claimed, steps, retry, completed, with times; followed liv
   const rest = await (await d.get(`/v1/logs?after=${all[1].n}&limit=2`)).json();
   assert.deepEqual(rest.logs, all.slice(2, 4));
   assert.equal(rest.last, all[3].n);
+  const first = await (await d.get('/v1/logs?after=0&limit=2')).json();
+  assert.deepEqual(first.logs, all.slice(0, 2));
   const ofCall = (await (await d.get(`/v1/logs?invocation=${all[0].invocation}&limit=1000`)).json()).logs;
   assert.ok(ofCall.some((l) => l.job === other) && ofCall.some((l) => l.job === null));
   follower.kill('SIGINT');

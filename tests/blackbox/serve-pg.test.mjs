@@ -117,6 +117,19 @@ test('whichever of several processes is scraped tells of all, each by its number
   }, { what: () => 'the new process to tell of itself in the place of the old one' });
 });
 
+test('numbers that jsonb writes out in full are read as they were meant', async (t) => {
+  const dir = folder(t);
+  const { url } = await fresh(dir);
+  const d = await daemon(t, dir, { args: ['--database', url] });
+  const [id] = await enqueue(d, 1, { z: 1e20 });
+  const job = await until(async () => {
+    const shown = await (await d.get(`/v1/jobs/${id}`)).json();
+    return ['completed', 'failed'].includes(shown.status) && shown;
+  });
+  assert.equal(job.status, 'completed', job.error_message);
+  assert.equal(job.generation_params.z, 1e20);
+});
+
 test('a row that cannot be shown concerns only who asks for it', async (t) => {
   const dir = folder(t);
   const { url, ask } = await fresh(dir);

@@ -207,6 +207,9 @@ static void lines_come_back_in_order_for_a_job_or_a_call(void **state)
     r = read_log(f, (struct store_log_filter){.job = a, .after = first->n, .limit = 1});
     assert_int_equal(r->n, 1);
     assert_string_equal(r->lines[0].message, "line 1"); /* the next */
+    r = read_log(f, (struct store_log_filter){.job = a, .after = -1, .limit = 2});
+    assert_string_equal(r->lines[0].message, "line 0"); /* from the first on */
+    assert_string_equal(r->lines[1].message, "line 1");
 }
 
 static void the_log_is_bounded(void **state)

@@ -225,6 +225,8 @@ static void retry_queues_an_ended_job_again(void **state)
     struct uuid id = add_job(f, 1);
     assert_int_equal(CALL(f, store_retry, &id)->err, ERR_INVALID); /* it waits already */
     struct store_claimed c = claim_one(f);
+    assert_int_equal(CALL(f, store_retry, &id)->err, ERR_INVALID); /* nor is it paid for twice */
+    assert_int_equal(check_one(f, &c), STORE_HELD);
     assert_int_equal(finish_one(f, &c, STORE_FAIL), STORE_HELD);
     assert_int_equal(CALL(f, store_retry, &id)->count, 1);
     const struct store_job *j = get_job(f, &id);

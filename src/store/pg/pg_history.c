@@ -71,7 +71,7 @@ void pg_history_put_filter(struct pg_params *p, struct pg_task *t)
     const struct store_log_filter *f = &t->op->in.log_filter;
     pg_put_uuid(p, &f->job);
     pg_put_uuid(p, &f->invocation);
-    pg_put_long(p, f->after > 0 ? f->after : 0);
+    pg_put_long(p, f->after);
     pg_put_int(p, (int64_t)f->limit);
 }
 

@@ -121,7 +121,7 @@ static struct query *log_query(struct sqlite_store *s, const struct store_log_fi
                                  " ORDER BY n";
     static const char of_job[] = LOG("job_id"), newest_of_job[] = NEWEST("job_id");
     static const char of_call[] = LOG("invocation"), newest_of_call[] = NEWEST("invocation");
-    bool next = f->after > 0, job = !uuid_is_nil(&f->job), call = !uuid_is_nil(&f->invocation);
+    bool next = f->after != 0, job = !uuid_is_nil(&f->job), call = !uuid_is_nil(&f->invocation);
     const char *sql = next ? all : newest;
     if (job)
         sql = next ? of_job : newest_of_job;

@@ -363,14 +363,14 @@ enum err sqlite_cancel(struct sqlite_store *s, struct store_op *op)
 
 static const char sql_job_again[] = AGAIN "id = ?2";
 
-/* A pending job waits already. A running one starts over: its worker is fenced off. */
+/* A pending job waits already, and a running one is not paid for again by who asks twice. */
 enum err sqlite_retry(struct sqlite_store *s, struct store_op *op)
 {
     enum job_status status;
     enum err e = read_status(s, op, &status);
     if (e != OK)
         return e;
-    if (status == JOB_PENDING)
+    if (status == JOB_PENDING || status == JOB_PROCESSING)
         return refuse(op, status, "retry");
     return write_row(s, op, sql_job_again);
 }

@@ -48,6 +48,29 @@ static void what_nobody_can_act_on_is_refused(void **state)
     job_request_free(&r);
 }
 
+static void a_model_that_is_not_there_and_a_deadline_that_has_passed_are_refused(void **state)
+{
+    (void)state;
+    static const char models[] = "default: m\nmodels:\n  - {id: m, context_tokens: 1000, "
+                                 "max_output_tokens: 100, prices: [{input: 1, output: 1}]}\n";
+    struct catalog *catalog = NULL;
+    struct errmsg msg = {""};
+    assert_int_equal(catalog_parse(models, sizeof models - 1, "models.yaml", &catalog, &msg), OK);
+    struct job_request r = reads("{\"topic\":\"Salt\",\"model\":\"n\"}", NULL, &user);
+    job_request_free(&r);
+    ceiling.catalog = catalog;
+    ceiling.now_us = 1893456000 * (int64_t)1000000; /* 2030-01-01 */
+    refuses("{\"topic\":\"Salt\",\"model\":\"n\"}", &user, ERR_INVALID, "choose one of: m");
+    refuses("{\"topic\":\"Salt\",\"deadline\":\"2029-12-31T23:59:59Z\"}", &user, ERR_INVALID,
+            "deadline: that time has passed");
+    r = reads("{\"topic\":\"Salt\",\"model\":\"m\",\"deadline\":\"2030-01-01T00:00:01Z\"}", NULL,
+              &user);
+    job_request_free(&r);
+    ceiling.catalog = NULL;
+    ceiling.now_us = 0;
+    catalog_free(catalog);
+}
+
 static void the_longest_video_is_configured(void **state)
 {
     (void)state;
@@ -133,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_nobody_can_act_on_is_refused),
+        cmocka_unit_test(a_model_that_is_not_there_and_a_deadline_that_has_passed_are_refused),
         cmocka_unit_test(the_longest_video_is_configured),
         cmocka_unit_test(what_was_sent_is_kept_byte_for_byte),
         cmocka_unit_test(members_of_the_row_are_taken_out),

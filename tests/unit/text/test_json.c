@@ -52,6 +52,30 @@ static void refuses_bad_texts_and_says_where(void **state)
     }
 }
 
+/* As jsonb writes 1e20; in a string, a key and a fraction digits are just digits. */
+static void takes_integers_past_64_bits_for_reals(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"z\":100000000000000000000,\"n\":-99999999999999999999,\"top\":9223372036854775807,"
+        "\"s\":\"\\\"100000000000000000000\",\"100000000000000000000\":[100000000000000000000],"
+        "\"f\":0.12345678901234567890123,\"e\":123456789012345678901E2}";
+    json_t *json = NULL;
+    struct errmsg msg = {""};
+    assert_int_equal(json_parse_wide(text, sizeof text - 1, 1000, &json, &msg), OK);
+    assert_true(json_real_value(json_object_get(json, "z")) == 1e20);
+    assert_true(json_real_value(json_object_get(json, "n")) == -99999999999999999999.0);
+    assert_true(json_integer_value(json_object_get(json, "top")) == INT64_MAX ||
+                json_is_real(json_object_get(json, "top")));
+    assert_string_equal(json_string_value(json_object_get(json, "s")), "\"100000000000000000000");
+    const json_t *list = json_object_get(json, "100000000000000000000");
+    assert_true(json_real_value(json_array_get(list, 0)) == 1e20);
+    assert_true(json_real_value(json_object_get(json, "f")) == 0.12345678901234567890123);
+    assert_true(json_real_value(json_object_get(json, "e")) == 123456789012345678901e2);
+    json_decref(json);
+    assert_int_equal(json_parse_wide("[1e400]", 7, 1000, &json, &msg), ERR_INVALID);
+}
+
 static void refuses_depth_past_the_limit(void **state)
 {
     (void)state;
@@ -173,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_label_is_short_well_formed_and_of_one_line),
         cmocka_unit_test(keeps_key_order_and_text),
         cmocka_unit_test(refuses_bad_texts_and_says_where),
+        cmocka_unit_test(takes_integers_past_64_bits_for_reals),
         cmocka_unit_test(refuses_depth_past_the_limit),
         cmocka_unit_test(refuses_nul_bytes_and_size_past_the_limit),
         cmocka_unit_test(getters_fall_back_on_absent_null_and_other_types),

@@ -266,7 +266,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM scriptorium.need_status(job, '{pending}', 'retry');
+    PERFORM scriptorium.need_status(job, '{pending,processing}', 'retry');
     PERFORM scriptorium.rows_queued(ARRAY[job]);
     RETURN 1;
 END $$;

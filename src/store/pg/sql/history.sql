@@ -117,7 +117,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF after_n > 0 THEN
+    IF after_n <> 0 THEN
         RETURN QUERY SELECT x.n, scriptorium.us(x.at), x.job_id, x.invocation, x.level, x.event,
                             x.message, x.details, x.worker
         FROM scriptorium.log x
