@@ -160,6 +160,24 @@ static bool prefers_async(const char *prefer)
     return false;
 }
 
+static const char *caller_of(struct api_request *rq)
+{
+    const char *caller = http_request_header(rq->x, "x-supabase-caller");
+    return caller != NULL && utf8_is_label(caller, CALLER_MAX) ? caller : NULL;
+}
+
+static const char *label_of(struct api_request *rq)
+{
+    return http_request_header(rq->x, "x-worker-id");
+}
+
+static void refuse(struct api_request *rq, const char *label, const char *why)
+{
+    if (rq->api->invoker != NULL)
+        invoke_refused(rq->api->invoker, caller_of(rq), label, 400, why);
+    api_answer_error(rq, 400, "Bad request", "%s", why);
+}
+
 static bool check_body(struct api_request *rq)
 {
     size_t n;
@@ -169,7 +187,9 @@ static bool check_body(struct api_request *rq)
     if (n == 0)
         return true;
     if (json_parse(body, n, BODY_MAX, &json, &msg) != OK) {
-        api_answer_error(rq, 400, "Bad request", "the body is not valid JSON: %s", msg.text);
+        char *why = mem_printf("the body is not valid JSON: %s", msg.text);
+        refuse(rq, label_of(rq), why);
+        free(why);
         return false;
     }
     json_decref(json);
@@ -178,10 +198,10 @@ static bool check_body(struct api_request *rq)
 
 static bool is_sensible(struct api_request *rq)
 {
-    const char *label = http_request_header(rq->x, "x-worker-id");
-    if (label != NULL && !utf8_is_label(label, STORE_LABEL_MAX)) {
-        api_answer_error(rq, 400, "Bad request", "x-worker-id may have %d bytes of text",
-                         STORE_LABEL_MAX);
+    if (label_of(rq) != NULL && !utf8_is_label(label_of(rq), STORE_LABEL_MAX)) {
+        char *why = mem_printf("x-worker-id may have %d bytes of text", STORE_LABEL_MAX);
+        refuse(rq, NULL, why);
+        free(why);
         return false;
     }
     if (rq->api->invoker == NULL) {
@@ -196,9 +216,7 @@ void handle_process_script_jobs(struct api_request *rq)
     struct api *api = rq->api;
     if (!is_sensible(rq))
         return;
-    const char *caller = http_request_header(rq->x, "x-supabase-caller");
-    if (caller != NULL && !utf8_is_label(caller, CALLER_MAX))
-        caller = NULL;
+    const char *caller = caller_of(rq);
     struct call *c = mem_alloc(sizeof *c);
     c->api = api;
     c->rq = rq;
@@ -208,9 +226,8 @@ void handle_process_script_jobs(struct api_request *rq)
     DL_APPEND(api->calls, c);
     api_request_set_deadline(rq, ANSWER_US);
     (void)api_request_ask(rq);
-    invoke(api->invoker, &(struct invoke){.caller = caller,
-                                          .label = http_request_header(rq->x, "x-worker-id"),
-                                          .async = c->async,
-                                          .fn = on_invoke,
-                                          .ctx = c});
+    invoke(
+        api->invoker,
+        &(struct invoke){
+            .caller = caller, .label = label_of(rq), .async = c->async, .fn = on_invoke, .ctx = c});
 }

@@ -218,6 +218,23 @@ void invoke(struct invoker *inv, const struct invoke *want)
             .id = c->row.id, .label = c->label, .cap = inv->limit, .fn = on_batch, .ctx = c});
 }
 
+void invoke_refused(struct invoker *inv, const char *caller, const char *label, int status,
+                    const char *why)
+{
+    int64_t now = loop_wall(inv->loop);
+    char build[BUILD_SIZE];
+    struct store_invocation row = {.id = uuid_new(now),
+                                   .at_us = now,
+                                   .status = status,
+                                   .settled = true,
+                                   .caller = caller,
+                                   .label = label,
+                                   .worker = inv->worker,
+                                   .version = build_of(inv, build),
+                                   .error = why};
+    store_invocation_save(inv->store, &row, inv->keep, on_saved, NULL);
+}
+
 struct invoker *invoker_new(struct loop *loop, struct store *store, struct engine *engine,
                             const struct invoker_config *config)
 {

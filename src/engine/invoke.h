@@ -47,6 +47,9 @@ struct invoke {
     void (*fn)(void *ctx, const struct invoke_result *r);
     void *ctx;
 };
+/* A call that was let in and cannot be made: its record alone. label: NULL = it has none. */
+void invoke_refused(struct invoker *inv, const char *caller, const char *label, int status,
+                    const char *why);
 /* May call fn before it returns. */
 void invoke(struct invoker *inv, const struct invoke *want);
 

@@ -275,6 +275,12 @@ test('bodies: none, garbage, chunked, too large', async (t) => {
   assert.equal((await same(await call(d, {}, { body: '\u0000\u0001\uffff' }), 400)).error, 'Bad request');
   await same(await call(d, { 'x-worker-id': 'x'.repeat(201) }), 400);
   await same(await call(d, { 'x-worker-id': 'x'.repeat(200) }), 200, nothing);
+  const refused = async () => (await (await d.get('/v1/invocations?limit=10')).json()).invocations.filter((i) => i.status === 400);
+  await until(async () => (await refused()).length === 3);
+  for (const i of await refused()) {
+    assert.deepEqual([i.settled, i.processed], [true, 0]);
+    assert.match(i.error, /not valid JSON|x-worker-id may have 200 bytes/);
+  }
   const big = await fetch(d.url + PATH, { method: 'POST', body: 'x'.repeat(2 << 20), headers: { authorization: `Bearer ${KEY}` } });
   assert.equal(big.status, 413);
   assert.equal((await big.json()).error, 'Payload too large');
