@@ -212,6 +212,29 @@ static void lines_come_back_in_order_for_a_job_or_a_call(void **state)
     assert_string_equal(r->lines[1].message, "line 1");
 }
 
+static void the_calls_of_the_dead_are_settled(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct store_worker dying = {.id = user_id(50), .name = "node:1", .lease_us = 5 * SECOND};
+    assert_int_equal(CALL(f, store_worker_open, &dying)->err, OK);
+    struct store_invocation mine = {.id = user_id(61), .at_us = wall(f), .worker = "test"},
+                            theirs = {.id = user_id(62), .at_us = wall(f), .worker = "node:1"};
+    assert_int_equal(CALL(f, store_invocation_save, &mine, 10)->err, OK);
+    assert_int_equal(CALL(f, store_invocation_save, &theirs, 10)->err, OK);
+    pass(f, 14 * SECOND);
+    assert_int_equal(CALL(f, store_worker_renew, &f->worker)->err, OK);
+    pass(f, 2 * SECOND);
+    assert_int_equal(CALL(f, store_rescue, &f->worker)->err, OK);
+    struct uuid newest = {{0}};
+    const struct store_result *r = CALL(f, store_invocations, &newest, 10);
+    assert_int_equal(r->n, 2);
+    assert_true(r->invocations[0].settled);
+    assert_string_equal(r->invocations[0].error,
+                        "the process that was called ended before its jobs");
+    assert_false(r->invocations[1].settled);
+    assert_null(r->invocations[1].error);
+}
+
 static void the_log_is_bounded(void **state)
 {
     struct fixture *f = fixture(state);
@@ -236,6 +259,7 @@ const struct CMUnitTest history_tests[] = {
     CASE(an_invocation_is_saved_and_saved_again),
     CASE(invocations_are_listed_newest_first_in_pages_and_bounded),
     CASE(lines_come_back_in_order_for_a_job_or_a_call),
+    CASE(the_calls_of_the_dead_are_settled),
     CASE(the_log_is_bounded),
 };
 CASES(history_tests);

@@ -189,6 +189,14 @@ static enum err may_rescue(struct sqlite_store *s, struct store_op *op, bool *re
     return OK;
 }
 
+/* Calls of the function endpoint that were made by those who have died: nobody will tell how their
+ * jobs ended. */
+static const char sql_settle[] =
+    "UPDATE scriptorium_invocation SET settled = 1,"
+    " error = coalesce(error, 'the process that was called ended before its jobs')"
+    " WHERE settled = 0 AND worker NOT IN"
+    " (SELECT name FROM scriptorium_worker WHERE name IS NOT NULL)";
+
 static enum err bury(struct sqlite_store *s, struct store_op *op, bool all_older)
 {
     struct query *q =
@@ -198,7 +206,8 @@ static enum err bury(struct sqlite_store *s, struct store_op *op, bool all_older
         query_text(q, s->opener);
     else
         query_int(q, op->now_us);
-    return query_run(q);
+    enum err e = query_run(q);
+    return e == OK && db_changes(s->db) > 0 ? query_run(db_query(s->db, sql_settle)) : e;
 }
 
 enum err sqlite_rescue(struct sqlite_store *s, struct store_op *op)

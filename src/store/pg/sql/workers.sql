@@ -232,6 +232,18 @@ BEGIN
     RETURN n;
 END $$;
 
+-- Calls of the function endpoint that were made by those who have died: nobody will tell how their jobs
+-- ended. The jobs are given back, and end in another's hands.
+CREATE OR REPLACE FUNCTION scriptorium.settle_invocations() RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE scriptorium.invocation i
+    SET settled = true, error = coalesce(i.error, 'the process that was called ended before its jobs')
+    WHERE NOT i.settled AND i.worker NOT IN (
+        SELECT w.name FROM scriptorium.worker w WHERE w.name IS NOT NULL);
+END $$;
+
 -- Only a worker that has held its own lease unbroken for one lease may judge others: after an outage
 -- all leases have run out, and those who come back a moment later are not dead. A lease is lost
 -- when its row is deleted here, in the transaction that gives its jobs back; until then it may be
@@ -261,6 +273,9 @@ BEGIN
     END IF;
     DELETE FROM scriptorium.worker WHERE id IN (
         SELECT w.id FROM scriptorium.worker w WHERE w.expires < now FOR UPDATE SKIP LOCKED);
+    IF FOUND THEN
+        PERFORM scriptorium.settle_invocations();
+    END IF;
     SELECT array_agg(o.job_id), array_agg(o.fence) INTO ids, fences FROM (
         SELECT q.job_id, q.fence
         FROM scriptorium.queue q LEFT JOIN scriptorium.worker w ON w.id = q.worker
