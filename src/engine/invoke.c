@@ -194,15 +194,19 @@ static const char *build_of(const struct invoker *inv, char *out)
     return out;
 }
 
+static const char *label_or_default(const char *label)
+{
+    return label != NULL && label[0] != '\0' ? label : "default";
+}
+
 void invoke(struct invoker *inv, const struct invoke *want)
 {
     struct call *c = mem_alloc(sizeof *c);
     int64_t now = loop_wall(inv->loop);
-    bool named = want->label != NULL && want->label[0] != '\0';
     *c = (struct call){.inv = inv,
                        .want = *want,
                        .caller = mem_strdup(want->caller),
-                       .label = mem_strdup(named ? want->label : "default"),
+                       .label = mem_strdup(label_or_default(want->label)),
                        .started_us = loop_now(inv->loop)};
     c->row = (struct store_invocation){.id = uuid_new(now),
                                        .at_us = now,
@@ -228,7 +232,7 @@ void invoke_refused(struct invoker *inv, const char *caller, const char *label, 
                                    .status = status,
                                    .settled = true,
                                    .caller = caller,
-                                   .label = label,
+                                   .label = label_or_default(label),
                                    .worker = inv->worker,
                                    .version = build_of(inv, build),
                                    .error = why};

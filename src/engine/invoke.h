@@ -47,7 +47,7 @@ struct invoke {
     void (*fn)(void *ctx, const struct invoke_result *r);
     void *ctx;
 };
-/* A call that was let in and cannot be made: its record alone. label: NULL = it has none. */
+/* A call that was let in and cannot be made: its record alone. */
 void invoke_refused(struct invoker *inv, const char *caller, const char *label, int status,
                     const char *why);
 /* May call fn before it returns. */
