@@ -40,7 +40,7 @@ void catalog_free(struct catalog *c);
 /* By id or alias; NULL when unknown or not allowed. Borrowed. */
 const struct model *catalog_model(const struct catalog *c, const char *id_or_alias);
 /* ERR_INVALID, with those that there are, when it is none of them. NULL is any. */
-enum err catalog_check_model(const struct catalog *c, const char *where, const char *id_or_alias,
+enum err catalog_check_model(const struct catalog *catalog, const char *where, const char *name,
                              struct errmsg *msg) MUST_CHECK;
 const struct model *catalog_default(const struct catalog *c);
 const struct model *catalog_at(const struct catalog *c, size_t i); /* NULL past the end */

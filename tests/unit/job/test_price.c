@@ -278,7 +278,8 @@ static void test_mistakes_are_named_with_file_and_line(void **state)
         {"default: m\n" MODEL PRICES "  - {id: n, aliases: [m], context_tokens: 1, "
          "max_output_tokens: 1, prices: [{input: 1, output: 1}]}\n",
          "models.yaml:7:", "taken: m"},
-        {"default: m\n" MODEL "    rate_class: a234567890123456789012345678901234567890123456789012345"
+        {"default: m\n" MODEL
+         "    rate_class: a234567890123456789012345678901234567890123456789012345"
          "67890123456789012345678901234567890123456789012345678901\n" PRICES,
          "models.yaml:3:", "100 bytes"},
         {"default: m\nmodels:\n  - {id: m, allowed: false, context_tokens: 1, "
