@@ -187,9 +187,9 @@ static bool check_body(struct api_request *rq)
     if (n == 0)
         return true;
     if (json_parse(body, n, BODY_MAX, &json, &msg) != OK) {
-        char *why = mem_printf("the body is not valid JSON: %s", msg.text);
-        refuse(rq, label_of(rq), why);
-        free(why);
+        struct errmsg why;
+        (void)err_set(&why, ERR_INVALID, "the body is not valid JSON: %s", msg.text);
+        refuse(rq, label_of(rq), why.text);
         return false;
     }
     json_decref(json);
@@ -199,9 +199,9 @@ static bool check_body(struct api_request *rq)
 static bool is_sensible(struct api_request *rq)
 {
     if (label_of(rq) != NULL && !utf8_is_label(label_of(rq), STORE_LABEL_MAX)) {
-        char *why = mem_printf("x-worker-id may have %d bytes of text", STORE_LABEL_MAX);
-        refuse(rq, NULL, why);
-        free(why);
+        struct errmsg why;
+        (void)err_set(&why, ERR_INVALID, "x-worker-id may have %d bytes of text", STORE_LABEL_MAX);
+        refuse(rq, NULL, why.text);
         return false;
     }
     if (rq->api->invoker == NULL) {

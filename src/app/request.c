@@ -92,14 +92,11 @@ static int put_options(const struct invocation *inv, json_t *json)
     return code == EXIT_DONE ? set_id(inv, json, "--workflow", "workflow_id", set->workflow) : code;
 }
 
-static int read_one(const struct invocation *inv, const json_t *json, struct job_request *ret)
+static int read_one(const struct invocation *inv, const struct catalog *catalog, const json_t *json,
+                    struct job_request *ret)
 {
     const struct principal who = {.role = ROLE_OPERATOR};
-    struct catalog *catalog = NULL;
     struct errmsg msg = {""};
-    int code = workshop_catalog(inv, &catalog);
-    if (code != EXIT_DONE)
-        return code;
     const struct job_ceiling ceiling = {.duration_s = inv->set.job_duration_max_us / USEC_PER_SEC,
                                         .catalog = catalog,
                                         .now_us = clock_wall()};
@@ -107,7 +104,6 @@ static int read_one(const struct invocation *inv, const json_t *json, struct job
     enum err e =
         job_request_read(body, strlen(body), inv->set.idempotency_key, &who, &ceiling, ret, &msg);
     free(body);
-    catalog_free(catalog);
     return e == OK ? EXIT_DONE
                    : command_fail(inv, EXIT_USAGE, "the request cannot be run: %s", msg.text);
 }
@@ -122,7 +118,8 @@ static bool names_user(const json_t *json)
 static int read_all(const struct invocation *inv, json_t *json, struct request *r)
 {
     bool own = inv->set.topic == NULL && inv->set.params == NULL && inv->given[SET_JOBS];
-    int code = EXIT_DONE;
+    struct catalog *catalog = NULL;
+    int code = workshop_catalog(inv, &catalog);
     for (size_t i = 0; code == EXIT_DONE && i < (own && r->n > TOPICS ? TOPICS
                                                  : own                ? r->n
                                                                       : 1);
@@ -130,9 +127,10 @@ static int read_all(const struct invocation *inv, json_t *json, struct request *
         const char *topic = own ? topics[i] : inv->set.topic;
         if (topic != NULL)
             (void)json_object_set_new(json, "topic", json_string(topic));
-        code = read_one(inv, json, &r->asked[i]);
+        code = read_one(inv, catalog, json, &r->asked[i]);
         r->n_asked += code == EXIT_DONE;
     }
+    catalog_free(catalog);
     return code;
 }
 

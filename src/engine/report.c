@@ -16,8 +16,7 @@ static void flush(void *ctx);
 int64_t report_pause_us(int64_t text_save_us, size_t running)
 {
     int64_t pieces = running < STORE_BATCH_MAX ? (int64_t)running : STORE_BATCH_MAX;
-    int64_t us = pieces * USEC_PER_SEC / TOKENS_SAVES;
-    return us > text_save_us ? us : text_save_us;
+    return tokens_save_tick_us(pieces, text_save_us);
 }
 
 static void flush_soon(struct engine *e)

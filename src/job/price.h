@@ -61,9 +61,11 @@ int64_t tokens_estimate(const char *text, size_t n);
 #define TOKENS_READ_TICK_US ((int64_t)100000) /* between two reads of a stream's socket */
 #define TOKENS_WAY_US       ((int64_t)40000) /* from the model to us, and until it notices our end */
 #define TOKENS_SAVE_TICK_US ((int64_t)100000) /* between two saves of its text */
-#define TOKENS_SAVES        4000              /* a second at most, of all running calls together */
-/* Between two saves of a call's text while so many run. */
-int64_t tokens_save_tick_us(int64_t running);
 int64_t tokens_after_cut(int64_t seen, int64_t tokens_per_second, int64_t unseen_us);
+
+#define TOKENS_SAVES 4000 /* a second at most, of all running calls together */
+/* Between two saves of a call's text while so many run: `least_us`, or as long as so many saves
+ * take. */
+int64_t tokens_save_tick_us(int64_t running, int64_t least_us);
 
 #endif

@@ -66,10 +66,10 @@ int64_t tokens_estimate(const char *text, size_t n)
     return tokens > 0 ? tokens : 1;
 }
 
-int64_t tokens_save_tick_us(int64_t running)
+int64_t tokens_save_tick_us(int64_t running, int64_t least_us)
 {
     int64_t us = running * USEC_PER_SEC / TOKENS_SAVES;
-    return us > TOKENS_SAVE_TICK_US ? us : TOKENS_SAVE_TICK_US;
+    return us > least_us ? us : least_us;
 }
 
 /* The cut fell somewhere between two looks, on average in the middle. */

@@ -119,7 +119,7 @@ static int64_t unseen_us(struct sqlite_store *s)
     struct query *q = db_query(s->db, sql_lost_count);
     int64_t lost = query_next(q) ? query_get_int(q, 0) : 0;
     query_end(q);
-    return TOKENS_READ_TICK_US + tokens_save_tick_us(lost) + 2 * TOKENS_WAY_US;
+    return TOKENS_READ_TICK_US + tokens_save_tick_us(lost, TOKENS_SAVE_TICK_US) + 2 * TOKENS_WAY_US;
 }
 
 /* One at a time: closing it takes it out of the index that is read here. */

@@ -377,9 +377,9 @@ static void test_a_cut_call_is_charged_half_a_save_interval(void **state)
 static void test_of_many_calls_text_is_saved_less_often(void **state)
 {
     (void)state;
-    assert_int_equal(tokens_save_tick_us(1), 100000);
-    assert_int_equal(tokens_save_tick_us(400), 100000);
-    assert_int_equal(tokens_save_tick_us(2000), 500000); /* 4,000 a second */
+    assert_int_equal(tokens_save_tick_us(1, TOKENS_SAVE_TICK_US), 100000);
+    assert_int_equal(tokens_save_tick_us(400, TOKENS_SAVE_TICK_US), 100000);
+    assert_int_equal(tokens_save_tick_us(2000, TOKENS_SAVE_TICK_US), 500000); /* 4,000 a second */
 }
 
 /* Cuts at random moments between two saves: the sum of estimates meets the sum of truths. */
