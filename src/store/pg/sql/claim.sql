@@ -71,27 +71,41 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 {{plan_lookups}}
 AS $$
+DECLARE
+    ids uuid[];
+    users uuid[];
+    priorities integer[];
 BEGIN
-    WITH due AS MATERIALIZED (
-        SELECT d.*, row_number() OVER () AS place
-        FROM (
-            SELECT w.job_id, w.user_id, w.priority, w.tag
-            FROM generate_series(10, 1, -1) AS p
-            CROSS JOIN LATERAL (
-                SELECT q.job_id, q.user_id, q.priority, q.tag FROM scriptorium.queue q
-                WHERE q.state = 0 AND q.priority = p AND q.tag >= floors[p]
-                ORDER BY q.tag LIMIT width
-            ) w
-            LIMIT width
-        ) d
-    ), counted AS (
+    SELECT count(*), array_agg(d.job_id), array_agg(d.user_id), array_agg(d.priority)
+    INTO seen, ids, users, priorities
+    FROM (
+        SELECT w.job_id, w.user_id, p AS priority
+        FROM generate_series(10, 1, -1) AS p
+        CROSS JOIN LATERAL (
+            SELECT q.job_id, q.user_id FROM scriptorium.queue q
+            WHERE q.state = 0 AND q.priority = p AND q.tag >= floors[p]
+            ORDER BY q.tag LIMIT width
+        ) w
+        LIMIT width
+    ) d;
+    IF seen < 2 THEN -- as most of the time: nothing to rank
+        IF cap = 0 OR cap > (
+                SELECT count(*) FROM scriptorium.queue q
+                WHERE q.user_id = users[1] AND q.state = 1
+                  AND q.fence >= scriptorium.last('scriptorium.running_floor')) THEN
+            picked := ids;
+        END IF;
+        RETURN;
+    END IF;
+    WITH counted AS (
         SELECT n.*, CASE WHEN n.nth = 1 THEN (
                    SELECT count(*) FROM scriptorium.queue q
                    WHERE q.user_id = n.user_id AND q.state = 1
                      AND q.fence >= scriptorium.last('scriptorium.running_floor')
                ) END AS running
         FROM (SELECT due.*, row_number() OVER (PARTITION BY user_id ORDER BY place) AS nth
-              FROM due) n
+              FROM unnest(ids, users, priorities) WITH ORDINALITY
+                  AS due (job_id, user_id, priority, place)) n
     ), ranked AS (
         SELECT counted.*, nth - 1 + max(running) OVER (PARTITION BY user_id) AS rank FROM counted
     ), turned AS (
@@ -99,9 +113,9 @@ BEGIN
                row_number() OVER (ORDER BY cap > 0 AND rank >= cap, priority DESC, rank, place) AS turn
         FROM ranked
     )
-    SELECT count(*), array_agg(job_id ORDER BY turn) FILTER (WHERE NOT over AND turn <= room),
+    SELECT array_agg(job_id ORDER BY turn) FILTER (WHERE NOT over AND turn <= room),
            array_agg(job_id) FILTER (WHERE over), array_agg(DISTINCT user_id) FILTER (WHERE over)
-    INTO seen, picked, over_cap, over_users FROM turned;
+    INTO picked, over_cap, over_users FROM turned;
 END $$;
 
 -- Where the next claims begin to read. What lies below was claimed, but under an old snapshot
@@ -195,8 +209,9 @@ BEGIN
            scriptorium.us(j.created_at),
            greatest(0, scriptorium.us(now) - scriptorium.us(m.run_at)), j.generation_params::text
     FROM unnest(mine.ids, mine.fences, mine.run_at, mine.attempts, mine.crashes, mine.priorities)
-        AS m (id, fence, run_at, attempts, crashes, priority), {{jobs}} j
-    WHERE j.id = ANY (mine.ids) AND j.id = m.id ORDER BY array_position(picked, j.id);
+        AS m (id, fence, run_at, attempts, crashes, priority),
+        unnest(picked) WITH ORDINALITY AS p (id, turn), {{jobs}} j
+    WHERE j.id = ANY (mine.ids) AND j.id = m.id AND p.id = m.id ORDER BY p.turn;
 END $$;
 
 -- What was picked and could not be taken. A row that a client has locked goes behind, so that it
@@ -311,7 +326,7 @@ DECLARE
     seen record;
     width integer := greatest(64, room * 3);
     tries integer := 0;
-    taken uuid[];
+    taken bigint;
     since timestamptz;
     again boolean := false;
     began timestamptz;
@@ -362,13 +377,8 @@ BEGIN
     looked := clock_timestamp() - began;
     IF seen.picked IS NOT NULL THEN
         BEGIN
-            FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
-                created_us, waited_us, params IN
-                SELECT * FROM scriptorium.take(by, seen.picked, now)
-            LOOP
-                taken := taken || id;
-                RETURN NEXT;
-            END LOOP;
+            RETURN QUERY SELECT t.*, NULL::bigint FROM scriptorium.take(by, seen.picked, now) t;
+            GET DIAGNOSTICS taken = ROW_COUNT;
         EXCEPTION WHEN ASSERT_FAILURE OR OTHERS THEN
             IF scriptorium.is_ours(SQLSTATE) THEN
                 RAISE;
@@ -376,15 +386,9 @@ BEGIN
             again := true;
         END;
         IF again THEN
-            taken := NULL;
-            FOR id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
-                created_us, waited_us, params IN
-                SELECT * FROM scriptorium.take_each(by, seen.picked, now)
-            LOOP
-                RETURN NEXT;
-            END LOOP;
-        ELSIF coalesce(cardinality(taken), 0) < cardinality(seen.picked) THEN
-            PERFORM scriptorium.leave(ARRAY(SELECT unnest(seen.picked) EXCEPT SELECT unnest(taken)));
+            RETURN QUERY SELECT t.*, NULL::bigint FROM scriptorium.take_each(by, seen.picked, now) t;
+        ELSIF taken < cardinality(seen.picked) THEN
+            PERFORM scriptorium.leave(seen.picked);
         END IF;
     END IF;
     began := clock_timestamp();
@@ -396,13 +400,11 @@ BEGIN
         PERFORM setval('scriptorium.swept_at', now_us);
         PERFORM scriptorium.sweep_again(now_us, looked + (clock_timestamp() - began));
     END IF;
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, now_us, NULL, NULL,
-           coalesce(scriptorium.us((
-               SELECT q.run_at FROM scriptorium.queue q WHERE q.state = 2 AND q.run_at > since
-               ORDER BY q.run_at LIMIT 1)), 0)
-    INTO id, user_id, workflow_id, fence, run, attempts, crashes, max_retries, priority,
-         created_us, waited_us, params, next_due_us;
-    RETURN NEXT;
+    RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer,
+        NULL::integer, NULL::integer, NULL::integer, NULL::integer, now_us, NULL::bigint, NULL::text,
+        coalesce(scriptorium.us((
+            SELECT q.run_at FROM scriptorium.queue q WHERE q.state = 2 AND q.run_at > since
+            ORDER BY q.run_at LIMIT 1)), 0);
 END $$;
 
 -- What claims got whose answer was lost: the worker's jobs with a later fence than it knows of. From

@@ -149,6 +149,12 @@ DECLARE
     losts integer[];
     w record;
 BEGIN
+    IF cardinality(held) = cardinality(jobs) THEN
+        PERFORM scriptorium.finish_held(jobs, fences, outcomes, scripts, metadata, errors,
+                                        run_at_us, hook, now);
+        RETURN QUERY SELECT 0, NULL::text, NULL::text FROM unnest(jobs);
+        RETURN;
+    END IF;
     losts := ARRAY(
         SELECT CASE
             WHEN i.job = ANY (held) THEN 0
@@ -161,12 +167,7 @@ BEGIN
             ELSE scriptorium.why_lost(i.job) END
         FROM unnest(jobs, fences, outcomes) WITH ORDINALITY AS i (job, fence, outcome, n)
         ORDER BY i.n);
-    IF held IS NULL THEN
-        NULL;
-    ELSIF cardinality(held) = cardinality(jobs) THEN
-        PERFORM scriptorium.finish_held(jobs, fences, outcomes, scripts, metadata, errors,
-                                        run_at_us, hook, now);
-    ELSE
+    IF held IS NOT NULL THEN
         SELECT array_agg(i.job) AS jobs, array_agg(i.fence) AS fences,
                array_agg(i.outcome) AS outcomes, array_agg(i.script) AS scripts,
                array_agg(i.metadata) AS metadata, array_agg(i.error) AS errors,

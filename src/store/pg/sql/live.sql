@@ -1,12 +1,14 @@
 -- Ends of runs, as they come -> which jobs run, wait, and have ended lately: what somebody who looks at all
 -- jobs asks each second. From our own tables, whose size does not grow with the history.
 
-CREATE OR REPLACE FUNCTION scriptorium.keep_ended(ids uuid[], users uuid[]) RETURNS void LANGUAGE sql
+CREATE OR REPLACE FUNCTION scriptorium.keep_ended(ids uuid[], users uuid[]) RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     INSERT INTO scriptorium.ended (ended_at, job_id, user_id)
-    SELECT scriptorium.clock(), i.id, i.u FROM unnest(ids, users) AS i (id, u)
-$$;
+    SELECT scriptorium.clock(), i.id, i.u FROM unnest(ids, users) AS i (id, u);
+END $$;
 
 -- The oldest row says whether there is anything to do: this runs each second in each process.
 CREATE OR REPLACE FUNCTION scriptorium.drop_ended(now timestamptz) RETURNS void LANGUAGE plpgsql

@@ -16,13 +16,9 @@ BEGIN
 END $$;
 
 -- A row that a trigger of the users' leaves as it is counts as refused: the queue must not go on alone.
-CREATE OR REPLACE FUNCTION scriptorium.all_written(n bigint, ids uuid[]) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE OR REPLACE FUNCTION scriptorium.not_written() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF n <> cardinality(ids) THEN
-        RAISE EXCEPTION 'a trigger of the table does not let the row be changed';
-    END IF;
+    RAISE EXCEPTION 'a trigger of the table does not let the row be changed';
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_started(ids uuid[], attempts integer[], now timestamptz)
@@ -42,7 +38,9 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE; -- who refuses only at the commit would refuse the whole batch
-    PERFORM scriptorium.all_written(n, ids);
+    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
+        PERFORM scriptorium.not_written();
+    END IF;
 END $$;
 
 -- attempts null: as before.
@@ -66,7 +64,9 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE;
-    PERFORM scriptorium.all_written(n, ids);
+    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
+        PERFORM scriptorium.not_written();
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_failed(
@@ -88,7 +88,9 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE;
-    PERFORM scriptorium.all_written(n, ids);
+    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
+        PERFORM scriptorium.not_written();
+    END IF;
 END $$;
 
 -- Deferred constraints stay deferred: the completion hook may rely on them.
@@ -116,7 +118,9 @@ BEGIN
               AS u (id, seconds, script, metadata)) AS i
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    PERFORM scriptorium.all_written(n, ids);
+    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
+        PERFORM scriptorium.not_written();
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_progress(

@@ -2,14 +2,16 @@
 
 CREATE OR REPLACE FUNCTION scriptorium.add_spend(day date, of_user uuid, part integer, more bigint,
                                                  held bigint)
-RETURNS void LANGUAGE sql
+RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
     INSERT INTO scriptorium.spend AS old (day, user_id, part, cost, reserved)
     VALUES (day, of_user, part, more, held)
     ON CONFLICT (day, user_id, part) DO UPDATE
-    SET cost = old.cost + EXCLUDED.cost, reserved = old.reserved + EXCLUDED.reserved
-$$;
+    SET cost = old.cost + EXCLUDED.cost, reserved = old.reserved + EXCLUDED.reserved;
+END $$;
 
 -- Whoever writes the ledger, and however: the sums follow.
 CREATE OR REPLACE FUNCTION scriptorium.on_call_money() RETURNS trigger LANGUAGE plpgsql
@@ -47,14 +49,15 @@ END $$;
 
 -- Today, by all (null) or by one user.
 CREATE OR REPLACE FUNCTION scriptorium.spent(of_user uuid, OUT cost bigint, OUT reserved bigint)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(sum(s.cost), 0)::bigint, coalesce(sum(s.reserved), 0)::bigint
+BEGIN
+    SELECT coalesce(sum(s.cost), 0), coalesce(sum(s.reserved), 0) INTO cost, reserved
     FROM scriptorium.spend s
     WHERE s.day = (scriptorium.clock() AT TIME ZONE 'UTC')::date
-      AND s.user_id = coalesce(of_user, '00000000-0000-0000-0000-000000000000')
-$$;
+      AND s.user_id = coalesce(of_user, '00000000-0000-0000-0000-000000000000');
+END $$;
 
 -- 0: opened; 1: the cap of the day would be passed, 2: that of the user. 0 = no cap. A call that is
 -- there already (its answer got lost) is opened.

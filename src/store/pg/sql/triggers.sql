@@ -205,6 +205,20 @@ DECLARE
     completed uuid[];
     stale uuid[] := '{}';
 BEGIN
+    -- Writes of the engine's, and most of the clients', leave nothing to do.
+    IF NOT EXISTS (
+        SELECT FROM new_rows n
+        LEFT JOIN LATERAL (SELECT o.* FROM scriptorium.queue o
+                           WHERE o.job_id = n.id LIMIT 1) q ON true
+        WHERE EXISTS (SELECT FROM scriptorium.foreign_job f WHERE f.job_id = n.id)
+           OR CASE coalesce(n.status::text, '')
+              WHEN 'pending' THEN q.state IS NULL OR q.state = 1
+                  OR q.priority <> scriptorium.priority(n.priority)
+                  OR q.user_id <> coalesce(n.user_id, '00000000-0000-0000-0000-000000000000')
+              WHEN 'processing' THEN q.state IS DISTINCT FROM 1
+              ELSE q.state IS NOT NULL END) THEN
+        RETURN NULL;
+    END IF;
     LOOP
         SELECT array_agg(s.id) FILTER (WHERE s.due), array_agg(s.u) FILTER (WHERE s.due),
                array_agg(s.p) FILTER (WHERE s.due),
