@@ -24,6 +24,10 @@ async function fill(n, users, columns = {}) {
             SELECT $1, $2 FROM generate_series(1, $3)`, [user, columns.priority ?? 5, Array.isArray(n) ? n[i] : n]);
 }
 
+/** Rows that this transaction has read of the jobs and of the queue. */
+const READ = `SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables
+    WHERE relname IN ('script_generation_jobs', 'queue')`;
+
 const users = (n) => Array.from({ length: n }, () => randomUUID());
 
 test('what a claim returns and writes', async () => {
@@ -41,6 +45,22 @@ test('what a claim returns and writes', async () => {
 
 test('a worker without a lease claims nothing', async () => {
     await assert.rejects(claim(db, randomUUID()), { code: 'SCL01' });
+});
+
+test('a plan made while the table was empty looks the jobs up by their key', async () => {
+    const mine = await server.connect({ database: await server.database() });
+    await migrate(mine);
+    await mine.query('CREATE INDEX ON script_generation_jobs (status)');
+    const me = await worker(mine);
+    const [only] = (await insert(mine), await claim(mine, me));
+    await finish(mine, [only]);
+    await mine.query('INSERT INTO script_generation_jobs (user_id) SELECT gen_random_uuid() FROM generate_series(1, 3000)');
+    await mine.query('BEGIN');
+    const before = Number(await value(mine, READ));
+    assert.equal((await claim(mine, me, 10)).length, 10);
+    const read = Number(await value(mine, READ)) - before;
+    await mine.end();
+    assert.ok(read < 1000, `${read} rows read to claim 10 of 3000`);
 });
 
 test('many claimers at once: every job once, every fence once', async () => {

@@ -161,7 +161,8 @@ BEGIN
 END $$;
 
 -- Fences the picked jobs, the queue row first. Returns one row per job taken; who is locked by a
--- client, or not pending any more, is not among them.
+-- client, or not pending any more, is not among them. IS NOT DISTINCT FROM fits no index: the jobs are
+-- looked up by their key, even by a plan made while the table was empty and all indexes seemed as good.
 CREATE OR REPLACE FUNCTION scriptorium.take(by uuid, picked uuid[], now timestamptz)
 RETURNS TABLE (id uuid, user_id uuid, workflow_id uuid, fence bigint, run integer,
                attempts integer, crashes integer, max_retries integer, priority integer,
@@ -176,7 +177,7 @@ DECLARE
     mine record;
 BEGIN
     SELECT array_agg(l.id) INTO ids FROM (
-        SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (picked) AND j.status = 'pending'
+        SELECT j.id FROM {{jobs}} j WHERE j.id = ANY (picked) AND j.status IS NOT DISTINCT FROM 'pending'
         FOR NO KEY UPDATE SKIP LOCKED
     ) l;
     IF ids IS NULL THEN
@@ -187,7 +188,7 @@ BEGIN
         SET state = 1, fence = nextval('scriptorium.fence'), worker = by, claimed_at = now,
             version = coalesce(q.version, (SELECT w.version FROM scriptorium.worker w
                                            WHERE w.id = by))
-        WHERE q.job_id = ANY (ids) AND q.state = 0
+        WHERE q.job_id = ANY (ids) AND q.state IS NOT DISTINCT FROM 0
         RETURNING q.job_id, q.tag, q.fence, q.run_at, q.attempts, q.crashes, q.priority
     ), times AS (
         SELECT setval('scriptorium.vt_' || t.priority, t.tag)
@@ -228,7 +229,8 @@ DECLARE
     orphans uuid[];
 BEGIN
     SELECT array_agg(l.job_id) INTO left_ids FROM (
-        SELECT q.job_id FROM scriptorium.queue q WHERE q.job_id = ANY (ids) AND q.state = 0
+        SELECT q.job_id FROM scriptorium.queue q
+        WHERE q.job_id = ANY (ids) AND q.state IS NOT DISTINCT FROM 0
         FOR UPDATE SKIP LOCKED) l;
     IF left_ids IS NULL THEN
         RETURN;
@@ -253,7 +255,8 @@ AS $$
 BEGIN
     UPDATE scriptorium.queue SET state = 2, run_at = until
     WHERE job_id IN (SELECT q.job_id FROM scriptorium.queue q
-                     WHERE q.job_id = ANY (ids) AND q.state = 0 FOR UPDATE SKIP LOCKED);
+                     WHERE q.job_id = ANY (ids) AND q.state IS NOT DISTINCT FROM 0
+                     FOR UPDATE SKIP LOCKED);
 END $$;
 
 -- The same as take(), for each job by itself, after it failed for all. Of a user whose job finds something

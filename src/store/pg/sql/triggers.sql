@@ -315,7 +315,7 @@ BEGIN
     SET user_id = t.u, priority = t.p, state = CASE old.state WHEN 3 THEN 0 ELSE old.state END,
         tag = t.tag
     FROM scriptorium.tags(ids, users, priorities) AS t
-    WHERE old.job_id = ANY (ids) AND old.job_id = t.id AND old.state <> 1;
+    WHERE old.job_id = ANY (ids) AND old.job_id = t.id AND old.state IS DISTINCT FROM 1;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.after_delete() RETURNS trigger LANGUAGE plpgsql

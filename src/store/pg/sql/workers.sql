@@ -112,7 +112,8 @@ BEGIN
     INTO poison, free, again, due
     FROM (SELECT q.job_id, q.crashes, q.fence, crashed AND EXISTS (
               SELECT FROM scriptorium.call c
-              WHERE c.job_id = q.job_id AND c.worker = q.worker AND c.state = 0) AS suspect
+              WHERE c.job_id = q.job_id AND c.worker IS NOT DISTINCT FROM q.worker
+                AND c.state IS NOT DISTINCT FROM 0) AS suspect
           FROM scriptorium.queue q WHERE q.job_id = ANY (ids)) s;
     IF free IS NOT NULL THEN
         PERFORM scriptorium.give_back(free, array_fill(now, ARRAY[cardinality(free)]), false,
