@@ -31,7 +31,8 @@ BEGIN
     SET state = $2, closed_at = scriptorium.clock(), input = $3, output = $4, cache_read = $5,
         cache_write_5m = $6, cache_write_1h = $7, cost = $8, served_model = $9, request_id = $10,
         error = $11, http_status = coalesce($12, 0)
-    WHERE c.id = $1 AND (c.state = 0 OR (c.state = 2 AND ($2 = 1 OR ($2 = 2 AND $4 > c.output))));
+    WHERE c.id = $1
+      AND (c.state IS NOT DISTINCT FROM 0 OR (c.state = 2 AND ($2 = 1 OR ($2 = 2 AND $4 > c.output))));
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.call_close(

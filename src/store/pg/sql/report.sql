@@ -182,7 +182,7 @@ BEGIN
           WHERE u.call IS NOT NULL
             AND (u.lost <> 0 OR u.step IS NULL OR coalesce(octet_length(u.content), 0) = 0)
           GROUP BY u.call) i
-    WHERE c.id = i.call AND c.state = 0;
+    WHERE c.id = i.call AND c.state IS NOT DISTINCT FROM 0;
 
     -- Of several items for one job the last speaks for it.
     SELECT array_agg(s.job) AS jobs, array_agg(s.fence) AS fences, array_agg(s.step) AS steps,

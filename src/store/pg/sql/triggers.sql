@@ -92,7 +92,7 @@ BEGIN
     FROM (SELECT g.call, max(g.tokens) AS tokens, max(g.rate) AS rate
           FROM unnest(calls, tokens, rates) AS g (call, tokens, rate)
           WHERE g.call IS NOT NULL GROUP BY g.call) s
-    WHERE c.id = s.call AND c.state = 0;
+    WHERE c.id = s.call AND c.state IS NOT DISTINCT FROM 0;
 END $$;
 
 -- Forgets streamed text, but not what its calls had cost by then.

@@ -124,7 +124,7 @@ BEGIN
         done_at = CASE WHEN i.state <> 0 THEN now END
     FROM unnest(ns, tries, states, dues, statuses, errors)
         AS i (n, tries, state, due, http_status, error)
-    WHERE o.n = i.n AND o.kind = 0 AND o.state = 0 AND o.attempts = i.tries;
+    WHERE o.n = i.n AND o.kind = 0 AND o.state IS NOT DISTINCT FROM 0 AND o.attempts = i.tries;
     GET DIAGNOSTICS noted = ROW_COUNT;
     DELETE FROM scriptorium.outbox o WHERE o.n = ANY (ARRAY(
         SELECT x.n FROM scriptorium.outbox x
