@@ -8,6 +8,7 @@
 
 #include "app/settings.h"
 #include "base/mem.h"
+#include "io/http_client.h"
 #include "store/store_webhooks.h"
 
 #define NAME_MAX_LEN ((size_t)40)
@@ -21,11 +22,6 @@ static bool is_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
     return n > 0 && n <= NAME_MAX_LEN && name[n] == '\0';
-}
-
-static bool is_url(const char *url)
-{
-    return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
 }
 
 /* "completed" or "job.completed". */
@@ -44,8 +40,10 @@ static bool end_of(const char *event, unsigned *ret_bit)
 static enum err check(const struct webhook_setting *w, const char *where, struct errmsg *msg)
 {
     unsigned bit;
-    if (w->url == NULL || !is_url(w->url))
-        return err_set(msg, ERR_INVALID, "%s: the url of webhook '%s' must begin with https://",
+    if (w->url == NULL || !http_url_ok(w->url))
+        return err_set(msg, ERR_INVALID,
+                       "%s: the url of webhook '%s' must be https:// or http://, a host, "
+                       "perhaps a port, and a path",
                        where, w->name);
     for (size_t i = 0; i < w->events.n; i++) {
         if (!end_of(w->events.items[i], &bit))

@@ -81,27 +81,44 @@ static enum err set_headers(struct http_call *call, const struct http_request *r
     return OK;
 }
 
-static enum err set_url(struct http_call *call, const char *url)
+/* Both to be curl_free()d, whatever it returns. libcurl alone would take http:///x for http://x. */
+static bool split_url(const char *url, char **ret_host, char **ret_port)
 {
-    enum err err = ERR_INVALID;
-    char *scheme = NULL, *host = NULL, *port = NULL;
+    const char *mark = strstr(url, "://");
+    char *scheme = NULL;
     CURLU *u = curl_url();
-    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
-        goto out;
-    call->host = gate_host(&call->client->gate, host, port);
-    call->host_name = call->guard != NULL ? mem_strdup(host) : NULL;
-    (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
-    err = OK;
-out:
+    bool ok = mark != NULL && mark[3] != '/' &&
+              curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+              curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+              curl_url_get(u, CURLUPART_HOST, ret_host, 0) == CURLUE_OK &&
+              curl_url_get(u, CURLUPART_PORT, ret_port, CURLU_DEFAULT_PORT) == CURLUE_OK;
     curl_free(scheme);
+    curl_url_cleanup(u);
+    return ok;
+}
+
+bool http_url_ok(const char *url)
+{
+    char *host = NULL, *port = NULL;
+    bool ok = split_url(url, &host, &port);
     curl_free(host);
     curl_free(port);
-    curl_url_cleanup(u);
-    return err;
+    return ok;
+}
+
+static enum err set_url(struct http_call *call, const char *url)
+{
+    char *host = NULL, *port = NULL;
+    bool ok = split_url(url, &host, &port);
+    if (ok) {
+        call->host = gate_host(&call->client->gate, host, port);
+        call->host_name = call->guard != NULL ? mem_strdup(host) : NULL;
+        (void)curl_easy_setopt(call->t.easy, CURLOPT_URL, url);
+    }
+    curl_free(host);
+    curl_free(port);
+    return ok ? OK : ERR_INVALID;
 }
 
 enum err http_call_prepare(struct http_call *call, const struct http_request *r)

@@ -27,7 +27,7 @@ void http_client_free(struct http_client *client);
 
 struct http_request {
     const char *method;         /* "GET", "POST", "DELETE" */
-    const char *url;            /* http or https */
+    const char *url;            /* http_url_ok() */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     const char *body;           /* copied; NULL when none */
     size_t body_len;
@@ -45,6 +45,9 @@ struct http_request {
      * Borrowed for the call's life. */
     const struct address_guard *guard;
 };
+
+/* What a request takes: http or https, a host, a port that there can be. */
+bool http_url_ok(const char *url);
 
 /* Redirects are never followed, and no proxy is used, whatever the environment says. */
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "io/http_client.h"
 #include "job/retry.h"
 #include "provider/classify.h"
 #include "provider/messages_request.h"
@@ -371,9 +372,10 @@ static const struct provider_ops messages_ops = {
 static enum err check_config(const struct messages_config *config, struct errmsg *msg)
 {
     const char *url = config->base_url, *key = config->api_key;
-    if (url == NULL || (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0))
+    if (url == NULL || !http_url_ok(url))
         return err_set(msg, ERR_INVALID,
-                       "the provider's address must begin with https:// or http://");
+                       "the provider's address must be https:// or http:// and a host, "
+                       "perhaps with a port");
     size_t n = key == NULL ? 0 : strlen(key);
     if (n == 0)
         return err_set(msg, ERR_INVALID, "no API key; set ANTHROPIC_API_KEY");

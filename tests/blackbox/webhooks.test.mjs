@@ -246,7 +246,9 @@ test('a configuration that cannot work is refused at once, and no secret is show
   const cases = [
     [{ b: { url: 'https://example.com' } }, /webhook 'b' has no secret.*openssl rand/],
     [{ b: { url: 'https://example.com', secret: 'hunter2hunter2' } }, /webhook 'b': a secret is whsec_/],
-    [{ b: { url: 'ftp://example.com', secret: secret() } }, /config\.yaml:\d+: the url of webhook 'b' must begin with https/],
+    [{ b: { url: 'ftp://example.com', secret: secret() } }, /config\.yaml:\d+: the url of webhook 'b' must be https/],
+    [{ b: { url: 'https:///hooks', secret: secret() } }, /the url of webhook 'b' must be https/],
+    [{ b: { url: 'https://example.com:99999/', secret: secret() } }, /the url of webhook 'b' must be https/],
     [{ b: { secret: secret() } }, /config\.yaml:\d+: .*url/],
     [{ b: { url: 'https://example.com', secret: secret(), events: '[done]' } }, /no event 'done'/],
     [{ 'b c': { url: 'https://example.com', secret: secret() } }, /webhook's name/],

@@ -248,6 +248,9 @@ static void refused_connections_and_bad_requests_end_later_with_a_reason(void **
         {{.method = "GET", .url = "http://no.such.host.invalid/"}, ERR_CONNECT},
         {{.method = "GET", .url = "ftp://127.0.0.1/"}, ERR_INVALID},
         {{.method = "GET", .url = "not a url"}, ERR_INVALID},
+        {{.method = "GET", .url = "http:///path"}, ERR_INVALID},
+        {{.method = "GET", .url = "http://"}, ERR_INVALID},
+        {{.method = "GET", .url = "http://127.0.0.1:99999/"}, ERR_INVALID},
         {{.method = "G ET", .url = w->url}, ERR_INVALID},
         {{.method = "GET", .url = w->url, .headers = split}, ERR_INVALID},
     };
