@@ -101,16 +101,36 @@ async function drain(client, total, lanes = 2) {
     return { done, rate: done / seconds(t), claims, finishes, cpu: (spent * 1e6) / done };
 }
 
-/** The median claim of `times`, each undone. */
-async function claimTime(client, times = 25) {
-    const id = await worker(client);
-    const all = [];
+/** The medians of `times` claims in each of these databases, in turns, each undone: a machine whose speed changes
+ *  changes both. */
+async function claimTimes(clients, times = 40) {
+    const all = clients.map(() => []);
+    const ids = await Promise.all(clients.map((client) => worker(client)));
     for (let i = 0; i < times; i++) {
-        await client.query('BEGIN');
-        all.push((await claim(client, id)).time);
-        await client.query('ROLLBACK');
+        for (const [k, client] of clients.entries()) {
+            await client.query('BEGIN');
+            all[k].push((await claim(client, ids[k])).time);
+            await client.query('ROLLBACK');
+        }
     }
-    return median(all.slice(3));
+    return all.map((one) => median(one.slice(3)));
+}
+
+/** The same database small and large; `make` fills it. */
+async function compareClaims(what, make) {
+    const sizes = [10_000, ROWS];
+    const clients = [];
+    for (const rows of sizes) {
+        const client = await database();
+        await make(client, rows);
+        await client.query('VACUUM ANALYZE');
+        clients.push(client);
+    }
+    await clients[0].query('CHECKPOINT');
+    const times = await claimTimes(clients);
+    for (const [k, rows] of sizes.entries()) figure(`claim of ${BATCH} ${what(rows)}`, times[k], 'ms');
+    figure('  the large one against the small one', times[1] / times[0], 'times', { most: 1.5 });
+    for (const client of clients) await client.end();
 }
 
 if (wants('noop')) {
@@ -152,31 +172,14 @@ if (wants('single')) {
 }
 
 if (wants('history')) {
-    const figures = [];
-    const client = await database();
-    for (const rows of [10_000, ROWS]) {
+    await compareClaims((rows) => `beside ${rows} rows of history`, async (client, rows) => {
         await fill(client, rows, 'completed');
-        await client.query('DELETE FROM script_generation_jobs WHERE status = \'pending\'');
         await fill(client, 20_000, 'pending');
-        await client.query('VACUUM ANALYZE');
-        figures.push(await claimTime(client));
-        figure(`claim of ${BATCH} beside ${rows} rows of history`, figures.at(-1), 'ms');
-    }
-    figure('  the large one against the small one', figures[1] / figures[0], 'times', { most: 1.5 });
-    await client.end();
+    });
 }
 
 if (wants('backlog')) {
-    const figures = [];
-    const client = await database();
-    for (const rows of [10_000, ROWS]) {
-        await fill(client, rows, 'pending');
-        await client.query('VACUUM ANALYZE');
-        figures.push(await claimTime(client));
-        figure(`claim of ${BATCH} from a backlog of ${rows}`, figures.at(-1), 'ms');
-    }
-    figure('  the large one against the small one', figures[1] / figures[0], 'times', { most: 1.5 });
-    await client.end();
+    await compareClaims((rows) => `from a backlog of ${rows}`, (client, rows) => fill(client, rows, 'pending'));
 }
 
 /** As drain(), but so that it takes that long: a batch, and a rest. */
