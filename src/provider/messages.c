@@ -375,7 +375,7 @@ static enum err check_config(const struct messages_config *config, struct errmsg
     if (url == NULL || !http_url_ok(url))
         return err_set(msg, ERR_INVALID,
                        "the provider's address must be https:// or http:// and a host, "
-                       "perhaps with a port");
+                       "perhaps with a port; in a password write %%40 for @");
     size_t n = key == NULL ? 0 : strlen(key);
     if (n == 0)
         return err_set(msg, ERR_INVALID, "no API key; set ANTHROPIC_API_KEY");

@@ -245,11 +245,15 @@ test('precedence: option before environment before file before default', (t) => 
 test('a password in the provider\'s address is shown to nobody', (t) => {
   const dir = folder(t);
   run(dir, ['enqueue', '--topic', 'Salt', '--json']);
-  const env = { ANTHROPIC_BASE_URL: 'http://engine:hu@sh@127.0.0.1:1', ANTHROPIC_API_KEY: 'k' };
-  const done = run(dir, ['run'], { env, timeout: 4000 }); // it waits for the provider until it is ended
+  const at = (url) => ({ ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: 'k' });
+  const wrong = run(dir, ['run'], { env: at('http://engine:hu@sh@127.0.0.1:1') });
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.err, /the provider's address must be .*%40/);
+  assert.doesNotMatch(wrong.err + wrong.out, /hu@sh|sh@|engine/);
+  const done = run(dir, ['run'], { env: at('http://engine:hu%40sh@127.0.0.1:1'), timeout: 4000 }); // it waits for the provider until it is ended
   assert.match(done.err, /cannot be reached at http:\/\/127\.0\.0\.1:1\/v1\/messages/);
   const rows = run(dir, ['jobs', 'list', '--json']).out + run(dir, ['logs', '--json']).out;
-  assert.doesNotMatch(done.err + done.out + rows, /hu@sh|sh@|engine/);
+  assert.doesNotMatch(done.err + done.out + rows, /hu(@|%40)sh|sh@|engine/);
   const other = folder(t);
   run(other, ['enqueue', '--topic', 'Salt']);
   writeFileSync(join(other, 'address'), 'http://engine:hush@127.0.0.1:2\n');
