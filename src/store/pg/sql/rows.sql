@@ -16,9 +16,13 @@ BEGIN
 END $$;
 
 -- A row that a trigger of the users' leaves as it is counts as refused: the queue must not go on alone.
-CREATE OR REPLACE FUNCTION scriptorium.not_written() RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION scriptorium.all_written(n bigint, ids uuid[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
-    RAISE EXCEPTION 'a trigger of the table does not let the row be changed';
+    IF n <> cardinality(ids) THEN
+        RAISE EXCEPTION 'a trigger of the table does not let the row be changed';
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_started(ids uuid[], attempts integer[], now timestamptz)
@@ -38,9 +42,7 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE; -- who refuses only at the commit would refuse the whole batch
-    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
-        PERFORM scriptorium.not_written();
-    END IF;
+    PERFORM scriptorium.all_written(n, ids);
 END $$;
 
 -- attempts null: as before.
@@ -64,9 +66,7 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE;
-    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
-        PERFORM scriptorium.not_written();
-    END IF;
+    PERFORM scriptorium.all_written(n, ids);
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_failed(
@@ -88,9 +88,7 @@ BEGIN
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
     SET CONSTRAINTS ALL IMMEDIATE;
-    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
-        PERFORM scriptorium.not_written();
-    END IF;
+    PERFORM scriptorium.all_written(n, ids);
 END $$;
 
 -- Deferred constraints stay deferred: the completion hook may rely on them.
@@ -118,9 +116,7 @@ BEGIN
               AS u (id, seconds, script, metadata)) AS i
     WHERE j.id OPERATOR(pg_catalog.=) ANY (ids) AND j.id OPERATOR(pg_catalog.=) i.id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    IF n OPERATOR(pg_catalog.<>) pg_catalog.cardinality(ids) THEN
-        PERFORM scriptorium.not_written();
-    END IF;
+    PERFORM scriptorium.all_written(n, ids);
 END $$;
 
 CREATE OR REPLACE FUNCTION scriptorium.rows_progress(

@@ -205,7 +205,8 @@ DECLARE
     completed uuid[];
     stale uuid[] := '{}';
 BEGIN
-    -- Writes of the engine's, and most of the clients', leave nothing to do.
+    -- Writes of the engine's, and most of the clients', leave nothing to do: no row is due, moved, taken, over
+    -- or foreign, as the query below has it.
     IF NOT EXISTS (
         SELECT FROM new_rows n
         LEFT JOIN LATERAL (SELECT o.* FROM scriptorium.queue o
