@@ -71,6 +71,33 @@ logfile = ${this.dir}/log
   }
 }
 
+/** A port before the pooler's, on a network that brings a statement in two parts: all from its Describe on comes 2 ms late. */
+async function slicer(t, to) {
+  const server = net.createServer((client) => {
+    const pooler = net.connect(to, '127.0.0.1').setNoDelay(true);
+    const sent = (async () => {
+      let bytes = Buffer.alloc(0);
+      let header = 0; // the first messages have no type: requests to encrypt, then the login
+      for await (const chunk of client) {
+        bytes = Buffer.concat([bytes, chunk]);
+        while (bytes.length >= header + 4 && bytes.length >= header + bytes.readInt32BE(header)) {
+          const length = header + bytes.readInt32BE(header);
+          if (header === 1 && bytes[0] === 0x44) await new Promise((wake) => setTimeout(wake, 2));
+          pooler.write(bytes.subarray(0, length));
+          bytes = bytes.subarray(length);
+          if (length !== 8) header = 1;
+        }
+      }
+    })();
+    for (const [end, other] of [[client, pooler], [pooler, client]]) end.on('error', () => {}).on('close', () => other.destroy());
+    sent.catch(() => {});
+    pooler.pipe(client);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return server.address().port;
+}
+
 before(async () => {
   assert.ok(bouncer, 'the package pgbouncer is missing: tools/deps.sh install check');
   server = await postgres.start();
@@ -96,8 +123,10 @@ test('two nodes work off jobs through it, and hear of them past it', { timeout: 
   assert.equal(run(dir, ['migrate', '--database', server.url()]).code, 0);
   const sim = await simulator(t, dir, ['--speed', '50']);
   const env = { ...sim.env, SCRIPTORIUM_LISTEN_URL: server.url(), SCRIPTORIUM_LEASE: '3s', SCRIPTORIUM_POOL: '4' };
+  // A server connection goes to the next client between two statements, also of those that one client sends at once.
+  const database = pooler.url().replace(pooler.port, await slicer(t, pooler.port));
   const nodes = await Promise.all([0, 1].map(() => daemon(t, dir, {
-    args: ['--database', pooler.url(), '--concurrency', '20'], env })));
+    args: ['--database', database, '--concurrency', '20'], env })));
   const client = await server.connect();
   t.after(() => client.end());
   await client.query(`INSERT INTO script_generation_jobs (user_id, generation_params)

@@ -29,6 +29,15 @@ void pg_params_free(struct pg_params *p)
     buf_free(&p->bytes);
 }
 
+struct pg_params *pg_params_copy(const struct pg_params *p)
+{
+    struct pg_params *copy = mem_alloc(sizeof *copy);
+    *copy = *p;
+    copy->bytes = BUF_INIT(p->bytes.max);
+    buf_put(&copy->bytes, buf_str(&p->bytes), p->bytes.len);
+    return copy;
+}
+
 void pg_params_values(const struct pg_params *p, const char **values, int *lengths, int *formats)
 {
     for (int i = 0; i < p->n; i++) {

@@ -30,6 +30,8 @@ struct pg_params {
 
 void pg_params_init(struct pg_params *p); /* an empty or a used one: keeps the memory */
 void pg_params_free(struct pg_params *p);
+/* Owned by the caller, who also frees the memory that it lies in. */
+struct pg_params *pg_params_copy(const struct pg_params *p);
 /* As PQsendQueryParams() wants them; borrowed from p. */
 void pg_params_values(const struct pg_params *p, const char **values, int *lengths, int *formats);
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 
 #define CONNECT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define WHOSE_US           (10 * USEC_PER_SEC)
 #define HURRY_US           (500 * USEC_PER_MSEC) /* an attempt as old as that may be stuck */
 
 enum state { CLOSED, RESOLVING, CONNECTING, READY };
@@ -18,17 +19,21 @@ struct pg_conn {
     struct loop *loop;
     struct pg_conn_config config;
     enum state state;
-    bool plain; /* without options: a pooler refused them */
+    bool plain;  /* without options: a pooler refused them */
+    bool direct; /* the server itself is at the other end; until we know that, it is not */
     PGconn *pg;
     struct pg_resolve *resolve;
     struct loop_watch *watch;
     struct loop_timer timer; /* of connecting, then of the oldest request */
     int64_t opened_us;       /* when connecting began */
     struct pg_request *head, **tail;
+    struct pg_request *unsent; /* of these the first that waits for its turn, never the head */
     size_t in_flight;
+    struct pg_request whose;
 };
 
 static void on_io(void *ctx, unsigned events);
+static void ask_whose(struct pg_conn *c);
 
 bool pg_conn_is_closed(const struct pg_conn *c)
 {
@@ -70,12 +75,27 @@ static void drop(struct pg_conn *c)
     c->watch = NULL;
     PQfinish(c->pg);
     c->pg = NULL;
+    c->direct = false;
     c->state = CLOSED;
+}
+
+static void unhold(struct pg_request *r)
+{
+    if (r->held != NULL)
+        pg_params_free(r->held);
+    free(r->held);
+    r->held = NULL;
 }
 
 static struct pg_request *take_all(struct pg_conn *c)
 {
     struct pg_request *list = c->head;
+    for (struct pg_request *r = list; r != NULL; r = r->next) {
+        unhold(r);
+        PQclear(r->res);
+        r->res = NULL;
+    }
+    c->unsent = NULL;
     c->head = NULL;
     c->tail = &c->head;
     c->in_flight = 0;
@@ -87,10 +107,7 @@ void pg_conn_free(struct pg_conn *c)
     if (c == NULL)
         return;
     drop(c);
-    for (struct pg_request *r = take_all(c); r != NULL; r = r->next) {
-        PQclear(r->res);
-        r->res = NULL;
-    }
+    (void)take_all(c);
     free(c);
 }
 
@@ -100,8 +117,6 @@ void pg_conn_fail(struct pg_conn *c, const struct pg_failure *why)
     drop(c);
     for (struct pg_request *r = take_all(c), *next; r != NULL; r = next) {
         next = r->next;
-        PQclear(r->res);
-        r->res = NULL;
         r->done(r->ctx, NULL, &f);
     }
     c->config.on_closed(c->config.ctx, &f);
@@ -155,6 +170,8 @@ static void ready(struct pg_conn *c)
         return;
     }
     watch(c, LOOP_READ);
+    if (!c->config.script)
+        ask_whose(c);
     c->config.on_ready(c->config.ctx);
 }
 
@@ -319,18 +336,70 @@ static void add(struct pg_conn *c, struct pg_request *r)
         watch_head(c);
 }
 
-void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
-                  const struct pg_params *p)
+/* Into libpq's buffer. */
+static bool put(struct pg_conn *c, const char *sql, const struct pg_params *p)
 {
     const char *values[PG_PARAMS];
     int lengths[PG_PARAMS], formats[PG_PARAMS];
     pg_params_values(p, values, lengths, formats);
+    return PQsendQueryParams(c->pg, sql, p->n, p->types, values, lengths, formats, 1) != 0 &&
+           PQpipelineSync(c->pg) != 0;
+}
+
+/* Through a pooler one statement at a time. PgBouncer gives its connection to the server to
+ * somebody else as soon as a statement was answered, and the parts of our next one that it had
+ * passed on by then stay there (its issue 759; seen with 1.18: portal "" does not exist). */
+static bool must_wait(const struct pg_conn *c, const struct pg_request *r)
+{
+    return !c->direct && c->head != r;
+}
+
+void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
+                  const struct pg_params *p)
+{
+    r->held = NULL;
     add(c, r);
-    if (PQsendQueryParams(c->pg, sql, p->n, p->types, values, lengths, formats, 1) == 0 ||
-        PQpipelineSync(c->pg) == 0)
-        fail_soon(c);
-    else
+    if (must_wait(c, r)) {
+        r->sql = sql;
+        r->held = pg_params_copy(p);
+        if (c->unsent == NULL)
+            c->unsent = r;
+    } else if (put(c, sql, p)) {
         flush(c);
+    } else {
+        fail_soon(c);
+    }
+}
+
+static void send_unsent(struct pg_conn *c)
+{
+    bool sent = true;
+    while (sent && c->unsent != NULL && !must_wait(c, c->unsent)) {
+        struct pg_request *r = c->unsent;
+        c->unsent = r->next;
+        sent = put(c, r->sql, r->held);
+        unhold(r);
+    }
+    if (!sent)
+        fail_soon(c);
+}
+
+/* A pooler makes up the process that it names at the login. */
+static void on_whose(void *ctx, const PGresult *res, const struct pg_failure *f)
+{
+    struct pg_conn *c = ctx;
+    int64_t pid = 0;
+    (void)f; /* then it stays one at a time */
+    c->direct = res != NULL && PQntuples(res) == 1 && PQnfields(res) == 1 &&
+                pg_decode_int(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), &pid) &&
+                pid == PQbackendPID(c->pg);
+}
+
+static void ask_whose(struct pg_conn *c)
+{
+    struct pg_params none = {0};
+    c->whose = (struct pg_request){.timeout_us = WHOSE_US, .done = on_whose, .ctx = c};
+    pg_conn_send(c, &c->whose, "SELECT pg_backend_pid()", &none);
 }
 
 void pg_conn_script(struct pg_conn *c, struct pg_request *r, const char *sql)
@@ -382,8 +451,12 @@ static void end_head(struct pg_conn *c)
     bool lost = f.drop && c->state == READY;
     r->done(r->ctx, f.err == OK || c->config.discard ? res : NULL, &f);
     PQclear(res);
-    if (lost && c->state == READY)
+    if (c->state != READY)
+        return;
+    if (lost)
         pg_conn_fail(c, &f);
+    else
+        send_unsent(c);
 }
 
 /* An error replaces what came before it, nothing replaces an error. */

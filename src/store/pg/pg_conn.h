@@ -1,6 +1,7 @@
 /* In: parameterised statements. Out: their results, on the loop. One connection to the server: each
- * statement is one transaction and several may be on their way at once; nothing depends on what a
- * session was asked before, so that it may be any server connection of a pooler. */
+ * statement is one transaction and several may be on their way at once, unless a pooler is in
+ * between; nothing depends on what a session was asked before, so that it may be any server
+ * connection of that. */
 #ifndef STORE_PG_PG_CONN_H
 #define STORE_PG_PG_CONN_H
 
@@ -24,6 +25,9 @@ struct pg_request {
     void (*done)(void *ctx, const PGresult *res, const struct pg_failure *f);
     void *ctx;
     PGresult *res; /* kept until its transaction has ended */
+    /* Until it is its turn, what has to be sent. */
+    const char *sql;
+    struct pg_params *held;
     /* `discard`: of the last statement of the script, its rows, the first value of the last one,
      * and what it says it did; cut to what fits. */
     int64_t rows;
@@ -59,7 +63,7 @@ bool pg_conn_is_ready(const struct pg_conn *c);
 size_t pg_conn_in_flight(const struct pg_conn *c);
 int pg_conn_pid(const struct pg_conn *c); /* of a ready one: the process that serves it */
 
-/* To a ready connection. Nothing of p is needed afterwards. */
+/* To a ready connection. Nothing of p is needed afterwards; sql stays until `done`. */
 void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
                   const struct pg_params *p);
 /* A script connection only; one at a time. The result is the last one, or the first error. */
