@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../lib/temp_dir.h"
 #include "base/clock.h"
 #include "store/sqlite/store_sqlite.h"
 
@@ -19,8 +20,8 @@ struct database {
 static void *make(void)
 {
     struct database *db = mem_alloc(sizeof *db);
-    char dir[] = "/tmp/scriptorium-store-XXXXXX";
-    assert_non_null(mkdtemp(dir));
+    char dir[200];
+    temp_dir(dir, sizeof dir, "store");
     db->dir = mem_strdup(dir);
     db->path = mem_printf("%s/jobs.db", dir);
     return db;

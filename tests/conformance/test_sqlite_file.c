@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/temp_dir.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "store/sqlite/store_sqlite.h"
@@ -24,15 +25,14 @@
 
 struct place { /* an empty directory */
     struct loop *loop;
-    char dir[64], path[96];
+    char dir[200], path[240];
     struct errmsg msg;
 };
 
 static int place_setup(void **state)
 {
     struct place *p = mem_alloc(sizeof *p);
-    (void)snprintf(p->dir, sizeof p->dir, "/tmp/scriptorium-file-XXXXXX");
-    assert_non_null(mkdtemp(p->dir));
+    temp_dir(p->dir, sizeof p->dir, "file");
     assert_int_equal(chmod(p->dir, 0755), 0);
     (void)snprintf(p->path, sizeof p->path, "%s/jobs.db", p->dir);
     p->loop = loop_new_manual(0, clock_wall());
@@ -277,7 +277,7 @@ static void fill(const char *path)
 static void a_full_disk_loses_nothing_and_is_survived(void **state)
 {
     struct place *p = *state;
-    char filler[96];
+    char filler[240];
     if (mount("none", p->dir, "tmpfs", 0, "size=2m") != 0) {
         print_message("a tmpfs cannot be mounted here\n");
         skip();

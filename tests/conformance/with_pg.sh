@@ -10,7 +10,7 @@ if [ -z "$bin" ]; then
 fi
 [ -x "$bin/initdb" ] || { echo "PostgreSQL's server is missing: apt-get install postgresql" >&2; exit 77; }
 
-dir=$(mktemp -d /tmp/scriptorium-pg-XXXXXX)
+dir=$(mktemp -d "${TMPDIR:-/tmp}/scriptorium-pg-XXXXXX")
 as=""
 if [ "$(id -u)" -eq 0 ]; then
     chown postgres "$dir"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../lib/temp_dir.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -66,8 +67,7 @@ int bench_setup(void **state)
     struct errmsg msg = {0};
     log_set_level(LOG_ERROR);
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)snprintf(b->dir, sizeof b->dir, "/tmp/scriptorium-engine-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
+    temp_dir(b->dir, sizeof b->dir, "engine");
     b->path = mem_printf("%s/jobs.db", b->dir);
     assert_int_equal(loop_new(&b->loop), OK);
     struct store_sqlite_config store = {.path = b->path, .engine = true, .create = true};

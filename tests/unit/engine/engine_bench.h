@@ -33,7 +33,7 @@ struct worker { /* an engine with its way to the provider */
 };
 
 struct bench {
-    char dir[64];
+    char dir[200];
     char *path;
     struct loop *loop;
     struct flaky_store *flaky;

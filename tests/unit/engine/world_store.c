@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../../lib/temp_dir.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/pg/store_pg.h"
@@ -67,8 +68,7 @@ static void open_pg(struct world_store *w, const char *server)
 static void open_sqlite(struct world_store *w, int64_t now_us)
 {
     struct errmsg msg = {""};
-    (void)snprintf(w->dir, sizeof w->dir, "/tmp/scriptorium-world-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
+    temp_dir(w->dir, sizeof w->dir, "world");
     char *path = mem_printf("%s/jobs.db", w->dir);
     struct store_sqlite_config config = {.path = path, .engine = true};
     w->loop = loop_new_manual(0, now_us);
