@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHECK = os.path.join(ROOT, "build-check")  # gcc, address and undefined-behaviour sanitizers
 FUZZ = os.path.join(ROOT, "build-fuzz")  # clang, libFuzzer
 JOBS = str(os.cpu_count() or 2)
-WAITING = int(JOBS) + 1  # tests at once: they mostly wait
+WAITING = int(JOBS) + 1  # tests in C at once: they mostly wait
 
 
 def use_memory():
@@ -156,7 +156,7 @@ def tap(tally, what, code, out):
 NODE_ENV = {"SCRIPTORIUM": os.path.join(CHECK, "scriptorium"), "NO_COLOR": "1"}
 
 
-def node_tests(tally, *folders, at_once=WAITING, timeout=600):
+def node_tests(tally, *folders, at_once=int(JOBS), timeout=600):
     """All tests in JavaScript use the packages of tests/blackbox; they are installed once."""
     packages = os.path.join(ROOT, "tests/blackbox")
     lock = os.path.join(packages, "package-lock.json")
@@ -166,7 +166,7 @@ def node_tests(tally, *folders, at_once=WAITING, timeout=600):
                      ["npm", "ci", "--prefix", packages, "--no-audit", "--no-fund", "--silent"]):
         return
     files = [f for folder in folders for f in glob.glob(os.path.join(ROOT, folder, "*.test.mjs"))]
-    # Each file by itself, the largest first.
+    # Each file by itself, the largest first; what it runs needs the machine.
     files.sort(key=os.path.getsize, reverse=True)
     with ThreadPoolExecutor(at_once) as pool:
         for file, (code, out) in zip(files, pool.map(

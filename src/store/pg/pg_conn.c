@@ -531,7 +531,9 @@ static void on_io(void *ctx, unsigned events)
         fail_broken(c);
         return;
     }
-    while (c->state == READY && c->head != NULL && PQisBusy(c->pg) == 0 && take_result(c))
+    /* Without a watch it fails soon, and libpq has nothing for the head. */
+    while (c->state == READY && c->watch != NULL && c->head != NULL && PQisBusy(c->pg) == 0 &&
+           take_result(c))
         continue;
     if (c->state == READY && PQstatus(c->pg) == CONNECTION_BAD) {
         fail_broken(c);
