@@ -106,7 +106,8 @@ int workshop_open(struct workshop *w, struct context *c)
     e = provider(w, c, &msg);
     if (e != OK) {
         workshop_close(w);
-        return command_fail(c->inv, EXIT_WORK_FAILED, "%s", msg.text);
+        return command_fail(c->inv, e == ERR_INVALID ? EXIT_USAGE : EXIT_WORK_FAILED, "%s",
+                            msg.text);
     }
     struct pacer_config pace = {.requests = set->rpm,
                                 .input_tokens = set->itpm,

@@ -374,15 +374,15 @@ static enum err check_config(const struct messages_config *config, struct errmsg
     const char *url = config->base_url, *key = config->api_key;
     if (url == NULL || !http_url_ok(url))
         return err_set(msg, ERR_INVALID,
-                       "the provider's address must be https:// or http:// and a host, "
-                       "perhaps with a port; in a password write %%40 for @");
+                       "the provider's address (ANTHROPIC_BASE_URL) must be https:// or http:// "
+                       "and a host, perhaps with a port; in a password write %%40 for @");
     size_t n = key == NULL ? 0 : strlen(key);
     if (n == 0)
         return err_set(msg, ERR_INVALID, "no API key; set ANTHROPIC_API_KEY");
     for (size_t i = 0; i < n; i++)
         if (key[i] <= ' ' || key[i] > '~' || n > API_KEY_MAX)
             return err_set(msg, ERR_INVALID,
-                           "the API key holds characters that no key has; "
+                           "the API key (ANTHROPIC_API_KEY) holds characters that no key has; "
                            "set it again, without spaces or line breaks");
     return OK;
 }

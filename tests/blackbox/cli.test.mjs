@@ -247,8 +247,8 @@ test('a password in the provider\'s address is shown to nobody', (t) => {
   run(dir, ['enqueue', '--topic', 'Salt', '--json']);
   const at = (url) => ({ ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: 'k' });
   const wrong = run(dir, ['run'], { env: at('http://engine:hu@sh@127.0.0.1:1') });
-  assert.equal(wrong.code, 1);
-  assert.match(wrong.err, /the provider's address must be .*%40/);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.err, /the provider's address \(ANTHROPIC_BASE_URL\) must be .*%40/);
   assert.doesNotMatch(wrong.err + wrong.out, /hu@sh|sh@|engine/);
   const done = run(dir, ['run'], { env: at('http://engine:hu%40sh@127.0.0.1:1'), timeout: 4000 }); // it waits for the provider until it is ended
   assert.match(done.err, /cannot be reached at http:\/\/127\.0\.0\.1:1\/v1\/messages/);
@@ -260,6 +260,18 @@ test('a password in the provider\'s address is shown to nobody', (t) => {
   const read = run(other, ['run'], { env: { ANTHROPIC_BASE_URL_FILE: 'address', ANTHROPIC_API_KEY: 'k' }, timeout: 4000 });
   assert.match(read.err, /cannot be reached at http:\/\/127\.0\.0\.1:2\//);
   assert.doesNotMatch(read.err, /hush/);
+});
+
+test('a key or an address that cannot be meant is wrong usage, and not shown', (t) => {
+  const dir = folder(t);
+  for (const env of [{ ANTHROPIC_API_KEY: 'sk-hush hush' }, { ANTHROPIC_API_KEY: 'sk-hush', ANTHROPIC_BASE_URL: 'ftp://hush' }]) {
+    for (const command of ['run', 'serve']) {
+      const { code, err, out } = run(dir, [command], { env });
+      assert.equal(code, 2, err);
+      assert.match(err, /^scriptorium[^\n]*\(ANTHROPIC_(API_KEY|BASE_URL)\)[^\n]*\n$/);
+      assert.doesNotMatch(err + out, /hush/);
+    }
+  }
 });
 
 test('completion in bash: commands for help, options after a dash, files where files are wanted', (t) => {
