@@ -160,6 +160,68 @@ test('two nodes work off jobs through it, and hear of them past it', { timeout: 
   assert.doesNotMatch(server.log(), /prepared statement/);
 });
 
+/** A port before a server where every so often a pooler's own answer comes before that of a statement: { port, strays }. */
+async function strayer(t, to) {
+  const message = (type, ...parts) => {
+    const body = Buffer.concat(parts);
+    const head = Buffer.from([type.charCodeAt(0), 0, 0, 0, 0]);
+    head.writeInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+  const text = (s) => Buffer.from(`${s}\0`);
+  const ready = message('Z', Buffer.from('I'));
+  const column = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 255, 255, 255, 255, 0, 0]); // an integer, as text
+  const answers = [
+    Buffer.concat([message('C', text('SET')), ready]),
+    Buffer.concat([message('T', Buffer.from([0, 1]), text('?column?'), column),
+      message('D', Buffer.from([0, 1, 0, 0, 0, 1]), Buffer.from('1')), message('C', text('SELECT 1')), ready]),
+  ];
+  const made = { strays: 0 };
+  let statements = 0;
+  const server = net.createServer((client) => {
+    const behind = net.connect(to, '127.0.0.1');
+    let bytes = Buffer.alloc(0);
+    let begins = false;
+    behind.on('data', (chunk) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      while (bytes.length >= 5 && bytes.length > bytes.readInt32BE(1)) {
+        const one = bytes.subarray(0, 1 + bytes.readInt32BE(1));
+        bytes = bytes.subarray(one.length);
+        if (begins && ++statements % 25 === 0) client.write(answers[made.strays++ % answers.length]);
+        begins = one[0] === 0x5a;
+        client.write(one);
+      }
+    });
+    for (const [end, other] of [[client, behind], [behind, client]]) end.on('error', () => {}).on('close', () => other.destroy());
+    client.pipe(behind);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return Object.assign(made, { port: server.address().port });
+}
+
+test('its own answers, which it may bring to a client by mistake, are taken for nobody\'s', { timeout: 120000 }, async (t) => {
+  const dir = folder(t);
+  const database = await server.database();
+  assert.equal(run(dir, ['migrate', '--database', server.url({ database })]).code, 0);
+  const sim = await simulator(t, dir, ['--speed', '50']);
+  const mistaken = await strayer(t, server.port);
+  const node = await daemon(t, dir, { env: { ...sim.env, SCRIPTORIUM_LISTEN_URL: server.url({ database }) },
+    args: ['--database', `${server.url({ database }).replace(server.port, mistaken.port)}?sslmode=disable`, '--concurrency', '20'] });
+  const client = await server.connect({ database });
+  t.after(() => client.end());
+  await client.query(`INSERT INTO script_generation_jobs (user_id, generation_params)
+    SELECT gen_random_uuid(), '{"topic": "Why bridges hum", "targetDuration": 60}' FROM generate_series(1, 60)`);
+  await until(async () => (await client.query("SELECT FROM script_generation_jobs WHERE status <> 'completed'")).rowCount === 0,
+    { timeout: 60000, every: 50, what: () => node.process.err });
+  assert.ok(mistaken.strays > 10, `${mistaken.strays} strays`);
+  assert.doesNotMatch(node.process.err, /does not fit|refused by the store|scriptorium migrate/);
+  const { ledger } = await (await fetch(`${sim.env.ANTHROPIC_BASE_URL}/sim/state`)).json();
+  const { rows: [ours] } = await client.query(`SELECT count(*) AS requests, sum(output) AS output,
+    count(*) FILTER (WHERE state = 0) AS open FROM scriptorium.call`);
+  assert.deepEqual(ours, { requests: ledger.requests, output: String(ledger.billed_output_tokens), open: 0 });
+});
+
 test('schedules and requests in SQL through it; a login that it turns into another runs nothing', { timeout: 120000 }, async (t) => {
   const dir = folder(t);
   const database = await server.database();

@@ -48,6 +48,8 @@ static bool take_lost(struct pg_task *t, struct pg_reader *r, int between)
             store_op_refused(op, pg_item_at(t, i), why != NULL ? why : "");
         }
     }
+    if (r->err != OK)
+        return false; /* it may be another's answer, and all are asked for again */
     t->conflicts += conflict;
     t->left = left;
     t->n_left = busy;

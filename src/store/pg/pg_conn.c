@@ -435,6 +435,18 @@ void pg_conn_cancel(struct pg_conn *c)
     pthread_attr_destroy(&attr);
 }
 
+/* All that is asked here is answered in binary, or without rows. A pooler that looks after its own
+ * connection may bring the answer to a client instead, when another client's connection broke in
+ * the middle (seen with PgBouncer 1.18: its select 1 and its SET). Ours comes after it. */
+static bool is_stray(const struct pg_conn *c, PGresult *res)
+{
+    if (c->config.script)
+        return false;
+    if (PQresultStatus(res) == PGRES_COMMAND_OK)
+        return strncmp(PQcmdStatus(res), "SET", 3) == 0;
+    return PQresultStatus(res) == PGRES_TUPLES_OK && PQnfields(res) > 0 && PQfformat(res, 0) == 0;
+}
+
 /* The result counts when the transaction has ended: a COMMIT can still fail. */
 static void end_head(struct pg_conn *c)
 {
@@ -448,6 +460,9 @@ static void end_head(struct pg_conn *c)
     r->res = NULL;
     struct pg_failure f;
     pg_error_of_result(res, c->config.url->label, &f);
+    if (f.err == OK && is_stray(c, res))
+        pg_error_of_state("08P01", "a pooler's own answer came instead of the server's",
+                          c->config.url->label, &f);
     bool lost = f.drop && c->state == READY;
     r->done(r->ctx, f.err == OK || c->config.discard ? res : NULL, &f);
     PQclear(res);

@@ -414,7 +414,9 @@ static void greeted(void *ctx, const PGresult *res, const struct pg_failure *why
         struct pg_reader r = pg_reader_new(res, &arena, 3);
         bool standby = pg_get_bool(&r), read_only = pg_get_bool(&r);
         int64_t version = pg_get_int(&r);
-        if (standby || read_only)
+        if (r.err != OK)
+            pg_error_of_state("08P01", "an answer to something else", s->url->label, &f);
+        else if (standby || read_only)
             pg_error_of_state("25006",
                               standby ? "it is in recovery" : "default_transaction_read_only is on",
                               s->url->label, &f);
