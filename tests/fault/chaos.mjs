@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// In: --jobs, --kills, --seconds, --nodes, --families, --leaseMs, --speed (=N each), --long, --mutant=NAME;
+// In: --jobs, --kills, --seconds, --nodes, --families, --leaseMs, --speed, --sessions (=N each), --long, --mutant=NAME;
 // SEED replays a run's choices. Out: a chaos, judged; exit 0 when nothing was lost, doubled, or done by an attempt that was over.
 import { fileURLToPath } from 'node:url';
 import { random } from '../blackbox/harness.mjs';

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Running, run, until } from '../blackbox/harness.mjs';
 import * as pg from '../lib/pg.mjs';
+import { Pooler } from '../lib/pgbouncer.mjs';
 import { Proxy } from './proxy.mjs';
 
 export const KEY = 'sb_secret_for_chaos'; // the nodes' service key
@@ -35,7 +36,7 @@ export class Node {
   }
 
   async start() {
-    this.proxy ??= await new Proxy(this.world.server.port).up();
+    this.proxy ??= await new Proxy((this.world.pooler ?? this.world.server).port).up();
     const { world } = this;
     this.name = `node${this.number}.${++this.lives}`;
     this.process = new Running(world.dir, ['serve', '--listen', '127.0.0.1:0', '--json',
@@ -151,9 +152,10 @@ export class Node {
 }
 
 export class World {
-  /** nodes: how many; families: so many of them, the last ones, are of two processes each. */
-  constructor({ nodes = 4, families = 0, slots = 16, leaseMs = 2000, speed = 4, seed = 1, env = {}, pgSettings = {} }) {
-    Object.assign(this, { slots, leaseMs, speed, seed, env, pgSettings, count: nodes, families, database: 'test' });
+  /** nodes: how many; families: so many of them, the last ones, are of two processes each; sessions: the nodes reach the
+   *  server through a pooler that has so many. */
+  constructor({ nodes = 4, families = 0, slots = 16, leaseMs = 2000, speed = 4, seed = 1, sessions = 0, env = {}, pgSettings = {} }) {
+    Object.assign(this, { sessions, slots, leaseMs, speed, seed, env, pgSettings, count: nodes, families, database: 'test' });
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'scriptorium-chaos-'));
     this.nodes = [];
     this.blind = []; // {who, from, to}: a life, or null for all, could not write to the database
@@ -175,12 +177,14 @@ export class World {
     for (const node of this.nodes)
       if (!node.process.closed) node.signal('SIGKILL', [node.process.child.pid, ...node.workers()]);
     this.simulator?.kill();
+    this.pooler?.child.kill();
   }
 
   async up() {
     worlds.add(this);
     this.server = await pg.start({ settings: { max_connections: 100, ...this.pgSettings } });
     this.clientProxy = await new Proxy(this.server.port).up();
+    if (this.sessions > 0) this.pooler = await new Pooler(this.server, { sessions: this.sessions }).up();
     const made = run(this.dir, ['migrate'], { env: { DATABASE_URL: this.server.url() } });
     if (made.code !== 0) throw new Error(`migrate: ${made.err}`);
     this.simulator = new Running(this.dir, ['simulate', '--listen', '127.0.0.1:0', '--json',
@@ -241,6 +245,7 @@ export class World {
     }
     await this.asker?.end().catch(() => {});
     await this.clientProxy?.down();
+    await this.pooler?.down();
     if (keep && this.server) fs.copyFileSync(this.server.logFile, path.join(this.dir, 'postgresql.log'));
     await this.server?.remove();
     worlds.delete(this);

@@ -29,7 +29,7 @@ function command(name, args, env = {}) {
     return [all[0], all.slice(1)];
 }
 
-async function freePort() {
+export async function freePort() {
     const server = net.createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address();

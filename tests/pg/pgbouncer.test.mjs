@@ -1,7 +1,7 @@
 // Behind the real PgBouncer in transaction mode: no statement keeps a name, no session a state. The
 // conformance suite goes through it, and so do the jobs of two nodes that listen past it.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -11,65 +11,10 @@ import { promisify } from 'node:util';
 import { folder, program, run, simulator, until } from '../blackbox/harness.mjs';
 import { daemon } from '../blackbox/serve.mjs';
 import * as postgres from '../lib/pg.mjs';
+import { Pooler } from '../lib/pgbouncer.mjs';
 
-const bouncer = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((file) => fs.existsSync(file));
 const suite = path.join(path.dirname(program), 'tests/conformance/conformance_pg');
 let server, pooler;
-
-async function freePort() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-class Pooler {
-  async up() {
-    this.port = await freePort();
-    this.dir = path.join(server.dir, 'pgbouncer');
-    fs.mkdirSync(this.dir, { mode: 0o777 });
-    fs.chmodSync(this.dir, 0o777);
-    // Three server connections per database: fewer than clients, so that sessions are really shared.
-    fs.writeFileSync(path.join(this.dir, 'ini'), `[databases]
-* = host=127.0.0.1 port=${server.port} user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${this.port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 3
-max_client_conn = 300
-server_check_delay = 0
-logfile = ${this.dir}/log
-`);
-    // It refuses to be root, as PostgreSQL does.
-    const id = (what) => Number(execFileSync('id', [what, 'postgres'], { encoding: 'utf8' }));
-    const who = process.getuid() === 0 ? { uid: id('-u'), gid: id('-g') } : {};
-    this.child = spawn(bouncer, ['-q', path.join(this.dir, 'ini')], { stdio: 'ignore', ...who });
-    this.gone = once(this.child, 'exit');
-    await until(() => new Promise((done) => {
-      const socket = net.connect(this.port, '127.0.0.1', () => { socket.destroy(); done(true); });
-      socket.on('error', () => done(false));
-    }), { timeout: 10000, what: () => `PgBouncer: ${this.log()}` });
-    return this;
-  }
-
-  log() {
-    return fs.existsSync(`${this.dir}/log`) ? fs.readFileSync(`${this.dir}/log`, 'utf8') : '';
-  }
-
-  url(database = 'test') {
-    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
-  }
-
-  async down() {
-    this.child.kill('SIGTERM');
-    await this.gone;
-  }
-}
 
 /** A port before the pooler's, on a network that brings a statement in two parts: all from its Describe on comes 2 ms late. */
 async function slicer(t, to) {
@@ -99,9 +44,8 @@ async function slicer(t, to) {
 }
 
 before(async () => {
-  assert.ok(bouncer, 'the package pgbouncer is missing: tools/deps.sh install check');
   server = await postgres.start();
-  pooler = await new Pooler().up();
+  pooler = await new Pooler(server).up();
 });
 after(async () => {
   await pooler?.down();
