@@ -336,14 +336,15 @@ static void add(struct pg_conn *c, struct pg_request *r)
         watch_head(c);
 }
 
-/* Into libpq's buffer. */
-static bool put(struct pg_conn *c, const char *sql, const struct pg_params *p)
+/* Into libpq's buffer; what cannot be put there fails soon. */
+static void put(struct pg_conn *c, const char *sql, const struct pg_params *p)
 {
     const char *values[PG_PARAMS];
     int lengths[PG_PARAMS], formats[PG_PARAMS];
     pg_params_values(p, values, lengths, formats);
-    return PQsendQueryParams(c->pg, sql, p->n, p->types, values, lengths, formats, 1) != 0 &&
-           PQpipelineSync(c->pg) != 0;
+    if (PQsendQueryParams(c->pg, sql, p->n, p->types, values, lengths, formats, 1) == 0 ||
+        PQpipelineSync(c->pg) == 0)
+        fail_soon(c);
 }
 
 /* Through a pooler one statement at a time. PgBouncer gives its connection to the server to
@@ -364,35 +365,32 @@ void pg_conn_send(struct pg_conn *c, struct pg_request *r, const char *sql,
         r->held = pg_params_copy(p);
         if (c->unsent == NULL)
             c->unsent = r;
-    } else if (put(c, sql, p)) {
-        flush(c);
     } else {
-        fail_soon(c);
+        put(c, sql, p);
+        flush(c);
     }
 }
 
 static void send_unsent(struct pg_conn *c)
 {
-    bool sent = true;
-    while (sent && c->unsent != NULL && !must_wait(c, c->unsent)) {
+    while (c->unsent != NULL && !must_wait(c, c->unsent)) {
         struct pg_request *r = c->unsent;
         c->unsent = r->next;
-        sent = put(c, r->sql, r->held);
+        put(c, r->sql, r->held);
         unhold(r);
     }
-    if (!sent)
-        fail_soon(c);
 }
 
 /* A pooler makes up the process that it names at the login. */
 static void on_whose(void *ctx, const PGresult *res, const struct pg_failure *f)
 {
     struct pg_conn *c = ctx;
-    int64_t pid = 0;
     (void)f; /* then it stays one at a time */
-    c->direct = res != NULL && PQntuples(res) == 1 && PQnfields(res) == 1 &&
-                pg_decode_int(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0), &pid) &&
-                pid == PQbackendPID(c->pg);
+    if (res == NULL)
+        return;
+    struct pg_reader r = pg_reader_new(res, NULL, 1);
+    int64_t pid = pg_get_int(&r);
+    c->direct = r.err == OK && pid == pg_conn_pid(c);
 }
 
 static void ask_whose(struct pg_conn *c)
