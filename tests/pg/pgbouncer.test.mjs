@@ -2,45 +2,44 @@
 // conformance suite goes through it, and so do the jobs of two nodes that listen past it.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { folder, program, run, simulator, until } from '../blackbox/harness.mjs';
 import { daemon } from '../blackbox/serve.mjs';
 import * as postgres from '../lib/pg.mjs';
+import { Proxy } from '../fault/proxy.mjs';
 import { Pooler } from '../lib/pgbouncer.mjs';
 
 const suite = path.join(path.dirname(program), 'tests/conformance/conformance_pg');
 let server, pooler;
 
-/** A port before the pooler's, on a network that brings a statement in two parts: all from its Describe on comes 2 ms late. */
-async function slicer(t, to) {
-  const server = net.createServer((client) => {
-    const pooler = net.connect(to, '127.0.0.1').setNoDelay(true);
-    const sent = (async () => {
-      let bytes = Buffer.alloc(0);
-      let header = 0; // the first messages have no type: requests to encrypt, then the login
-      for await (const chunk of client) {
-        bytes = Buffer.concat([bytes, chunk]);
-        while (bytes.length >= header + 4 && bytes.length >= header + bytes.readInt32BE(header)) {
-          const length = header + bytes.readInt32BE(header);
-          if (header === 1 && bytes[0] === 0x44) await new Promise((wake) => setTimeout(wake, 2));
-          pooler.write(bytes.subarray(0, length));
-          bytes = bytes.subarray(length);
-          if (length !== 8) header = 1;
-        }
-      }
-    })();
-    for (const [end, other] of [[client, pooler], [pooler, client]]) end.on('error', () => {}).on('close', () => other.destroy());
-    sent.catch(() => {});
-    pooler.pipe(client);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return server.address().port;
+/** The whole messages that a socket has brought by now; of a client's the first ones have no type. */
+function* messages(socket, bytes) {
+  socket.rest = Buffer.concat([socket.rest ?? Buffer.alloc(0), bytes]);
+  socket.header ??= 0;
+  while (socket.rest.length >= socket.header + 4) {
+    const length = socket.header + socket.rest.readInt32BE(socket.header);
+    if (socket.rest.length < length) return;
+    yield socket.rest.subarray(0, length);
+    socket.rest = socket.rest.subarray(length);
+    if (length !== 8) socket.header = 1; // of 8 bytes are requests to encrypt, before the login
+  }
+}
+
+/** A network that brings a statement in two parts: all from its Describe on comes 2 ms late. */
+class Slicer extends Proxy {
+  pass(link, from, to, bytes) {
+    if (from === link.server) {
+      to.write(bytes);
+      return;
+    }
+    for (const message of messages(from, bytes)) {
+      this.delayMs = from.header === 1 && message[0] === 0x44 ? 2 : 0;
+      super.pass(link, from, to, message);
+    }
+  }
 }
 
 before(async () => {
@@ -68,7 +67,9 @@ test('two nodes work off jobs through it, and hear of them past it', { timeout: 
   const sim = await simulator(t, dir, ['--speed', '50']);
   const env = { ...sim.env, SCRIPTORIUM_LISTEN_URL: server.url(), SCRIPTORIUM_LEASE: '3s', SCRIPTORIUM_POOL: '4' };
   // A server connection goes to the next client between two statements, also of those that one client sends at once.
-  const database = pooler.url().replace(pooler.port, await slicer(t, pooler.port));
+  const slicer = await new Slicer(pooler.port).up();
+  t.after(() => slicer.down());
+  const database = pooler.url().replace(pooler.port, slicer.port);
   const nodes = await Promise.all([0, 1].map(() => daemon(t, dir, {
     args: ['--database', database, '--concurrency', '20'], env })));
   const client = await server.connect();
@@ -104,44 +105,37 @@ test('two nodes work off jobs through it, and hear of them past it', { timeout: 
   assert.doesNotMatch(server.log(), /prepared statement/);
 });
 
-/** A port before a server where every so often a pooler's own answer comes before that of a statement: { port, strays }. */
-async function strayer(t, to) {
-  const message = (type, ...parts) => {
-    const body = Buffer.concat(parts);
+/** Every so often a pooler's own answer comes before that of a statement. */
+class Strayer extends Proxy {
+  strays = 0;
+  statements = 0;
+  static message(type, ...parts) {
+    const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
     const head = Buffer.from([type.charCodeAt(0), 0, 0, 0, 0]);
     head.writeInt32BE(body.length + 4, 1);
     return Buffer.concat([head, body]);
-  };
-  const text = (s) => Buffer.from(`${s}\0`);
-  const ready = message('Z', Buffer.from('I'));
-  const column = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 255, 255, 255, 255, 0, 0]); // an integer, as text
-  const answers = [
-    Buffer.concat([message('C', text('SET')), ready]),
-    Buffer.concat([message('T', Buffer.from([0, 1]), text('?column?'), column),
-      message('D', Buffer.from([0, 1, 0, 0, 0, 1]), Buffer.from('1')), message('C', text('SELECT 1')), ready]),
+  }
+
+  static ready = Strayer.message('Z', 'I');
+  static answers = [
+    Buffer.concat([Strayer.message('C', 'SET\0'), Strayer.ready]),
+    Buffer.concat([
+      Strayer.message('T', [0, 1], '?column?\0', [0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 255, 255, 255, 255, 0, 0]), // an integer, as text
+      Strayer.message('D', [0, 1, 0, 0, 0, 1], '1'), Strayer.message('C', 'SELECT 1\0'), Strayer.ready]),
   ];
-  const made = { strays: 0 };
-  let statements = 0;
-  const server = net.createServer((client) => {
-    const behind = net.connect(to, '127.0.0.1');
-    let bytes = Buffer.alloc(0);
-    let begins = false;
-    behind.on('data', (chunk) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      while (bytes.length >= 5 && bytes.length > bytes.readInt32BE(1)) {
-        const one = bytes.subarray(0, 1 + bytes.readInt32BE(1));
-        bytes = bytes.subarray(one.length);
-        if (begins && ++statements % 25 === 0) client.write(answers[made.strays++ % answers.length]);
-        begins = one[0] === 0x5a;
-        client.write(one);
-      }
-    });
-    for (const [end, other] of [[client, behind], [behind, client]]) end.on('error', () => {}).on('close', () => other.destroy());
-    client.pipe(behind);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return Object.assign(made, { port: server.address().port });
+
+  pass(link, from, to, bytes) {
+    if (from === link.client) {
+      to.write(bytes);
+      return;
+    }
+    from.header = 1; // all of a server's have a type
+    for (const message of messages(from, bytes)) {
+      if (from.begins && ++this.statements % 25 === 0) to.write(Strayer.answers[this.strays++ % Strayer.answers.length]);
+      from.begins = message[0] === 0x5a;
+      to.write(message);
+    }
+  }
 }
 
 test('its own answers, which it may bring to a client by mistake, are taken for nobody\'s', { timeout: 120000 }, async (t) => {
@@ -149,7 +143,8 @@ test('its own answers, which it may bring to a client by mistake, are taken for 
   const database = await server.database();
   assert.equal(run(dir, ['migrate', '--database', server.url({ database })]).code, 0);
   const sim = await simulator(t, dir, ['--speed', '50']);
-  const mistaken = await strayer(t, server.port);
+  const mistaken = await new Strayer(server.port).up();
+  t.after(() => mistaken.down());
   const node = await daemon(t, dir, { env: { ...sim.env, SCRIPTORIUM_LISTEN_URL: server.url({ database }) },
     args: ['--database', `${server.url({ database }).replace(server.port, mistaken.port)}?sslmode=disable`, '--concurrency', '20'] });
   const client = await server.connect({ database });
